@@ -1,0 +1,58 @@
+// What the library tells about itself: diagnostics channels, published only when someone listens.
+
+import { type Channel, channel } from 'node:diagnostics_channel'
+
+/** Something went wrong that no caller was told of, or that a caller was told of in other words. */
+export interface TroubleEvent {
+  /** Which part, for example `memory`, `redis`, `http`. */
+  readonly source: string
+  /** What was being done, for example `settle`, `subscribe`, `decode`. */
+  readonly operation: string
+  /** The key it was done for, if it was done for one. */
+  readonly key: string | undefined
+  readonly error: unknown
+}
+
+/** A hold ended before its holder ended it. */
+export interface LostEvent {
+  readonly key: string
+  readonly fence: number
+  /** A LeaseLostError or a HoldTimeoutError; also the reason of the hold's signal. */
+  readonly reason: Error
+}
+
+/** A key was entered. */
+export interface EnterEvent {
+  readonly key: string
+  readonly role: 'holder' | 'follower' | 'pass' | 'refused'
+  /** From the call to the answer, in milliseconds. */
+  readonly waitedMs: number
+}
+
+/** A holder ended its hold. */
+export interface EndEvent {
+  readonly key: string
+  readonly fence: number
+  /** `settled` with a record, `released` without one, `lost` if it was not its any more. */
+  readonly how: 'settled' | 'released' | 'lost'
+  readonly heldMs: number
+  /** Size of the record in bytes, 0 without one. */
+  readonly recordBytes: number
+}
+
+/** The channels and what they carry. Names: `dspinlock:trouble`, `dspinlock:lost`, `dspinlock:enter`, `dspinlock:end`. */
+export const channels: {
+  readonly trouble: Channel<unknown, TroubleEvent>
+  readonly lost: Channel<unknown, LostEvent>
+  readonly enter: Channel<unknown, EnterEvent>
+  readonly end: Channel<unknown, EndEvent>
+} = Object.freeze({
+  trouble: channel('dspinlock:trouble') as Channel<unknown, TroubleEvent>,
+  lost: channel('dspinlock:lost') as Channel<unknown, LostEvent>,
+  enter: channel('dspinlock:enter') as Channel<unknown, EnterEvent>,
+  end: channel('dspinlock:end') as Channel<unknown, EndEvent>,
+})
+
+export function publishTrouble(source: string, operation: string, error: unknown, key?: string): void {
+  if (channels.trouble.hasSubscribers) channels.trouble.publish({ source, operation, key, error })
+}

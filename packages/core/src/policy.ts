@@ -1,0 +1,60 @@
+// What enter takes, read once: policy options in, a frozen Policy out.
+
+import type { Duplicates, EnterOptions } from './entry.js'
+import { optionError } from './errors.js'
+import { integer, oneOf, type Parsed, parseOptions, timerMs } from './options.js'
+
+/** The options of `enter` that stay the same from call to call. */
+export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload'>
+
+/** The options of `enter` that belong to one call. */
+export type CallOptions = Pick<EnterOptions, 'signal' | 'payload'>
+
+const shape = {
+  duplicates: oneOf<Duplicates>('serialise', 'serialise', 'replay', 'reject'),
+  ttlMs: integer(0, 0),
+  whileInFlight: oneOf<'wait' | 'reject'>('wait', 'wait', 'reject'),
+  leaseMs: timerMs(10_000),
+  waitMs: timerMs(30_000, 0),
+  maxHoldMs: timerMs(1_800_000),
+} as const
+
+/** The names of the options that make a policy, for packages that pass them on. */
+export const policyOptionNames: readonly (keyof PolicyOptions)[] = Object.freeze(
+  Object.keys(shape) as (keyof PolicyOptions)[],
+)
+
+/**
+ * Options of `enter`, checked and frozen: make one where the same options are used for many calls.
+ * @throws TypeError naming the option, what was received and what it takes.
+ */
+export class Policy {
+  readonly duplicates: Duplicates
+  readonly ttlMs: number
+  readonly leaseMs: number
+  readonly waitMs: number
+  readonly maxHoldMs: number
+  /** A record would do instead of a turn. */
+  readonly takesRecord: boolean
+  /** Whether a duplicate waits while the holder is at work. */
+  readonly waits: boolean
+
+  constructor(options?: PolicyOptions) {
+    const parsed: Parsed<typeof shape> = parseOptions('enter', options, shape)
+    if (parsed.duplicates === 'serialise' && parsed.ttlMs > 0) {
+      throw optionError('ttlMs', parsed.ttlMs, "0 with duplicates: 'serialise', which leaves no record")
+    }
+    if (parsed.duplicates !== 'replay' && options?.whileInFlight !== undefined) {
+      throw optionError('whileInFlight', options.whileInFlight, "left out unless duplicates is 'replay'")
+    }
+    this.duplicates = parsed.duplicates
+    this.ttlMs = parsed.ttlMs
+    this.leaseMs = parsed.leaseMs
+    this.waitMs = parsed.waitMs
+    this.maxHoldMs = parsed.maxHoldMs
+    this.takesRecord = parsed.duplicates !== 'serialise'
+    this.waits =
+      parsed.duplicates === 'serialise' || (parsed.duplicates === 'replay' && parsed.whileInFlight === 'wait')
+    Object.freeze(this)
+  }
+}

@@ -1,0 +1,4 @@
+// What dspinlock's own packages share and users of the engine do not need: reading options, warning once.
+
+export * from './options.js'
+export { warnOnce } from './warnings.js'
