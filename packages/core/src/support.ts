@@ -1,4 +1,5 @@
 // What dspinlock's own packages share and users of the engine do not need: reading options, warning once.
 
+export { optionError, unknownOptionError } from './errors.js'
 export * from './options.js'
 export { warnOnce } from './warnings.js'

@@ -1,0 +1,114 @@
+// A hold while it lasts: what its holder sees, and the one state behind it.
+
+import type { Hold } from './entry.js'
+import type { HoldTimeoutError, LeaseLostError } from './errors.js'
+import { channels } from './events.js'
+import type { KeptHold } from './lease-keeper.js'
+import type { Policy } from './policy.js'
+import type { MaybePromise } from './store.js'
+
+/** What a hold needs of the lane it came from. */
+export interface HoldOwner {
+  renew(hold: ActiveHold): MaybePromise<boolean>
+  settle(hold: ActiveHold, record: Uint8Array): MaybePromise<boolean>
+  release(hold: ActiveHold, passMs: number): MaybePromise<boolean>
+  lost(hold: ActiveHold, reason: LeaseLostError | HoldTimeoutError): void
+}
+
+export class ActiveHold implements Hold, KeptHold {
+  readonly key: string
+  readonly fence: number
+  readonly token: string
+  readonly payload: string
+  readonly policy: Policy
+  readonly startedAt: number
+  leaseEndsAt: number
+  readonly #owner: HoldOwner
+  /** Why the signal aborted or will abort as soon as somebody asks for it. */
+  #lostFor: LeaseLostError | HoldTimeoutError | undefined
+  #ended = false
+  /** Made when asked for: most holders never look. */
+  #controller: AbortController | undefined
+
+  constructor(
+    owner: HoldOwner,
+    key: string,
+    token: string,
+    fence: number,
+    payload: string,
+    policy: Policy,
+    leaseEndsAt: number,
+  ) {
+    this.#owner = owner
+    this.key = key
+    this.token = token
+    this.fence = fence
+    this.payload = payload
+    this.policy = policy
+    this.startedAt = performance.now()
+    this.leaseEndsAt = leaseEndsAt
+  }
+
+  get leaseMs(): number {
+    return this.policy.leaseMs
+  }
+
+  get maxHoldMs(): number {
+    return this.policy.maxHoldMs
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#lostFor !== undefined) this.#controller.abort(this.#lostFor)
+    }
+    return this.#controller.signal
+  }
+
+  settle(record: Uint8Array): MaybePromise<boolean> {
+    if (this.#ended) return false
+    this.#ended = true
+    if (!this.policy.takesRecord) return this.#reportEnd('released', 0, this.#owner.release(this, 0))
+    return this.#reportEnd('settled', record.byteLength, this.#owner.settle(this, record))
+  }
+
+  release(options?: { readonly passMs?: number }): MaybePromise<boolean> {
+    if (this.#ended) return false
+    this.#ended = true
+    return this.#reportEnd('released', 0, this.#owner.release(this, options?.passMs ?? 0))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.release()
+    } catch {
+      // It was published where it happened, and would hide the error that ended the block.
+    }
+  }
+
+  renew(): MaybePromise<boolean> {
+    return this.#owner.renew(this)
+  }
+
+  lose(reason: LeaseLostError | HoldTimeoutError): void {
+    if (this.#ended || this.#lostFor !== undefined) return
+    this.#lostFor = reason
+    if (channels.lost.hasSubscribers) channels.lost.publish({ key: this.key, fence: this.fence, reason })
+    this.#owner.lost(this, reason)
+    this.#controller?.abort(reason)
+  }
+
+  #reportEnd(how: 'settled' | 'released', recordBytes: number, answer: MaybePromise<boolean>): MaybePromise<boolean> {
+    if (!channels.end.hasSubscribers) return answer
+    const report = (mine: boolean): boolean => {
+      const heldMs = performance.now() - this.startedAt
+      channels.end.publish({ key: this.key, fence: this.fence, how: mine ? how : 'lost', heldMs, recordBytes })
+      return mine
+    }
+    return typeof answer === 'boolean' ? report(answer) : answer.then(report)
+  }
+}

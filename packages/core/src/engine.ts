@@ -1,0 +1,222 @@
+// The lock engine: one lane for each key that this process is interested in, one mailbox, one lease keeper.
+
+import type { EnterOptions, Entry } from './entry.js'
+import { ClosedError, optionError, WaiterLimitError } from './errors.js'
+import { channels } from './events.js'
+import { Lane, type LaneHost } from './lane.js'
+import { LeaseKeeper } from './lease-keeper.js'
+import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
+import { type CallOptions, Policy, type PolicyOptions } from './policy.js'
+import { type RunOptions, runTask, type Task } from './run.js'
+import type { Mailbox, Store, Wake } from './store.js'
+
+export interface EngineOptions {
+  /** Where claims and records live. */
+  readonly store: Store
+  /** How many callers may wait in this process. Default 10 000; one more gets a WaiterLimitError. */
+  readonly maxWaiters?: number
+  /** How many callers may wait for one key in this process. Default 1 000. */
+  readonly maxWaitersPerKey?: number
+  /** How often a waiter asks again in case a message was lost, in milliseconds, give or take a fifth. Default 1 000. */
+  readonly pollMs?: number
+}
+
+export interface CloseOptions {
+  /** For how long to wait for the holders to finish, in milliseconds. Default 30 000. */
+  readonly timeoutMs?: number
+}
+
+const storeMethods = [
+  'open',
+  'claim',
+  'renew',
+  'settle',
+  'release',
+  'leave',
+  'forget',
+  'inspect',
+  'list',
+  'close',
+] as const
+
+const shape = {
+  store: readStore,
+  maxWaiters: integer(10_000, 1),
+  maxWaitersPerKey: integer(1_000, 1),
+  pollMs: timerMs(1_000),
+} as const
+
+/**
+ * Lets one caller at a time through for each key, across all engines whose stores share their data.
+ * @throws TypeError at construction for unknown or wrong options, a store without one of its methods, or a closed store.
+ */
+export class LockEngine {
+  readonly store: Store
+  readonly #maxWaiters: number
+  readonly #maxWaitersPerKey: number
+  readonly #lanes = new Map<string, Lane>()
+  /** Which lane a wake is for; every token in it was handed out by `newToken` and not yet dropped. */
+  readonly #tokens = new Map<string, Lane>()
+  readonly #keeper = new LeaseKeeper()
+  readonly #mailbox: Mailbox
+  readonly #host: LaneHost
+  #nextToken = 0
+  #waiters = 0
+  #closing: Promise<void> | undefined
+  /** Called whenever a lane went away; only set while closing. */
+  #onIdle: (() => void) | undefined
+
+  constructor(options: EngineOptions) {
+    const { store, maxWaiters, maxWaitersPerKey, pollMs } = parseOptions('LockEngine', options, shape)
+    this.store = store
+    this.#maxWaiters = maxWaiters
+    this.#maxWaitersPerKey = maxWaitersPerKey
+    this.#mailbox = store.open(wake => this.#onWake(wake))
+    this.#host = this.#makeHost(pollMs)
+  }
+
+  /** How many callers wait in this process. */
+  get waiters(): number {
+    return this.#waiters
+  }
+
+  /** How many keys this process holds or waits for. */
+  get keys(): number {
+    return this.#lanes.size
+  }
+
+  /** True once `close` was called. */
+  get closed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /**
+   * Asks for the key, and waits if that is what the options say. `options` may be a Policy, which saves reading them anew.
+   * Rejects with WaitTimeoutError, WaiterLimitError, StoreError, ClosedError, or the reason of `signal`; with a
+   * TypeError for wrong options.
+   */
+  enter(key: string, options?: EnterOptions | Policy, call?: CallOptions): Promise<Entry> {
+    try {
+      if (typeof key !== 'string') throw optionError('key', key, 'a string')
+      const { policy, signal, payload } = readCall(options, call)
+      if (this.closed) throw new ClosedError('engine', key)
+      signal?.throwIfAborted()
+      const startedAt = channels.enter.hasSubscribers ? performance.now() : 0
+      let lane = this.#lanes.get(key)
+      if (lane === undefined) {
+        lane = new Lane(key, this.#host)
+        this.#lanes.set(key, lane)
+      }
+      const entered = lane.enter(policy, payload, signal)
+      return channels.enter.hasSubscribers ? reportEnter(key, startedAt, entered) : entered
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Runs `task` when the key is its own, and ends the hold afterwards. Under `'replay'` its result is encoded (JSON
+   * unless `codec` says otherwise) and given to duplicates, each of which gets a copy of its own. An error of the task is
+   * rethrown as it is, leaves no record, and lets the next one run. Errors of `enter` as there; DuplicateError where
+   * the options refuse duplicates; RecordError for a result that cannot be encoded.
+   */
+  run<T>(key: string, task: Task<T>, options?: RunOptions<T>): Promise<T> {
+    return runTask(this, key, task, options)
+  }
+
+  /**
+   * Refuses newcomers and waiters with a ClosedError, waits for the holders to end, and lets go of the store, which
+   * stays open. Resolves at the latest after `timeoutMs`; a second call waits for the first.
+   */
+  close(options?: CloseOptions): Promise<void> {
+    const { timeoutMs } = parseOptions('close', options, { timeoutMs: timerMs(30_000, 0) })
+    this.#closing ??= this.#drain(timeoutMs)
+    return this.#closing
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    for (const lane of this.#lanes.values()) lane.rejectAll(key => new ClosedError('engine', key))
+    if (this.#lanes.size > 0) {
+      const { promise, resolve } = withResolvers()
+      const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS))
+      this.#onIdle = () => {
+        if (this.#lanes.size === 0) resolve()
+      }
+      await promise
+      clearTimeout(timer)
+    }
+    this.#keeper.stop()
+    this.#mailbox.close()
+  }
+
+  #onWake(wake: Wake): void {
+    if (wake.kind !== 'resync') this.#tokens.get(wake.token)?.wake(wake)
+    else for (const lane of this.#lanes.values()) lane.resync()
+  }
+
+  #makeHost(pollMs: number): LaneHost {
+    return {
+      store: this.store,
+      keeper: this.#keeper,
+      pollMs,
+      newToken: lane => {
+        const token = `${this.#mailbox.id}.${++this.#nextToken}`
+        this.#tokens.set(token, lane)
+        return token
+      },
+      dropToken: token => void this.#tokens.delete(token),
+      addWaiter: (key, others) => {
+        if (this.#waiters >= this.#maxWaiters) throw new WaiterLimitError(key, 'maxWaiters', this.#maxWaiters)
+        if (others >= this.#maxWaitersPerKey) {
+          throw new WaiterLimitError(key, 'maxWaitersPerKey', this.#maxWaitersPerKey)
+        }
+        this.#waiters++
+      },
+      removeWaiter: () => void this.#waiters--,
+      laneIdle: lane => {
+        if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key)
+        this.#onIdle?.()
+      },
+    }
+  }
+}
+
+function readCall(
+  options: EnterOptions | Policy | undefined,
+  call: CallOptions | undefined,
+): { policy: Policy; signal: AbortSignal | undefined; payload: string } {
+  if (options instanceof Policy) return { policy: options, signal: call?.signal, payload: call?.payload ?? '' }
+  if (options === undefined) return { policy: serialise, signal: call?.signal, payload: call?.payload ?? '' }
+  const { signal = call?.signal, payload = call?.payload ?? '', ...rest } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal')
+  if (typeof payload !== 'string') throw optionError('payload', payload, 'a string')
+  return { policy: new Policy(rest as PolicyOptions), signal, payload }
+}
+
+const serialise = new Policy()
+
+function readStore(given: unknown, name: string): Store {
+  if (typeof given !== 'object' || given === null) throw optionError(name, given, 'a store, for example memoryStore()')
+  for (const method of storeMethods) {
+    if (typeof (given as Record<string, unknown>)[method] !== 'function') {
+      throw optionError(name, given, `a store; this one has no method ${method}()`)
+    }
+  }
+  const store = given as Store
+  if (store.closed) throw optionError(name, given, 'an open store; this one was closed already')
+  return store
+}
+
+async function reportEnter(key: string, startedAt: number, entered: Promise<Entry>): Promise<Entry> {
+  const entry = await entered
+  channels.enter.publish({ key, role: entry.role, waitedMs: performance.now() - startedAt })
+  return entry
+}
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>(fulfil => {
+    resolve = fulfil
+  })
+  return { promise, resolve }
+}

@@ -1,0 +1,447 @@
+// All that one process knows of one key: the hold it has, the callers that wait, and the one claim it sends for them.
+
+import { ActiveHold, type HoldOwner } from './active-hold.js'
+import type { Entry } from './entry.js'
+import { HoldTimeoutError, type LeaseLostError, StoreError } from './errors.js'
+import { publishTrouble } from './events.js'
+import type { LeaseKeeper } from './lease-keeper.js'
+import type { Policy } from './policy.js'
+import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
+import { Waiter } from './waiter.js'
+
+/** What a lane needs of its engine. */
+export interface LaneHost {
+  readonly store: Store
+  readonly keeper: LeaseKeeper
+  readonly pollMs: number
+  /** A token that nobody used; wakes for it come to `lane`. */
+  newToken(lane: Lane): string
+  dropToken(token: string): void
+  /** Counts one more waiter beside `others` on the same key, or throws a WaiterLimitError. */
+  addWaiter(key: string, others: number): void
+  removeWaiter(): void
+  /** The lane has no hold, no waiters and no claim under way. */
+  laneIdle(lane: Lane): void
+}
+
+/** A handed-over lease with less left than this is confirmed by a round trip before work starts under it. */
+const CONFIRM_BELOW_MS = 250
+/** Turns that a process may give to itself while other processes wait. */
+const MAX_LOCAL_TURNS = 4
+/** A record stays within reach of those who waited for this many polls. */
+const RETAIN_POLLS = 3
+/** Beyond `waitMs`, what a first claim may take before anybody knows whether there is something to wait for. */
+const FIRST_CLAIM_MS = 5_000
+/** The soonest that a waiter asks again. */
+const MIN_POLL_MS = 5
+
+export class Lane implements HoldOwner {
+  readonly key: string
+  readonly #host: LaneHost
+  /** In order of arrival; the first one's wishes make the claim. */
+  readonly #waiters = new Set<Waiter>()
+  /** This process's hold, until its end was answered by the store. */
+  #hold: ActiveHold | undefined
+  /** Under which the lane claims or waits; '' if it does neither. */
+  #token = ''
+  /** A claim is under way. */
+  #asking = false
+  /** Something changed while it was: ask again whatever it says. */
+  #askAgain = false
+  /** The store counts `#token` among its waiters. */
+  #joined = false
+  #arrival = 0
+  #clockAheadMs = 0
+  #pollTimer: NodeJS.Timeout | undefined
+
+  constructor(key: string, host: LaneHost) {
+    this.key = key
+    this.#host = host
+  }
+
+  enter(policy: Policy, payload: string, signal: AbortSignal | undefined): Promise<Entry> {
+    const refusal = this.#refuseLocally(policy, payload)
+    if (refusal !== undefined) return Promise.resolve(refusal)
+    const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
+    const isAlone = this.#waiters.size === 0 && this.#hold === undefined && !this.#asking
+    if (!isAlone) {
+      this.#host.addWaiter(this.key, this.#waiters.size)
+      waiter.counted = true
+      waiter.watch(policy.waitMs)
+    }
+    this.#waiters.add(waiter)
+    if (!isAlone) return waiter.promise
+    this.#ask()
+    // A store in the same process has answered an uncontended claim by now: then there is nothing to watch.
+    if (this.#waiters.has(waiter) && !waiter.counted) waiter.watch(policy.waitMs + FIRST_CLAIM_MS)
+    return waiter.promise
+  }
+
+  /** A message from the store for this lane's token. */
+  wake(wake: Exclude<Wake, { kind: 'resync' }>): void {
+    if (wake.token !== this.#token) return
+    if (this.#asking) {
+      // The answer under way may have been given before this wake or after it; only asking again can tell.
+      if (wake.kind === 'turn' || wake.kind === 'look') this.#askAgain = true
+      else this.#onReply(toReply(wake), this.#token, 0)
+      return
+    }
+    if (wake.kind === 'look') return this.#ask()
+    if (wake.kind !== 'turn') return this.#onReply(toReply(wake), this.#token, 0)
+    const now = performance.now()
+    const leaseLeftMs = wake.leaseEndsAt - (now + this.#clockAheadMs)
+    if (leaseLeftMs < CONFIRM_BELOW_MS) return this.#ask()
+    this.#settleAsking()
+    this.#hand(this.#token, wake.fence, now + leaseLeftMs, true)
+  }
+
+  /** Messages may have been lost: whoever waits asks again. */
+  resync(): void {
+    if (this.#hold !== undefined || this.#waiters.size === 0) return
+    if (this.#asking) this.#askAgain = true
+    else this.#ask()
+  }
+
+  /** Ends every wait with `reason` and leaves the store's waiters. */
+  rejectAll(reason: (key: string) => unknown): void {
+    for (const waiter of this.#waiters) {
+      this.#remove(waiter)
+      waiter.reject(reason(this.key))
+    }
+    this.#quit()
+  }
+
+  // --- what holds need (HoldOwner) ---
+
+  renew(hold: ActiveHold): MaybePromise<boolean> {
+    return this.#host.store.renew({ key: this.key, token: hold.token, leaseMs: hold.leaseMs })
+  }
+
+  settle(hold: ActiveHold, record: Uint8Array): MaybePromise<boolean> {
+    const { store, keeper, pollMs } = this.#host
+    keeper.remove(hold)
+    const { key } = this
+    const { token, policy } = hold
+    const outcome = { state: 'record', record, ageMs: 0, joined: true } as const
+    const done = (stored: boolean): boolean => {
+      this.#end(hold, stored ? outcome : undefined)
+      return stored
+    }
+    return this.#guard('settle', hold, outcome, () =>
+      andThen(store.settle({ key, token, record, ttlMs: policy.ttlMs, retainMs: RETAIN_POLLS * pollMs }), done),
+    )
+  }
+
+  release(hold: ActiveHold, passMs: number): MaybePromise<boolean> {
+    const { store, keeper } = this.#host
+    keeper.remove(hold)
+    const heir = passMs > 0 || this.#hold !== hold ? undefined : first(this.#waiters)
+    const next = heir === undefined ? undefined : this.#claimFor(heir, this.#host.newToken(this), 0)
+    const leaseEndsAt = performance.now() + (next?.leaseMs ?? 0)
+    if (next !== undefined) {
+      this.#asking = true
+      this.#askAgain = false
+      // A wake for the next token may overtake the answer to this command.
+      this.#token = next.token
+    }
+    const done = (reply: ReleaseReply): boolean => {
+      if (next !== undefined) this.#settleAsking()
+      if (reply.next !== undefined && next !== undefined) {
+        this.#host.dropToken(hold.token)
+        this.#hold = undefined
+        this.#onReply(reply.next, next.token, leaseEndsAt)
+      } else {
+        if (next !== undefined) this.#dropToken()
+        this.#end(hold, reply.mine && passMs > 0 ? { state: 'pass' } : undefined)
+      }
+      return reply.mine
+    }
+    return this.#guard('release', hold, undefined, () =>
+      andThen(
+        store.release({
+          key: this.key,
+          token: hold.token,
+          passMs,
+          maxLocalTurns: MAX_LOCAL_TURNS,
+          ...(next === undefined ? {} : { next }),
+        }),
+        done,
+      ),
+    )
+  }
+
+  lost(hold: ActiveHold, reason: LeaseLostError | HoldTimeoutError): void {
+    if (this.#hold !== hold) return
+    const leftMs = hold.leaseEndsAt - performance.now()
+    // Not renewed any more, but its lease still keeps the others out: asking before that is in vain.
+    if (reason instanceof HoldTimeoutError && leftMs > 0) {
+      setTimeout(() => this.#end(hold, undefined), leftMs).unref()
+    } else {
+      this.#end(hold, undefined)
+    }
+  }
+
+  // --- the state machine ---
+
+  /** What can be said without asking the store: a hold in this process, or one that others here wait for already. */
+  #refuseLocally(policy: Policy, payload: string): Entry | undefined {
+    const known = this.#hold ?? (this.#joined ? first(this.#waiters) : undefined)
+    if (known === undefined) return undefined
+    if (payload !== '' && known.payload !== '' && payload !== known.payload)
+      return refuse('mismatch', this.#leaseLeftMs())
+    return policy.waits ? undefined : refuse('in-flight', this.#leaseLeftMs())
+  }
+
+  #leaseLeftMs(): number {
+    return this.#hold === undefined ? this.#host.pollMs : Math.max(0, this.#hold.leaseEndsAt - performance.now())
+  }
+
+  #claimFor(waiter: Waiter, token: string, arrival: number): ClaimRequest {
+    const { policy, payload } = waiter
+    let wait = policy.waits
+    if (!wait) for (const other of this.#waiters) wait ||= other.policy.waits
+    return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
+  }
+
+  #ask(): void {
+    const head = first(this.#waiters)
+    if (head === undefined) return this.#quit()
+    clearTimeout(this.#pollTimer)
+    if (this.#token === '') this.#token = this.#host.newToken(this)
+    const token = this.#token
+    const request = this.#claimFor(head, token, this.#arrival)
+    const leaseEndsAt = performance.now() + request.leaseMs
+    this.#asking = true
+    this.#askAgain = false
+    try {
+      const reply = this.#host.store.claim(request)
+      if (reply instanceof Promise) {
+        reply.then(
+          answer => {
+            this.#settleAsking()
+            this.#onReply(answer, token, leaseEndsAt)
+          },
+          (error: unknown) => this.#onClaimError(error),
+        )
+      } else {
+        this.#settleAsking()
+        this.#onReply(reply, token, leaseEndsAt)
+      }
+    } catch (error) {
+      this.#onClaimError(error)
+    }
+  }
+
+  #settleAsking(): void {
+    this.#asking = false
+    clearTimeout(this.#pollTimer)
+  }
+
+  /** `leaseEndsAt`: of the hold, should the answer be one. */
+  #onReply(reply: ClaimReply, token: string, leaseEndsAt: number): void {
+    if (reply.state === 'held') return this.#hand(token, reply.fence, leaseEndsAt, false)
+    if (reply.state === 'busy') return this.#onBusy(reply)
+    // The store has let go of the token: whoever is left asks under a new one, at the old place.
+    const head = first(this.#waiters)
+    if (!this.#asking) this.#dropToken()
+    for (const waiter of this.#waiters) {
+      const answer = answerFor(waiter, reply, head)
+      if (answer === undefined) continue
+      this.#remove(waiter)
+      waiter.answer(answer)
+    }
+    this.#proceed()
+  }
+
+  #onBusy(reply: Extract<ClaimReply, { state: 'busy' }>): void {
+    const head = first(this.#waiters)
+    for (const waiter of this.#waiters) {
+      const mismatch = head !== undefined && differ(head.payload, waiter.payload)
+      if (waiter.policy.waits && !mismatch) {
+        if (waiter.counted) continue
+        try {
+          this.#host.addWaiter(this.key, this.#waiters.size - 1)
+          waiter.counted = true
+          waiter.watch(waiter.policy.waitMs)
+        } catch (error) {
+          this.#remove(waiter)
+          waiter.reject(error)
+        }
+        continue
+      }
+      this.#remove(waiter)
+      waiter.answer(refuse(mismatch ? 'mismatch' : 'in-flight', reply.leaseLeftMs))
+    }
+    this.#arrival = reply.arrival
+    this.#clockAheadMs = reply.clockAheadMs
+    const wasJoined = this.#joined || reply.arrival > 0
+    this.#joined = wasJoined
+    if (this.#waiters.size === 0) return this.#quit()
+    if (this.#askAgain || !wasJoined) return this.#ask()
+    const pollMs = this.#host.pollMs * (0.8 + 0.4 * Math.random())
+    const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
+    this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
+    // The waiters' own timers keep the process alive, as long as there is somebody to serve.
+    this.#pollTimer.unref()
+  }
+
+  /** The store gave the key to `token`: the first waiter becomes its holder. */
+  #hand(token: string, fence: number, leaseEndsAt: number, renewNow: boolean): void {
+    clearTimeout(this.#pollTimer)
+    this.#joined = false
+    this.#arrival = 0
+    this.#askAgain = false
+    const head = first(this.#waiters)
+    if (head === undefined) return this.#giveBack(token)
+    this.#remove(head)
+    const hold = new ActiveHold(this, this.key, token, fence, head.payload, head.policy, leaseEndsAt)
+    this.#hold = hold
+    this.#token = ''
+    for (const waiter of this.#waiters) {
+      const refusal = this.#refuseLocally(waiter.policy, waiter.payload)
+      if (refusal !== undefined) {
+        this.#remove(waiter)
+        waiter.answer(refusal)
+      }
+    }
+    this.#host.keeper.add(hold, renewNow)
+    head.answer({ role: 'holder', hold })
+  }
+
+  /** The hold is over. `outcome`: what those who waited for it here get instead of a turn. */
+  #end(hold: ActiveHold, outcome: Extract<ClaimReply, { state: 'record' | 'pass' }> | undefined): void {
+    this.#host.dropToken(hold.token)
+    if (this.#hold !== hold) return
+    this.#hold = undefined
+    if (outcome === undefined) this.#proceed()
+    else this.#onReply(outcome, hold.token, 0)
+  }
+
+  /** Something ended: ask for whoever is left, or be gone. */
+  #proceed(): void {
+    if (this.#hold !== undefined || this.#asking) return
+    if (this.#waiters.size > 0) this.#ask()
+    else this.#quit()
+  }
+
+  /** Nobody is left who wants the key: let the store know, if it counts on us. */
+  #quit(): void {
+    if (this.#hold !== undefined || this.#asking) return
+    clearTimeout(this.#pollTimer)
+    if (this.#joined) this.#leave(this.#token)
+    this.#dropToken()
+    this.#arrival = 0
+    this.#host.laneIdle(this)
+  }
+
+  #dropToken(): void {
+    if (this.#token !== '') this.#host.dropToken(this.#token)
+    this.#token = ''
+    this.#joined = false
+  }
+
+  #giveBack(token: string): void {
+    this.#leave(token)
+    this.#dropToken()
+    this.#proceed()
+  }
+
+  #leave(token: string): void {
+    try {
+      const left = this.#host.store.leave(this.key, token)
+      if (left instanceof Promise) left.catch((error: unknown) => publishTrouble('core', 'leave', error, this.key))
+    } catch (error) {
+      publishTrouble('core', 'leave', error, this.key)
+    }
+  }
+
+  #onClaimError(error: unknown): void {
+    this.#settleAsking()
+    const reason = asStoreError(this.#host.store, 'claim', this.key, error)
+    publishTrouble('core', 'claim', reason, this.key)
+    // Under another name next time: what became of this claim is not known.
+    this.#joined = true
+    this.rejectAll(() => reason)
+  }
+
+  #onGone(waiter: Waiter): void {
+    this.#remove(waiter)
+    if (this.#waiters.size === 0) this.#quit()
+  }
+
+  #remove(waiter: Waiter): void {
+    if (this.#waiters.delete(waiter) && waiter.counted) this.#host.removeWaiter()
+  }
+
+  /**
+   * Runs the end of a hold. If the store fails, the lease is left to run out, and as long as it lasts nobody else can
+   * have run: those who waited in this process may have the `outcome` that was not stored.
+   */
+  #guard(
+    operation: 'settle' | 'release',
+    hold: ActiveHold,
+    outcome: Extract<ClaimReply, { state: 'record' }> | undefined,
+    end: () => MaybePromise<boolean>,
+  ): MaybePromise<boolean> {
+    const failed = (error: unknown): StoreError => {
+      const reason = asStoreError(this.#host.store, operation, this.key, error)
+      publishTrouble('core', operation, reason, this.key)
+      if (this.#asking && this.#hold === hold) {
+        this.#settleAsking()
+        this.#dropToken()
+      }
+      this.#end(hold, hold.leaseEndsAt > performance.now() ? outcome : undefined)
+      return reason
+    }
+    try {
+      const answer = end()
+      if (typeof answer === 'boolean') return answer
+      return answer.catch((error: unknown) => {
+        throw failed(error)
+      })
+    } catch (error) {
+      throw failed(error)
+    }
+  }
+}
+
+function first<T>(set: ReadonlySet<T>): T | undefined {
+  for (const item of set) return item
+  return undefined
+}
+
+function refuse(reason: 'in-flight' | 'settled' | 'mismatch', retryAfterMs: number): Entry {
+  return { role: 'refused', reason, retryAfterMs }
+}
+
+function differ(a: string, b: string): boolean {
+  return a !== '' && b !== '' && a !== b
+}
+
+function toReply(wake: Extract<Wake, { kind: 'record' | 'pass' }>): ClaimReply {
+  if (wake.kind === 'pass') return { state: 'pass' }
+  return { state: 'record', record: wake.record, ageMs: 0, joined: true }
+}
+
+/** What a reply that was meant for `head` says to `waiter`; undefined: it has to ask again. */
+function answerFor(
+  waiter: Waiter,
+  reply: Extract<ClaimReply, { state: 'record' | 'pass' | 'mismatch' }>,
+  head: Waiter | undefined,
+): Entry | undefined {
+  if (reply.state === 'mismatch') return waiter.payload === head?.payload ? refuse('mismatch', 0) : undefined
+  if (!waiter.policy.takesRecord) return undefined
+  if (reply.state === 'pass') return { role: 'pass' }
+  if (head !== undefined && differ(head.payload, waiter.payload)) return refuse('mismatch', 0)
+  if (waiter.policy.duplicates === 'reject') return refuse('settled', 0)
+  const { record, ageMs, joined } = reply
+  return { role: 'follower', record, ageMs, joined }
+}
+
+function andThen<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
+  return value instanceof Promise ? value.then(then) : then(value)
+}
+
+function asStoreError(store: Store, operation: string, key: string, error: unknown): StoreError {
+  return error instanceof StoreError ? error : new StoreError(store.name, operation, key, error)
+}

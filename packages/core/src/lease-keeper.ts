@@ -1,0 +1,168 @@
+// Renews every hold of an engine a few times within its lease, with one timer, and notices when a lease is lost.
+
+import { HoldTimeoutError, LeaseLostError } from './errors.js'
+import { publishTrouble } from './events.js'
+import type { MaybePromise } from './store.js'
+
+/** What the keeper knows of a hold. Times are `performance.now()`. */
+export interface KeptHold {
+  readonly key: string
+  readonly leaseMs: number
+  readonly maxHoldMs: number
+  readonly startedAt: number
+  /** Until then nobody else can hold the key, by this process's clock. */
+  leaseEndsAt: number
+  /** Asks the store for another lease; `false`: the hold is somebody else's. */
+  renew(): MaybePromise<boolean>
+  /** Called once at the most. */
+  lose(reason: LeaseLostError | HoldTimeoutError): void
+}
+
+/** Renewals within one lease: two may fail before it is lost. */
+const RENEWALS_PER_LEASE = 3
+/** After a failed renewal, the next try comes this soon. */
+const RETRY_MS = 100
+
+interface Kept {
+  readonly hold: KeptHold
+  renewAt: number
+  renewing: boolean
+  /** Runs while nobody knows whether the next renewal comes in time. */
+  expiryTimer: NodeJS.Timeout | undefined
+  retryTimer: NodeJS.Timeout | undefined
+}
+
+export class LeaseKeeper {
+  /** By lease: within one, holds stand in the order in which they are due, because all have the same period. */
+  readonly #byLease = new Map<number, Map<KeptHold, Kept>>()
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+
+  /** Keeps `hold` until `remove`. `renewNow`: its first lease is a short one. */
+  add(hold: KeptHold, renewNow: boolean): void {
+    let queue = this.#byLease.get(hold.leaseMs)
+    if (queue === undefined) {
+      queue = new Map()
+      this.#byLease.set(hold.leaseMs, queue)
+    }
+    const renewAt = performance.now() + hold.leaseMs / RENEWALS_PER_LEASE
+    const kept: Kept = { hold, renewAt, renewing: false, expiryTimer: undefined, retryTimer: undefined }
+    queue.set(hold, kept)
+    if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
+    if (renewNow) this.#renew(kept)
+    this.#arm(renewAt)
+  }
+
+  remove(hold: KeptHold): void {
+    const queue = this.#byLease.get(hold.leaseMs)
+    const kept = queue?.get(hold)
+    if (queue === undefined || kept === undefined) return
+    clearTimeout(kept.expiryTimer)
+    clearTimeout(kept.retryTimer)
+    queue.delete(hold)
+    if (queue.size === 0 && this.#byLease.size > 16) this.#byLease.delete(hold.leaseMs)
+  }
+
+  stop(): void {
+    for (const queue of this.#byLease.values()) for (const hold of queue.keys()) this.remove(hold)
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  #arm(at: number): void {
+    if (at >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = at
+    this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - performance.now())).unref()
+  }
+
+  #tick(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const now = performance.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const [leaseMs, queue] of this.#byLease) {
+      for (const kept of queue.values()) {
+        if (kept.renewAt > now) {
+          next = Math.min(next, kept.renewAt)
+          break
+        }
+        this.#due(kept, now, leaseMs / RENEWALS_PER_LEASE)
+        // Losing a hold removes it; the others go to the end of the line.
+        if (queue.delete(kept.hold)) queue.set(kept.hold, kept)
+      }
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next)
+  }
+
+  #due(kept: Kept, now: number, periodMs: number): void {
+    kept.renewAt = now + periodMs
+    const { hold } = kept
+    const leftMs = hold.startedAt + hold.maxHoldMs - now
+    if (leftMs <= 0) return this.#lose(kept, new HoldTimeoutError(hold.key, hold.maxHoldMs))
+    if (leftMs < periodMs) this.#stopAfter(kept, leftMs)
+    if (hold.leaseEndsAt <= now) return this.#lose(kept, new LeaseLostError(hold.key, 'expired'))
+    if (kept.renewing) this.#watchExpiry(kept)
+    else this.#renew(kept)
+    this.#arm(kept.renewAt)
+  }
+
+  #stopAfter(kept: Kept, ms: number): void {
+    const timer = setTimeout(() => {
+      if (this.#isKept(kept)) this.#lose(kept, new HoldTimeoutError(kept.hold.key, kept.hold.maxHoldMs))
+    }, ms)
+    timer.unref()
+  }
+
+  #renew(kept: Kept): void {
+    const { hold } = kept
+    const sentAt = performance.now()
+    const answered = (mine: boolean): void => {
+      kept.renewing = false
+      if (!this.#isKept(kept)) return
+      if (!mine) return this.#lose(kept, new LeaseLostError(hold.key, 'taken'))
+      hold.leaseEndsAt = sentAt + hold.leaseMs
+      clearTimeout(kept.expiryTimer)
+      kept.expiryTimer = undefined
+    }
+    const failed = (error: unknown): void => {
+      kept.renewing = false
+      publishTrouble('core', 'renew', error, hold.key)
+      if (!this.#isKept(kept)) return
+      this.#watchExpiry(kept)
+      kept.retryTimer = setTimeout(() => {
+        if (this.#isKept(kept) && !kept.renewing) this.#renew(kept)
+      }, RETRY_MS).unref()
+    }
+    try {
+      const answer = hold.renew()
+      if (typeof answer === 'boolean') return answered(answer)
+      kept.renewing = true
+      if (hold.leaseEndsAt - sentAt < hold.leaseMs / RENEWALS_PER_LEASE) this.#watchExpiry(kept)
+      answer.then(answered, failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #watchExpiry(kept: Kept): void {
+    if (kept.expiryTimer !== undefined) return
+    const check = (): void => {
+      kept.expiryTimer = undefined
+      if (!this.#isKept(kept)) return
+      const leftMs = kept.hold.leaseEndsAt - performance.now()
+      if (leftMs <= 0) this.#lose(kept, new LeaseLostError(kept.hold.key, 'expired'))
+      else kept.expiryTimer = setTimeout(check, leftMs).unref()
+    }
+    kept.expiryTimer = setTimeout(check, Math.max(0, kept.hold.leaseEndsAt - performance.now())).unref()
+  }
+
+  #isKept(kept: Kept): boolean {
+    return this.#byLease.get(kept.hold.leaseMs)?.get(kept.hold) === kept
+  }
+
+  #lose(kept: Kept, reason: LeaseLostError | HoldTimeoutError): void {
+    this.remove(kept.hold)
+    kept.hold.lose(reason)
+  }
+}

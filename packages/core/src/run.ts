@@ -1,0 +1,99 @@
+// Running any function under a key: enter, work, leave a record or none.
+
+import type { EnterOptions, Entry } from './entry.js'
+import { DuplicateError, optionError, RecordError } from './errors.js'
+
+/** What a task is given. */
+export interface TaskContext {
+  readonly key: string
+  /** The hold's fence; undefined when the task runs without a hold, under a pass mark. */
+  readonly fence: number | undefined
+  /** Aborts when the hold is lost; stop writing then. */
+  readonly signal: AbortSignal
+}
+
+export type Task<T> = (context: TaskContext) => T | PromiseLike<T>
+
+/** How results become records and records results. */
+export interface Codec<T> {
+  encode(result: T): Uint8Array
+  decode(record: Uint8Array): T
+}
+
+export interface RunOptions<T> extends EnterOptions {
+  /** Default: JSON, with undefined kept as undefined. Only used under `'replay'`. */
+  readonly codec?: Codec<T>
+}
+
+/** What running needs of an engine. */
+interface Enters {
+  enter(key: string, options?: EnterOptions): Promise<Entry>
+}
+
+export async function runTask<T>(engine: Enters, key: string, task: Task<T>, options: RunOptions<T> = {}): Promise<T> {
+  if (typeof task !== 'function') throw optionError('task', task, 'a function')
+  const { codec = jsonCodec as Codec<T>, ...enterOptions } = options
+  if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
+    throw optionError('codec', codec, 'an object with encode(result) and decode(record)')
+  }
+  const entry = await engine.enter(key, enterOptions)
+  if (entry.role === 'refused') throw new DuplicateError(key, entry.reason, entry.retryAfterMs)
+  if (entry.role === 'follower') return decode(codec, key, entry.record)
+  if (entry.role === 'pass') return task({ key, fence: undefined, signal: new AbortController().signal })
+
+  const { hold } = entry
+  const { duplicates = 'serialise' } = enterOptions
+  let result: T
+  let record: Uint8Array = nothing
+  try {
+    result = await task({
+      key,
+      fence: hold.fence,
+      get signal() {
+        return hold.signal
+      },
+    })
+    if (duplicates === 'replay') record = encode(codec, key, result)
+  } catch (error) {
+    await hold[Symbol.asyncDispose]()
+    throw error
+  }
+  try {
+    // Awaited only where there is something to wait for: a store in the same process answers at once.
+    const ended = hold.settle(record)
+    if (ended instanceof Promise) await ended
+  } catch {
+    // The work is done and its result is the caller's; the store's failure was published where it happened.
+  }
+  return result
+}
+
+const nothing = new Uint8Array(0)
+
+function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
+  try {
+    return codec.encode(result)
+  } catch (error) {
+    throw new RecordError(key, 'encode', error)
+  }
+}
+
+function decode<T>(codec: Codec<T>, key: string, record: Uint8Array): T {
+  try {
+    return codec.decode(record)
+  } catch (error) {
+    throw new RecordError(key, 'decode', error)
+  }
+}
+
+const jsonCodec: Codec<unknown> = {
+  encode(result) {
+    if (result === undefined) return nothing
+    const text = JSON.stringify(result)
+    if (text === undefined) throw new TypeError(`JSON has no form for a ${typeof result}`)
+    return new TextEncoder().encode(text)
+  },
+  decode(record) {
+    return record.byteLength === 0 ? undefined : JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(record))
+  },
+}
