@@ -1,1 +1,143 @@
-export {}
+// The demo: real servers, real HTTP from another process (this one), a table of what came of it.
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { findLocalRedis, type LocalRedis } from 'dspinlock-local-redis'
+import {
+  type Answer,
+  BURST,
+  countBodies,
+  findBreaches,
+  HANDLER_MS,
+  type HandlerRun,
+  type Outcome,
+  type Scenario,
+  SERIALISED_HANDLER_MS,
+  STRANGERS,
+  scenarios,
+} from './scenario.js'
+import { formatTable } from './table.js'
+
+const agent = new Agent({ keepAlive: true, maxSockets: BURST + STRANGERS })
+
+/** Of all servers of a setting, the requests are addressed to one site, as behind a load balancer. */
+const HOST = 'shop.example'
+
+async function send(port: number, method: string, path: string): Promise<Answer> {
+  const body = method === 'POST' ? JSON.stringify({ order: 4711, amount: '12.00' }) : ''
+  const headers: Record<string, string | number> = { host: HOST, authorization: 'Bearer demo' }
+  if (body !== '') Object.assign(headers, { 'content-type': 'application/json', 'content-length': body.length })
+  const outgoing = request({ host: '127.0.0.1', port, method, path, headers, agent }).end(body)
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  return { status: incoming.statusCode ?? 0, body: await text(incoming) }
+}
+
+async function runScenario(ports: readonly number[], { policy, method }: Scenario): Promise<Outcome> {
+  const path = `/${policy}`
+  const portOf = (n: number): number => ports[n % ports.length] ?? 0
+  const startedAt = performance.now()
+  const strangers: Promise<Answer>[] = []
+  const answers: Promise<Answer>[] = []
+  for (let n = 0; n < BURST; n++) {
+    answers.push(send(portOf(n), method, path))
+    if (n % (BURST / STRANGERS) === 0) strangers.push(send(portOf(n), method, `${path}?other=${n}`))
+  }
+  const [answered, answeredStrangers] = await Promise.all([Promise.all(answers), Promise.all(strangers)])
+  const wallMs = performance.now() - startedAt
+  const all: HandlerRun[] = []
+  for (const port of ports) all.push(...(JSON.parse((await send(port, 'GET', '/runs')).body) as HandlerRun[]))
+  return {
+    answers: answered,
+    strangers: answeredStrangers,
+    runs: all.filter(run => run.what === `${method} ${path}`),
+    strangerRuns: all.filter(run => run.what !== `${method} ${path}`),
+    wallMs,
+  }
+}
+
+function countStatuses(answers: readonly Answer[]): string {
+  const counts = new Map<number, number>()
+  for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1)
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([status, count]) => `${count} × ${status}`)
+    .join(', ')
+}
+
+async function startServers(count: number, redisUrl: string | undefined): Promise<[ChildProcess[], number[]]> {
+  const env = { ...process.env, NODE_ENV: 'production' }
+  if (redisUrl === undefined) delete (env as NodeJS.ProcessEnv)['REDIS_URL']
+  else (env as NodeJS.ProcessEnv)['REDIS_URL'] = redisUrl
+  const servers = Array.from({ length: count }, () => fork(new URL('./server.js', import.meta.url), { env }))
+  const ports = await Promise.all(
+    servers.map(async server => {
+      const gone = once(server, 'exit').then(([code]) => {
+        throw new Error(`a server process ended before it listened, with exit code ${String(code)}`)
+      })
+      gone.catch(() => undefined)
+      const [port] = (await Promise.race([once(server, 'message'), gone])) as [number]
+      return port
+    }),
+  )
+  return [servers, ports]
+}
+
+/** Runs all scenarios against `count` servers; true if every expectation held. */
+async function runSetting(title: string, count: number, redisUrl: string | undefined): Promise<boolean> {
+  console.log(`\n${title}`)
+  const [servers, ports] = await startServers(count, redisUrl)
+  const rows: string[][] = []
+  const breaches: string[] = []
+  try {
+    for (const scenario of scenarios) {
+      const name = `${scenario.policy} ${scenario.method}`
+      process.stdout.write(`  ${name}: ${BURST} duplicates and ${STRANGERS} others … `)
+      const outcome = await runScenario(ports, scenario)
+      const found = findBreaches(scenario, outcome)
+      breaches.push(...found.map(breach => `${name}: ${breach}`))
+      console.log(found.length === 0 ? 'as promised' : `NOT as promised: ${found.join('; ')}`)
+      const bodies = countBodies(outcome)
+      rows.push([
+        name,
+        String(BURST),
+        String(outcome.runs.length),
+        countStatuses(outcome.answers),
+        bodies === 1 ? 'identical' : `${bodies} different`,
+        `${STRANGERS} sent, ${outcome.strangerRuns.length} runs`,
+        `${outcome.wallMs.toFixed(0)} ms`,
+        `${scenario.policy === 'serialise' ? SERIALISED_HANDLER_MS : HANDLER_MS} ms`,
+      ])
+    }
+  } finally {
+    for (const server of servers) server.disconnect()
+    await Promise.all(servers.map(server => (server.exitCode === null ? once(server, 'exit') : undefined)))
+  }
+  console.log()
+  console.log(
+    formatTable(
+      ['burst', 'sent', 'handler runs', 'answers', '200 bodies', 'others', 'wall time', 'one run takes'],
+      rows,
+    ),
+  )
+  for (const breach of breaches) console.log(`BROKEN  ${breach}`)
+  return breaches.length === 0
+}
+
+let held = await runSetting('One process, the embedded memory store', 1, undefined)
+const redis: LocalRedis | undefined = await findLocalRedis()
+if (redis === undefined) {
+  console.log(
+    '\nNo REDIS_URL and no redis-server or valkey-server on PATH: the part with several processes is left out.',
+  )
+} else {
+  try {
+    held = (await runSetting(`Three processes sharing ${redis.description}`, 3, redis.url)) && held
+  } finally {
+    await redis.stop()
+  }
+}
+agent.destroy()
+console.log(held ? '\nEvery expectation held.' : '\nSome expectations did not hold; see the lines marked BROKEN.')
+process.exitCode = held ? 0 : 1

@@ -1,0 +1,172 @@
+// Finds or starts a real Redis or Valkey on this machine, for the tests and the examples.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+
+export interface LocalRedis {
+  readonly url: string
+  readonly port: number
+  /** For people: what it is and where. */
+  readonly description: string
+  /** Ends the server, if it was started here, and removes its files. */
+  stop(): Promise<void>
+}
+
+/** A server of our own that can be killed and started again on the same port. */
+export interface RedisServer extends LocalRedis {
+  /** SIGKILL, as in a crash. */
+  kill(): Promise<void>
+  /** Starts it anew, empty, on the same port. */
+  start(): Promise<void>
+}
+
+/** What `REDIS_URL` names, or a server from PATH started for the occasion; undefined if there is neither. */
+export async function findLocalRedis(): Promise<LocalRedis | undefined> {
+  const url = process.env['REDIS_URL']
+  if (url !== undefined && url !== '') {
+    return {
+      url,
+      port: Number(new URL(url).port || 6379),
+      description: 'the Redis that REDIS_URL names',
+      stop: async () => {},
+    }
+  }
+  return findServerBinary() === undefined ? undefined : startRedisServer()
+}
+
+/** As `findLocalRedis`, but installs a server where that can be done without asking, and throws where not. */
+export async function requireLocalRedis(): Promise<LocalRedis> {
+  const found = await findLocalRedis()
+  if (found !== undefined) return found
+  installServer()
+  return startRedisServer()
+}
+
+/** Starts a server on a free loopback port, without persistence. `extraArguments` are added to its command line. */
+export async function startRedisServer(extraArguments: readonly string[] = []): Promise<RedisServer> {
+  const binary = findServerBinary()
+  if (binary === undefined) throw new Error(howToInstall())
+  const port = await findFreePort()
+  const directory = await mkdtemp(join(tmpdir(), 'dspinlock-redis-'))
+  let child: ChildProcess | undefined
+  const endWithUs = (): void => void child?.kill('SIGKILL')
+
+  const kill = async (): Promise<void> => {
+    if (child === undefined) return
+    const dying = child
+    child = undefined
+    if (dying.exitCode !== null || dying.signalCode !== null) return
+    dying.ref()
+    dying.kill('SIGKILL')
+    await once(dying, 'exit')
+  }
+  const start = async (): Promise<void> => {
+    const options = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--dir',
+      directory,
+      '--daemonize',
+      'no',
+    ]
+    child = spawn(binary, [...options, ...extraArguments], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const output = watchOutput(child)
+    await Promise.race([output.ready, once(child, 'exit').then(() => Promise.reject(new Error(output.failure())))])
+    // From here on, neither the process nor its pipes keep a script alive that forgot to stop the server.
+    child.unref()
+    output.unref()
+  }
+  process.once('exit', endWithUs)
+  await start()
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    description: `${binary} on 127.0.0.1:${port}, started for the occasion`,
+    kill,
+    start,
+    stop: async () => {
+      process.removeListener('exit', endWithUs)
+      await kill()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A port of the loopback interface that nobody listens on now. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('the system gave no port')
+  return address.port
+}
+
+function findServerBinary(): string | undefined {
+  return ['redis-server', 'valkey-server'].find(name => spawnSync(name, ['--version']).status === 0)
+}
+
+function installServer(): void {
+  const isRoot = process.getuid?.() === 0
+  if (!isRoot || spawnSync('apt-get', ['--version']).status !== 0) throw new Error(howToInstall())
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  for (const step of [
+    ['update', '-qq'],
+    ['install', '-y', '-qq', 'redis-server'],
+  ]) {
+    const { status } = spawnSync('apt-get', step, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+    if (status !== 0) throw new Error(`apt-get ${step.join(' ')} ended with exit code ${status}. ${howToInstall()}`)
+  }
+}
+
+function howToInstall(): string {
+  const how = {
+    darwin: 'brew install redis',
+    linux:
+      'sudo apt-get install redis-server (Debian, Ubuntu), sudo dnf install valkey (Fedora), or your package manager',
+    win32: 'a Redis in WSL or in a container',
+  }[process.platform as 'darwin' | 'linux' | 'win32']
+  return `A real Redis is needed: set REDIS_URL, or put redis-server or valkey-server on PATH (${how ?? 'see redis.io'}).`
+}
+
+function watchOutput(child: ChildProcess): { ready: Promise<void>; failure: () => string; unref: () => void } {
+  let output = ''
+  const pipes = [child.stdout, child.stderr].filter(pipe => pipe !== null) as (Readable & { unref(): void })[]
+  const ready = new Promise<void>(resolve => {
+    const read = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-4_000)
+      if (output.includes('Ready to accept connections')) resolve()
+    }
+    for (const pipe of pipes) pipe.on('data', read)
+  })
+  return {
+    ready,
+    failure: () => `the Redis server ended before it was ready:\n${output}`,
+    unref: () => {
+      for (const pipe of pipes) pipe.unref()
+    },
+  }
+}
+
+/** True if something accepts connections there. */
+export async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
