@@ -27,8 +27,8 @@ function slowly(ms: number) {
 
 const app = express()
 app.use(express.json())
-const replayed = dspinlock({ ...shared, duplicates: 'replay' })
-const rejected = dspinlock({ ...shared, duplicates: 'reject' })
+const replayed = dspinlock({ ...shared, duplicates: 'replay', ttlMs: 5_000 })
+const rejected = dspinlock({ ...shared, duplicates: 'reject', ttlMs: 5_000 })
 const serialised = dspinlock({ ...shared })
 app.route('/replay').all(replayed, slowly(HANDLER_MS))
 app.route('/reject').all(rejected, slowly(HANDLER_MS))

@@ -1,1 +1,6 @@
-export {}
+// What adapters are made of.
+
+export type { Exchange, RequestLock } from './exchange.js'
+export { createGuard, type Guard } from './guard.js'
+export type { Problem } from './messages.js'
+export type { GuardOptions, IdentityOption } from './options.js'

@@ -1,0 +1,107 @@
+// Reading a request's body without anybody noticing: every byte is put back before the stream has ended.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { MaybePromise } from '@dspinlock/core'
+
+export type BodyRead =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'complete'; readonly bytes: Buffer }
+  /** Larger than allowed; what was read of it was put back. */
+  | { readonly kind: 'too-large' }
+  /** The client left before the body was complete. */
+  | { readonly kind: 'gone' }
+  /** Somebody read it before us. */
+  | { readonly kind: 'unreadable' }
+
+/** RFC 9112, section 6.3: without either field a request has no body. */
+function hasBody(req: IncomingMessage): boolean {
+  if (req.headers['transfer-encoding'] !== undefined) return true
+  const length = req.headers['content-length']
+  return length !== undefined && Number(length) !== 0
+}
+
+/** Reads at most `maxBytes`. Afterwards the stream is paused or untouched, has not ended, and holds every byte. */
+export function readBody(req: IncomingMessage, res: ServerResponse, maxBytes: number): MaybePromise<BodyRead> {
+  if (!hasBody(req)) return { kind: 'none' }
+  if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
+  if (req.destroyed) return { kind: 'gone' }
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
+  inviteBody(req, res)
+  return new Promise(resolve => new BodyReader(req, maxBytes, resolve).start())
+}
+
+/** With a listener for `checkContinue`, the client waits for our 100 (RFC 9110, section 10.1.1) before it sends the body. */
+function inviteBody(req: IncomingMessage, res: ServerResponse): void {
+  if (!/\b100-continue\b/i.test(req.headers.expect ?? '')) return
+  const { server } = req.socket as unknown as { server?: { listenerCount?(event: string): number } }
+  const sent = (res as unknown as { _sent100?: boolean })._sent100 === true
+  if (!sent && (server?.listenerCount?.('checkContinue') ?? 0) > 0) res.writeContinue()
+}
+
+class BodyReader {
+  readonly #req: IncomingMessage
+  readonly #maxBytes: number
+  readonly #resolve: (read: BodyRead) => void
+  readonly #chunks: Buffer[] = []
+  #size = 0
+
+  constructor(req: IncomingMessage, maxBytes: number, resolve: (read: BodyRead) => void) {
+    this.#req = req
+    this.#maxBytes = maxBytes
+    this.#resolve = resolve
+  }
+
+  start(): void {
+    const req = this.#req
+    // All of it may be here already; then no listener is needed, and an empty body is not touched at all.
+    if (this.#take()) return
+    req.on('readable', this.#onReadable)
+    req.on('close', this.#onClose)
+    req.on('error', this.#onClose)
+  }
+
+  readonly #onReadable = (): void => {
+    this.#take()
+  }
+
+  readonly #onClose = (): void => {
+    this.#finish({ kind: 'gone' })
+  }
+
+  /** Takes what is there; true once there is an answer. */
+  #take(): boolean {
+    const req = this.#req
+    // `read` on an ended and empty stream would let 'end' happen, so it is only asked while it has something.
+    while (req.readableLength > 0) {
+      const chunk = req.read() as Buffer | null
+      if (chunk === null) break
+      this.#chunks.push(chunk)
+      this.#size += chunk.length
+      if (this.#size > this.#maxBytes) {
+        this.#putBack()
+        this.#finish({ kind: 'too-large' })
+        return true
+      }
+    }
+    if (!req.complete) return false
+    const bytes = this.#putBack()
+    this.#finish({ kind: 'complete', bytes })
+    return true
+  }
+
+  /** In the same turn as the reading: 'end' is emitted a tick after the last byte was taken, unless there is one again. */
+  #putBack(): Buffer {
+    const [only] = this.#chunks
+    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
+    if (bytes.length > 0) this.#req.unshift(bytes)
+    return bytes
+  }
+
+  #finish(read: BodyRead): void {
+    const req = this.#req
+    req.removeListener('readable', this.#onReadable)
+    req.removeListener('close', this.#onClose)
+    req.removeListener('error', this.#onClose)
+    this.#resolve(read)
+  }
+}

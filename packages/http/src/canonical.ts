@@ -1,0 +1,84 @@
+// One sequence of bytes for each value that a body parser can leave, and never the same for two of them.
+
+import { createHash } from 'node:crypto'
+import { UnhashableBodyError } from './messages.js'
+
+const MAX_DEPTH = 200
+
+/**
+ * Each value is a type letter and its content, lengths first where they vary; the order of an object's keys is not kept.
+ * @throws UnhashableBodyError naming the path for functions, symbols, cycles, and instances of unknown classes.
+ */
+export function canonicalise(value: unknown): string {
+  const out: string[] = []
+  write(value, out, 'body', [])
+  return out.join('')
+}
+
+function sized(letter: string, text: string): string {
+  return `${letter}${text.length}:${text}`
+}
+
+function write(value: unknown, out: string[], path: string, ancestors: object[]): void {
+  switch (typeof value) {
+    case 'string':
+      out.push(sized('s', value))
+      return
+    case 'number':
+      out.push(sized('n', Object.is(value, -0) ? '-0' : String(value)))
+      return
+    case 'bigint':
+      out.push(sized('i', String(value)))
+      return
+    case 'boolean':
+      out.push(value ? 'T' : 'F')
+      return
+    case 'undefined':
+      out.push('U')
+      return
+    case 'object':
+      if (value === null) out.push('N')
+      else writeObject(value, out, path, ancestors)
+      return
+    default:
+      throw new UnhashableBodyError(path, `a ${typeof value}`)
+  }
+}
+
+function writeObject(value: object, out: string[], path: string, ancestors: object[]): void {
+  if (ancestors.includes(value)) throw new UnhashableBodyError(path, 'a cycle')
+  if (ancestors.length >= MAX_DEPTH) throw new UnhashableBodyError(path, `more than ${MAX_DEPTH} levels`)
+  if (ArrayBuffer.isView(value)) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    out.push(sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`))
+    return
+  }
+  if (value instanceof Date) {
+    out.push(sized('d', String(value.getTime())))
+    return
+  }
+  ancestors.push(value)
+  if (Array.isArray(value)) {
+    out.push(`a${value.length}:`)
+    for (let at = 0; at < value.length; at++) write(value[at], out, `${path}[${at}]`, ancestors)
+  } else if (value instanceof Map || value instanceof Set) {
+    const items = [...value].map(item => {
+      const part: string[] = []
+      write(item, part, `${path}.<entry>`, ancestors)
+      return part.join('')
+    })
+    out.push(`${value instanceof Map ? 'm' : 'e'}${items.length}:`, ...items.sort())
+  } else {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== null && prototype !== Object.prototype) {
+      throw new UnhashableBodyError(path, `an instance of ${value.constructor?.name ?? 'a class'}`)
+    }
+    const keys = Object.keys(value).sort()
+    out.push(`o${keys.length}:`)
+    for (const key of keys) {
+      out.push(sized('k', key))
+      write((value as Record<string, unknown>)[key], out, `${path}.${key}`, ancestors)
+    }
+  }
+  ancestors.pop()
+}

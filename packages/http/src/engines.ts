@@ -1,0 +1,66 @@
+// One engine for each store, however many middlewares use it: then their duplicates meet in this process already.
+
+import cluster from 'node:cluster'
+import { LockEngine, memoryStore, type Store } from '@dspinlock/core'
+import { warnOnce } from '@dspinlock/core/support'
+import { warnings } from './messages.js'
+
+export interface EngineLease {
+  readonly engine: LockEngine
+  /** Closes the engine once nobody uses it any more; never one that the user made. */
+  close(): Promise<void>
+}
+
+interface Shared {
+  readonly engine: LockEngine
+  users: number
+}
+
+const byStore = new WeakMap<Store, Shared>()
+
+export interface EngineWishes {
+  readonly engine: LockEngine | undefined
+  readonly store: Store | undefined
+  readonly maxWaiters: number | undefined
+  readonly maxWaitersPerKey: number | undefined
+}
+
+export function leaseEngine(wishes: EngineWishes): EngineLease {
+  if (wishes.engine !== undefined) return { engine: wishes.engine, close: async () => {} }
+  const { maxWaiters, maxWaitersPerKey } = wishes
+  const limits = {
+    ...(maxWaiters === undefined ? {} : { maxWaiters }),
+    ...(maxWaitersPerKey === undefined ? {} : { maxWaitersPerKey }),
+  }
+  if (wishes.store === undefined) {
+    if (cluster.isWorker) {
+      warnOnce('DSPINLOCK_W_MEMORY_CLUSTER', warnings.DSPINLOCK_W_MEMORY_CLUSTER)
+    }
+    const store = memoryStore()
+    const engine = new LockEngine({ store, ...limits })
+    return { engine, close: () => engine.close().then(() => store.close()) }
+  }
+  if (Object.keys(limits).length > 0) {
+    const engine = new LockEngine({ store: wishes.store, ...limits })
+    return { engine, close: () => engine.close() }
+  }
+  return share(wishes.store)
+}
+
+function share(store: Store): EngineLease {
+  let shared = byStore.get(store)
+  if (shared === undefined || shared.engine.closed) {
+    shared = { engine: new LockEngine({ store }), users: 0 }
+    byStore.set(store, shared)
+  }
+  const mine = shared
+  mine.users++
+  let open = true
+  return {
+    engine: mine.engine,
+    close: async () => {
+      if (open && --mine.users === 0) await mine.engine.close()
+      open = false
+    },
+  }
+}

@@ -1,0 +1,93 @@
+// The digest of a request from which its key is made: equal for duplicates, and for nothing else.
+
+import { createHash, createHmac } from 'node:crypto'
+import type { Duplicates } from '@dspinlock/core'
+import { canonicalise } from './canonical.js'
+
+export type Identity =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'custom'; readonly id: string | undefined }
+  | { readonly kind: 'headers'; readonly authorization: string | undefined; readonly cookie: string | undefined }
+
+export type BodyInput =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'raw'; readonly bytes: Uint8Array }
+  | { readonly kind: 'parsed'; readonly value: unknown }
+
+export interface FingerprintParts {
+  readonly duplicates: Duplicates
+  readonly method: string
+  readonly host: string
+  /** Path and query as received. */
+  readonly url: string
+  readonly contentType: string | undefined
+  readonly contentEncoding: string | undefined
+  readonly body: BodyInput
+  readonly identity: Identity
+  /** The user's own key, which stands for path, query and body. */
+  readonly customKey: string | undefined
+  /** Request headers that the response varies by and that nothing else here covers. */
+  readonly variant: readonly (readonly [name: string, value: string | undefined])[]
+}
+
+/** Changes whenever the encoding does, so that servers of two versions never mistake each other's keys. */
+const VERSION = 'dspinlock-1'
+
+/**
+ * SHA-256, or HMAC-SHA-256 with `secret`, of all parts, each with its length in front so that none can run into the next.
+ * @throws UnhashableBodyError for a parsed body that cannot be compared.
+ */
+export function fingerprint(parts: FingerprintParts, secret: string | undefined): string {
+  const hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret)
+  const { identity, body } = parts
+  const fields: (string | undefined)[] = [
+    VERSION,
+    parts.duplicates,
+    parts.method,
+    parts.host.toLowerCase(),
+    identity.kind,
+  ]
+  if (identity.kind === 'custom') fields.push(identity.id)
+  if (identity.kind === 'headers') fields.push(identity.authorization, identity.cookie)
+  if (parts.customKey === undefined) {
+    const [path, query] = splitUrl(parts.url)
+    fields.push('request', path, query, parts.contentType, parts.contentEncoding)
+  } else {
+    fields.push('key', parts.customKey)
+  }
+  fields.push(String(parts.variant.length))
+  for (const [name, value] of parts.variant) fields.push(name, value)
+  let text = ''
+  for (const field of fields) text += encodeField(field)
+  if (parts.customKey === undefined && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
+  // Lone surrogates would all become the same bytes in UTF-8.
+  hash.update(text, 'utf16le')
+  if (parts.customKey === undefined && body.kind === 'raw') {
+    hash.update(`raw ${body.bytes.byteLength}:`, 'utf16le')
+    hash.update(body.bytes)
+  }
+  return hash.digest('base64url')
+}
+
+function encodeField(field: string | undefined): string {
+  return field === undefined ? '-' : `${field.length}:${field}`
+}
+
+/** The query's parameters in the order of their names; equal names keep their order, and nothing is decoded. */
+function splitUrl(url: string): [path: string, query: string | undefined] {
+  const at = url.indexOf('?')
+  if (at < 0) return [url, undefined]
+  const path = url.slice(0, at)
+  const query = url.slice(at + 1)
+  if (!query.includes('&')) return [path, query]
+  const nameOf = (parameter: string): string => {
+    const end = parameter.indexOf('=')
+    return end < 0 ? parameter : parameter.slice(0, end)
+  }
+  const compare = (a: string, b: string): number => {
+    const [first, second] = [nameOf(a), nameOf(b)]
+    return first < second ? -1 : first > second ? 1 : 0
+  }
+  // Array.prototype.sort is stable.
+  return [path, query.split('&').sort(compare).join('&')]
+}

@@ -1,0 +1,59 @@
+// What every adapter is built on: options in, a function that sees requests through out.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { LockEngine, memoryStore } from '@dspinlock/core'
+import { isGuarded } from './eligible.js'
+import { leaseEngine } from './engines.js'
+import type { Exchange } from './exchange.js'
+import { type GuardOptions, readGuardOptions } from './options.js'
+import { type PassageTools, passThrough } from './passage.js'
+
+export interface Guard<Req, Res> {
+  readonly engine: LockEngine
+  /** Says without further ado whether a request is of interest. If not, the adapter hands it on itself. */
+  guards(req: IncomingMessage, onRoute: boolean): boolean
+  /** Sees a request through. Never throws and never rejects: what goes wrong is handed to `exchange.fail`. */
+  handle(exchange: Exchange<Req, Res>): void
+  /**
+   * Refuses newcomers with 503, lets holders finish, and closes the engine once no other middleware uses it. A store that
+   * was given stays open.
+   */
+  close(): Promise<void>
+}
+
+/** @throws TypeError naming option and value for wrong options. */
+export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
+  options?: GuardOptions<Req, Res>,
+): Guard<Req, Res> {
+  const settings = readGuardOptions(options)
+  const lease = leaseEngine(settings)
+  const { engine } = lease
+  let local: LockEngine | undefined
+  const tools: PassageTools<Req, Res> = {
+    settings,
+    engine,
+    covered: new Set(listCovered(settings.identity === undefined, settings.key !== undefined)),
+    localEngine: () => {
+      local ??= new LockEngine({ store: memoryStore() })
+      return local
+    },
+  }
+  return {
+    engine,
+    guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute),
+    handle: exchange => {
+      passThrough(exchange, tools).catch((error: unknown) => exchange.fail(error))
+    },
+    close: async () => {
+      await Promise.all([lease.close(), local?.close()])
+    },
+  }
+}
+
+/** Request headers that make two requests different already. */
+function listCovered(identityFromHeaders: boolean, ownKey: boolean): string[] {
+  const covered = ['host']
+  if (!ownKey) covered.push('content-type', 'content-encoding')
+  if (identityFromHeaders) covered.push('authorization', 'cookie')
+  return covered
+}

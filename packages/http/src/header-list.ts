@@ -1,0 +1,69 @@
+// Response headers as the handler set them, in all the forms that Node takes.
+
+import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+
+export interface Head {
+  readonly status: number
+  readonly message: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Set before our place in the middleware order, and removed since. */
+  readonly removed: readonly string[]
+}
+
+type Values = readonly string[]
+/** By name in lower case. */
+export type Baseline = ReadonlyMap<string, { readonly name: string; readonly values: Values }>
+
+/** What is set before the handler runs: it will be set again, for each follower in its own way. */
+export function takeBaseline(res: ServerResponse): Baseline {
+  return new Map(listNames(res).map(name => [name.toLowerCase(), { name, values: readValues(res.getHeader(name)) }]))
+}
+
+/** The head that is about to be written, less what `baseline` accounts for. `args`: of writeHead. */
+export function takeHead(res: ServerResponse, args: readonly unknown[], baseline: Baseline): Head {
+  const status = Number(args[0] ?? res.statusCode)
+  const hasMessage = typeof args[1] === 'string'
+  const message = hasMessage ? String(args[1]) : (res.statusMessage ?? STATUS_CODES[status] ?? '')
+  const given = readGiven(hasMessage ? args[2] : args[1])
+  const replaced = new Set(given.map(([name]) => name.toLowerCase()))
+  const headers: [string, string][] = []
+  const present = new Set(replaced)
+  for (const name of listNames(res)) {
+    const key = name.toLowerCase()
+    present.add(key)
+    if (replaced.has(key)) continue
+    const values = readValues(res.getHeader(name))
+    if (!isSame(values, baseline.get(key)?.values)) for (const value of values) headers.push([name, value])
+  }
+  headers.push(...given)
+  const removed = [...baseline].filter(([key]) => !present.has(key)).map(([, { name }]) => name)
+  return { status, message, headers, removed }
+}
+
+/** writeHead takes an object, a flat list, or a list of pairs. */
+function readGiven(given: unknown): [string, string][] {
+  if (typeof given !== 'object' || given === null) return []
+  const pairs: [string, string][] = []
+  const add = (name: unknown, value: unknown): void => {
+    if (value === undefined) return
+    for (const one of readValues(value)) pairs.push([String(name), one])
+  }
+  if (!Array.isArray(given)) for (const [name, value] of Object.entries(given as OutgoingHttpHeaders)) add(name, value)
+  else if (Array.isArray(given[0])) for (const pair of given as unknown[][]) add(pair[0], pair[1])
+  else for (let at = 0; at + 1 < given.length; at += 2) add(given[at], given[at + 1])
+  return pairs
+}
+
+/** As they were written; HTTP/2's compatibility layer only knows lower case. */
+function listNames(res: ServerResponse): string[] {
+  const { getRawHeaderNames } = res as unknown as { getRawHeaderNames?: (this: ServerResponse) => string[] }
+  return getRawHeaderNames === undefined ? res.getHeaderNames() : getRawHeaderNames.call(res)
+}
+
+function readValues(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [String(value)]
+}
+
+function isSame(a: Values, b: Values | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((value, at) => value === b[at])
+}

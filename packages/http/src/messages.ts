@@ -1,0 +1,117 @@
+// Every message that a user of this package can see.
+
+/** One refusal as RFC 9457 describes it, with a `code` that programs can rely on. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: string
+}
+
+function problem(status: number, code: string, title: string, detail: string): Problem {
+  return Object.freeze({ type: `urn:dspinlock:problem:${code}`, title, status, detail, code })
+}
+
+export type ProblemCode =
+  | 'in-flight'
+  | 'settled'
+  | 'not-kept'
+  | 'mismatch'
+  | 'too-large'
+  | 'waited-too-long'
+  | 'too-many-waiters'
+  | 'unavailable'
+  | 'closing'
+
+export const problems: Readonly<Record<ProblemCode, Problem>> = Object.freeze({
+  'in-flight': problem(
+    409,
+    'in-flight',
+    'Duplicate in flight',
+    'The same request is being worked on. Try again later.',
+  ),
+  settled: problem(409, 'settled', 'Duplicate', 'The same request was completed already.'),
+  'not-kept': problem(
+    409,
+    'not-kept',
+    'Completed, response not kept',
+    'The same request was completed already; its response was not kept.',
+  ),
+  mismatch: problem(
+    422,
+    'mismatch',
+    'Key used with another payload',
+    'The same key was used with another payload. Use a new key.',
+  ),
+  'too-large': problem(
+    413,
+    'too-large',
+    'Body too large',
+    'The body is larger than what this resource can check for duplicates.',
+  ),
+  'waited-too-long': problem(
+    503,
+    'waited-too-long',
+    'Waited too long',
+    'The same request is still being worked on. Try again later.',
+  ),
+  'too-many-waiters': problem(
+    503,
+    'too-many-waiters',
+    'Too many duplicates',
+    'Too many of the same request are waiting. Try again later.',
+  ),
+  unavailable: problem(
+    503,
+    'unavailable',
+    'Temporarily unavailable',
+    'Duplicates cannot be told apart at the moment. Try again later.',
+  ),
+  closing: problem(503, 'closing', 'Shutting down', 'This server is shutting down. Try again.'),
+})
+
+export type WarningCode =
+  | 'DSPINLOCK_W_MOUNTED_TWICE'
+  | 'DSPINLOCK_W_BODY_UNREADABLE'
+  | 'DSPINLOCK_W_BODY_UNHASHABLE'
+  | 'DSPINLOCK_W_BODY_TOO_LARGE'
+  | 'DSPINLOCK_W_VARY'
+  | 'DSPINLOCK_W_MEMORY_CLUSTER'
+
+export const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
+  DSPINLOCK_W_MEMORY_CLUSTER:
+    'this is a cluster worker with a memory store: duplicates that reach another worker are not seen. Use redisStore()',
+  DSPINLOCK_W_MOUNTED_TWICE:
+    'the same dspinlock middleware saw one request twice; the second time it did nothing. Mount it once, app-wide or on the route',
+  DSPINLOCK_W_BODY_UNREADABLE:
+    'a request body was read before dspinlock saw it and is not in req.body, so its duplicates cannot be told apart and it ran unlocked. Mount dspinlock before whatever reads the body, or after a parser that sets req.body',
+  DSPINLOCK_W_BODY_UNHASHABLE:
+    'req.body holds something that cannot be compared (a function, a cycle, a class instance), so the request ran unlocked. Mount dspinlock before that parser, or give the option key',
+  DSPINLOCK_W_BODY_TOO_LARGE:
+    "a body was larger than maxBodyBytes, so the request ran unlocked. Raise maxBodyBytes, or refuse such requests with oversize: 'reject'",
+  DSPINLOCK_W_VARY:
+    'a replayable response varies by request headers that the key does not cover; requests that differ in them run for themselves',
+})
+
+/** Where in a parsed body the trouble is, never what it holds. */
+export class UnhashableBodyError extends TypeError {
+  constructor(path: string, what: string) {
+    super(`the parsed body holds ${what} at ${path}`)
+    this.name = 'UnhashableBodyError'
+  }
+}
+
+export class MalformedRecordError extends Error {
+  constructor() {
+    super('a record is not one that this version of @dspinlock/http wrote; it was dropped')
+    this.name = 'MalformedRecordError'
+  }
+}
+
+export class SettleTimeoutError extends Error {
+  constructor(settleTimeoutMs: number) {
+    super(`the store did not answer within settleTimeoutMs (${settleTimeoutMs}); the response was ended without it`)
+    this.name = 'SettleTimeoutError'
+  }
+}

@@ -1,0 +1,148 @@
+// The options of the middleware, read once into frozen settings.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { LockEngine, Policy, type PolicyOptions, policyOptionNames, type Store } from '@dspinlock/core'
+import { integer, oneOf, optional, optionError, type Parsed, parseOptions, timerMs } from '@dspinlock/core/support'
+import type { Problem } from './messages.js'
+
+type Answer<T> = T | Promise<T>
+
+/** Who asks: see the option `identity`. */
+export type IdentityOption<Req> = 'public' | ((req: Req) => Answer<string | undefined>)
+
+export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> extends PolicyOptions {
+  /** Where claims and records live. Default: a memory store of this middleware's own. Not together with `engine`. */
+  readonly store?: Store
+  /** An engine of your own, shared with other code. Not together with `store`. */
+  readonly engine?: LockEngine
+  /** Methods to guard. Default: on a route all that reach it, app-wide POST, PUT, PATCH and DELETE. */
+  readonly methods?: readonly string[]
+  /**
+   * Who asks; nobody gets another identity's response. Default: the Authorization and Cookie headers. A function gives the
+   * user's id (undefined: nobody in particular). `'public'`: the answer is the same for everybody.
+   */
+  readonly identity?: IdentityOption<Req>
+  /** A key of your own in place of path, query and body; method, host and identity still count. undefined: not guarded. */
+  readonly key?: (req: Req) => Answer<string | undefined>
+  /** True: not guarded. */
+  readonly skip?: (req: Req, res: Res) => Answer<boolean>
+  /** Makes keys by HMAC, so that who can read the store cannot guess what was asked. At least 16 characters. */
+  readonly secret?: string
+  /** The most of a body that is read to compare it, in bytes. Default 1 048 576. */
+  readonly maxBodyBytes?: number
+  /** Larger bodies: `'pass'` (default) lets them through unguarded, `'reject'` answers 413. */
+  readonly oversize?: 'pass' | 'reject'
+  /** The most of a response that is kept for duplicates, in bytes. Default 1 048 576. */
+  readonly maxRecordBytes?: number
+  /**
+   * `'before-end'` (default): the last bytes of a response leave when the store has its record, so that a retry finds it.
+   * `'after-end'`: at once.
+   */
+  readonly settle?: 'before-end' | 'after-end'
+  /** The longest that the last bytes wait for the store, in milliseconds. Default 1 000. */
+  readonly settleTimeoutMs?: number
+  /** When the store fails: `'reject'` (default) answers 503, `'bypass'` runs unguarded, `'local'` locks in this process only. */
+  readonly onStoreError?: 'reject' | 'bypass' | 'local'
+  /** A success that cannot be replayed: `'run'` duplicates, or `'refuse'` them. Default: by whether the method is safe. */
+  readonly onUnreplayable?: 'run' | 'refuse'
+  /** How long duplicates run at once after a response that cannot be replayed, in milliseconds. Default 2 000. */
+  readonly passMs?: number
+  /** Answers refused requests in place of the library. It must end the response. */
+  readonly onRefused?: (problem: Problem, req: Req, res: Res) => void
+  /** How many requests may wait in this process. Default 10 000. Makes an engine of this middleware's own. */
+  readonly maxWaiters?: number
+  /** How many requests may wait for one key in this process. Default 1 000. Makes an engine of this middleware's own. */
+  readonly maxWaitersPerKey?: number
+}
+
+const isFunction = (given: unknown): given is (...args: never[]) => unknown => typeof given === 'function'
+
+const shape = {
+  engine: optional('a LockEngine', (given: unknown): given is LockEngine => given instanceof LockEngine),
+  store: optional('a store', (given: unknown): given is Store => typeof given === 'object' && given !== null),
+  methods: readMethods,
+  identity: optional("'public' or a function of the request", (given: unknown): given is IdentityOption<never> => {
+    return given === 'public' || isFunction(given)
+  }),
+  key: optional('a function of the request', isFunction),
+  skip: optional('a function of request and response', isFunction),
+  secret: readSecret,
+  maxBodyBytes: integer(1_048_576, 0),
+  oversize: oneOf<'pass' | 'reject'>('pass', 'pass', 'reject'),
+  maxRecordBytes: integer(1_048_576, 0),
+  settle: oneOf<'before-end' | 'after-end'>('before-end', 'before-end', 'after-end'),
+  settleTimeoutMs: timerMs(1_000),
+  onStoreError: oneOf<'reject' | 'bypass' | 'local'>('reject', 'reject', 'bypass', 'local'),
+  onUnreplayable: optional(
+    "'run' or 'refuse'",
+    (given: unknown): given is 'run' | 'refuse' => given === 'run' || given === 'refuse',
+  ),
+  passMs: timerMs(2_000),
+  onRefused: optional('a function of problem, request and response', isFunction),
+  maxWaiters: optional('a whole number, 1 or more', isPositiveInteger),
+  maxWaitersPerKey: optional('a whole number, 1 or more', isPositiveInteger),
+} as const
+
+/** The longest that a request holds its key unless told otherwise: handlers are shorter than jobs. */
+const MAX_HOLD_MS = 300_000
+
+/** What the options came to: every default filled in, nothing left to check. */
+export interface GuardSettings<Req, Res> {
+  readonly policy: Policy
+  readonly engine: LockEngine | undefined
+  readonly store: Store | undefined
+  readonly methods: ReadonlySet<string> | undefined
+  readonly identity: IdentityOption<Req> | undefined
+  readonly key: ((req: Req) => Answer<string | undefined>) | undefined
+  readonly skip: ((req: Req, res: Res) => Answer<boolean>) | undefined
+  readonly secret: string | undefined
+  readonly maxBodyBytes: number
+  readonly oversize: 'pass' | 'reject'
+  readonly maxRecordBytes: number
+  readonly settle: 'before-end' | 'after-end'
+  readonly settleTimeoutMs: number
+  readonly onStoreError: 'reject' | 'bypass' | 'local'
+  readonly onUnreplayable: 'run' | 'refuse' | undefined
+  readonly passMs: number
+  readonly onRefused: ((problem: Problem, req: Req, res: Res) => void) | undefined
+  readonly maxWaiters: number | undefined
+  readonly maxWaitersPerKey: number | undefined
+}
+
+/** @throws TypeError naming option and value for anything unknown or wrong. */
+export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | undefined): GuardSettings<Req, Res> {
+  const passThrough = Object.fromEntries(policyOptionNames.map(name => [name, (given: unknown) => given]))
+  const parsed = parseOptions('dspinlock', options, { ...shape, ...passThrough }) as unknown as Parsed<typeof shape>
+  const policyOptions: Record<string, unknown> = { maxHoldMs: MAX_HOLD_MS }
+  for (const name of policyOptionNames) {
+    const given = options?.[name]
+    if (given !== undefined) policyOptions[name] = given
+  }
+  if (parsed.engine !== undefined && (parsed.store ?? parsed.maxWaiters ?? parsed.maxWaitersPerKey) !== undefined) {
+    throw optionError('engine', parsed.engine, 'left out where store, maxWaiters or maxWaitersPerKey is given')
+  }
+  return Object.freeze({ ...parsed, policy: new Policy(policyOptions as PolicyOptions) }) as unknown as GuardSettings<
+    Req,
+    Res
+  >
+}
+
+function readMethods(given: unknown, name: string): ReadonlySet<string> | undefined {
+  if (given === undefined) return undefined
+  const isList = Array.isArray(given) && given.length > 0
+  if (isList && given.every(method => typeof method === 'string' && /^[A-Z]+$/.test(method)))
+    return new Set(given as string[])
+  throw optionError(name, given, "a list of methods in capitals, for example ['POST', 'PUT']")
+}
+
+function readSecret(given: unknown): string | undefined {
+  if (given === undefined) return undefined
+  if (typeof given === 'string' && given.length >= 16) return given
+  throw new TypeError(
+    'dspinlock: option secret must be a string of at least 16 characters (what was received is not shown)',
+  )
+}
+
+function isPositiveInteger(given: unknown): given is number {
+  return Number.isInteger(given) && (given as number) > 0
+}

@@ -1,0 +1,122 @@
+// A recorded response as one binary frame, and back: what comes from a store is data, never trusted.
+
+export interface RecordedResponse {
+  readonly status: number
+  readonly message: string
+  /** In the handler's order and case, duplicates kept. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Headers that were set before our place in the middleware order and that the handler removed. */
+  readonly removed: readonly string[]
+  /** Request headers that the response varies by and the key does not cover, with a digest of the holder's value. */
+  readonly vary: readonly (readonly [name: string, digest: string])[]
+  readonly body: Uint8Array
+}
+
+export type HttpRecord =
+  | { readonly kind: 'response'; readonly response: RecordedResponse }
+  /** The work is done, its response was not kept. */
+  | { readonly kind: 'tombstone' }
+
+/** `D`, `S`, the version of this format, and the kind. */
+const MAGIC = [0x44, 0x53, 1] as const
+const RESPONSE = 1
+const TOMBSTONE = 2
+
+export const tombstone: Uint8Array = Uint8Array.from([...MAGIC, TOMBSTONE])
+
+/** Layout: magic, kind, status (u16), message, headers, removed, vary (each: count u16, then strings), body to the end. A string: length u32, latin1. */
+export function encodeRecord(response: RecordedResponse): Uint8Array {
+  const strings: string[] = [response.message]
+  for (const [name, value] of response.headers) strings.push(name, value)
+  strings.push(...response.removed)
+  for (const [name, digest] of response.vary) strings.push(name, digest)
+  let size = 4 + 2 + 6 + response.body.byteLength
+  for (const text of strings) size += 4 + text.length
+  const frame = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const byte of MAGIC) at = frame.writeUInt8(byte, at)
+  at = frame.writeUInt8(RESPONSE, at)
+  at = frame.writeUInt16BE(response.status, at)
+  at = frame.writeUInt16BE(response.headers.length, at)
+  at = frame.writeUInt16BE(response.removed.length, at)
+  at = frame.writeUInt16BE(response.vary.length, at)
+  for (const text of strings) {
+    at = frame.writeUInt32BE(text.length, at)
+    // What Node puts on the wire as a header is latin1 (RFC 9110, section 5.5, calls the rest opaque).
+    at += frame.write(text, at, 'latin1')
+  }
+  frame.set(response.body, at)
+  return frame
+}
+
+/** Undefined for anything that `encodeRecord` did not write, or that could put something else than headers on the wire. */
+export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
+  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (frame.length < 4 || MAGIC.some((byte, at) => frame[at] !== byte)) return undefined
+  if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
+  if (frame[3] !== RESPONSE || frame.length < 12) return undefined
+  const reader = new StringReader(frame, 12)
+  const status = frame.readUInt16BE(4)
+  const message = reader.next()
+  const headers = reader.pairs(frame.readUInt16BE(6))
+  const removed = reader.strings(frame.readUInt16BE(8))
+  const vary = reader.pairs(frame.readUInt16BE(10))
+  if (!reader.ok || message === undefined || headers === undefined || removed === undefined || vary === undefined)
+    return undefined
+  if (status < 200 || status > 499 || !isFieldValue(message)) return undefined
+  if (!headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))) return undefined
+  if (!removed.every(isFieldName) || !vary.every(([name]) => isFieldName(name))) return undefined
+  return { kind: 'response', response: { status, message, headers, removed, vary, body: frame.subarray(reader.at) } }
+}
+
+/** RFC 9110, section 5.6.2: a token. */
+function isFieldName(name: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(name)
+}
+
+/** RFC 9110, section 5.5: no control characters but the tab, so that no value can begin another line. */
+function isFieldValue(value: string): boolean {
+  return !/[^\t\x20-\x7e\x80-\xff]/.test(value)
+}
+
+class StringReader {
+  readonly #frame: Buffer
+  at: number
+  /** False once the frame ended too early. */
+  ok = true
+
+  constructor(frame: Buffer, at: number) {
+    this.#frame = frame
+    this.at = at
+  }
+
+  next(): string | undefined {
+    const start = this.at + 4
+    if (!this.ok || start > this.#frame.length) return this.#fail()
+    const end = start + this.#frame.readUInt32BE(this.at)
+    if (end > this.#frame.length) return this.#fail()
+    this.at = end
+    return this.#frame.toString('latin1', start, end)
+  }
+
+  strings(count: number): string[] | undefined {
+    const strings: string[] = []
+    for (let n = 0; n < count; n++) {
+      const text = this.next()
+      if (text === undefined) return undefined
+      strings.push(text)
+    }
+    return strings
+  }
+
+  pairs(count: number): [string, string][] | undefined {
+    const strings = this.strings(count * 2)
+    if (strings === undefined) return undefined
+    return Array.from({ length: count }, (_, n) => [strings[2 * n] ?? '', strings[2 * n + 1] ?? ''])
+  }
+
+  #fail(): undefined {
+    this.ok = false
+    return undefined
+  }
+}

@@ -1,0 +1,182 @@
+// Watching a response go out: what its head was, what its body was, and when it ended. It changes nothing about it.
+
+import type { ServerResponse } from 'node:http'
+import { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'
+
+export interface Recording {
+  readonly head: Head | undefined
+  /** Undefined if it was too large, or not to be kept. */
+  readonly body: Buffer | undefined
+  readonly tooLarge: boolean
+  readonly hasTrailers: boolean
+}
+
+export interface RecorderOptions {
+  /** Whether the body is of any use; its end is always. */
+  readonly keepsBody: boolean
+  readonly maxBytes: number
+  /** Called right before the response ends; what it returns is called if ending throws. */
+  readonly beforeEnd: () => (() => void) | undefined
+  /** Called once, right after the handler ended the response, in the same turn. */
+  readonly onEnd: (recording: Recording, letGo: (() => void) | undefined) => void
+  /** Called once if the client left before the handler ended the response. */
+  readonly onAbandoned: (hasHead: boolean) => void
+}
+
+/** Methods of the response that are watched; each is called as it was before. */
+type Watched = Readonly<Record<'writeHead' | 'write' | 'end' | 'addTrailers', unknown>>
+
+export class Recorder {
+  readonly #res: ServerResponse
+  readonly #options: RecorderOptions
+  readonly #baseline: Baseline
+  #head: Head | undefined
+  #chunks: Buffer[] = []
+  #size = 0
+  #tooLarge = false
+  #hasTrailers = false
+  /** A watched method is running: what it calls on the response itself is not the handler's doing. */
+  #inside = false
+  /** The end was seen, or nobody wants to know any more. */
+  #done = false
+
+  constructor(res: ServerResponse, options: RecorderOptions) {
+    this.#res = res
+    this.#options = options
+    this.#baseline = options.keepsBody ? takeBaseline(res) : new Map()
+    this.#watch()
+    res.once('close', () => {
+      if (!this.#done) options.onAbandoned(res.headersSent)
+    })
+  }
+
+  /** Sees and says nothing from now on. */
+  detach(): void {
+    this.#done = true
+    this.#chunks = []
+  }
+
+  /** What there is so far. */
+  get recording(): Recording {
+    const keep = this.#options.keepsBody && !this.#tooLarge
+    const [only] = this.#chunks
+    return {
+      head: this.#head,
+      body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
+      tooLarge: this.#tooLarge,
+      hasTrailers: this.#hasTrailers,
+    }
+  }
+
+  /** Own properties of this one response, as other middleware does it: prototype and identity stay. */
+  #watch(): void {
+    const res = this.#res
+    const before = readMethods(res)
+    // The functions below have the response as their `this`, as callers expect.
+    const see = {
+      isBusy: () => this.#done || this.#inside,
+      head: (args: unknown[]) =>
+        this.#done || this.#head !== undefined || res.headersSent ? undefined : this.#takeHead(args),
+      keepHead: (head: Head | undefined) => {
+        this.#head ??= head
+      },
+      end: (args: unknown[]) => this.#end(before.end, res, args),
+      write: (args: unknown[]) => this.#write(before.write, res, args),
+      trailers: () => {
+        this.#hasTrailers = true
+      },
+    }
+    define(res, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
+      // On entry: middleware that was mounted before us adds its headers inside the call.
+      const head = see.head(args)
+      const result = call(before.writeHead, this, args)
+      see.keepHead(head)
+      return result
+    })
+    define(res, 'end', function (this: ServerResponse, ...args: unknown[]) {
+      return see.isBusy() || this.writableEnded ? call(before.end, this, args) : see.end(args)
+    })
+    if (!this.#options.keepsBody) return
+    define(res, 'write', function (this: ServerResponse, ...args: unknown[]) {
+      return see.isBusy() || this.writableEnded ? call(before.write, this, args) : see.write(args)
+    })
+    define(res, 'addTrailers', function (this: ServerResponse, ...args: unknown[]) {
+      see.trailers()
+      return call(before.addTrailers, this, args)
+    })
+  }
+
+  #write(write: unknown, res: ServerResponse, args: unknown[]): unknown {
+    const accepted = this.#run(write, res, args)
+    this.#keep(args[0], args[1])
+    return accepted
+  }
+
+  #takeHead(args: readonly unknown[]): Head | undefined {
+    try {
+      return takeHead(this.#res, args, this.#baseline)
+    } catch {
+      // Arguments that Node is about to refuse: the error is its to throw.
+      return undefined
+    }
+  }
+
+  #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
+    const letGo = this.#options.beforeEnd()
+    let result: unknown
+    try {
+      result = this.#run(end, res, args)
+    } catch (error) {
+      letGo?.()
+      throw error
+    }
+    if (typeof args[0] !== 'function') this.#keep(args[0], args[1])
+    this.#done = true
+    this.#options.onEnd(this.recording, letGo)
+    this.#chunks = []
+    return result
+  }
+
+  #run(method: unknown, res: ServerResponse, args: unknown[]): unknown {
+    this.#inside = true
+    try {
+      return call(method, res, args)
+    } finally {
+      this.#inside = false
+    }
+  }
+
+  /** Copies, because a handler may reuse its buffer. Only called for what Node has accepted. */
+  #keep(chunk: unknown, encoding: unknown): void {
+    if (!this.#options.keepsBody || this.#tooLarge || chunk === undefined || chunk === null) return
+    const bytes =
+      typeof chunk === 'string'
+        ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+        : Buffer.from(chunk as Uint8Array)
+    this.#size += bytes.length
+    if (this.#size > this.#options.maxBytes) {
+      this.#tooLarge = true
+      this.#chunks = []
+    } else if (bytes.length > 0) {
+      this.#chunks.push(bytes)
+    }
+  }
+}
+
+/** As they are now, which may be another middleware's. */
+function readMethods(res: Watched): Watched {
+  const { writeHead, write, end, addTrailers } = res
+  return { writeHead, write, end, addTrailers }
+}
+
+function call(method: unknown, res: ServerResponse, args: unknown[]): unknown {
+  return Reflect.apply(method as (...given: unknown[]) => unknown, res, args)
+}
+
+function define(
+  res: ServerResponse,
+  name: keyof Watched,
+  value: (this: ServerResponse, ...args: unknown[]) => unknown,
+): void {
+  Object.defineProperty(res, name, { value, configurable: true, enumerable: true, writable: true })
+}
