@@ -115,7 +115,7 @@ async function runSetting(title: string, count: number, redisUrl: string | undef
     }
   } finally {
     for (const server of servers) server.disconnect()
-    await Promise.all(servers.map(server => (server.exitCode === null ? once(server, 'exit') : undefined)))
+    await Promise.all(servers.map(async server => void (server.exitCode === null && (await once(server, 'exit')))))
   }
   console.log()
   console.log(

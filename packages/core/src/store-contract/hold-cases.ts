@@ -1,0 +1,152 @@
+// The contract: taking, renewing, ending and losing a key.
+
+import { deepEqual, equal, notEqual, ok, rejects } from 'node:assert/strict'
+import { ClosedError } from '../errors.js'
+import { bytes, type ContractCase, pause } from './bench.js'
+
+export const holdCases: readonly ContractCase[] = [
+  {
+    name: 'a free key is held, a held one is busy for others',
+    async run({ a, b, key }) {
+      await a.hold(key)
+      const reply = await b.claim(key, b.token(), { wait: false })
+      ok(reply.state === 'busy' && reply.leaseLeftMs > 0 && reply.leaseLeftMs <= 10_000)
+    },
+  },
+  {
+    name: 'of fifty claims at once, one holds',
+    async run({ a, b, c, key }) {
+      const replies = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => {
+          const claimant = [a, b, c][n % 3] ?? a
+          return claimant.claim(key, claimant.token(), { wait: n % 2 === 0 })
+        }),
+      )
+      equal(replies.filter(reply => reply.state === 'held').length, 1)
+    },
+  },
+  {
+    name: 'a claim repeated by the holder is told the same',
+    async run({ a, key }) {
+      const { token, fence } = await a.hold(key)
+      deepEqual(await a.claim(key, token), { state: 'held', fence })
+    },
+  },
+  {
+    name: 'different keys share nothing, however odd they are',
+    async run({ a, b, key }) {
+      const odd = ['', '{', '}', '{}', '%', '%007b', 'a b', 'a\nb', '*', '#', '=', ':w', 'é', 'e\u0301', '\ud800', '\ufffd', '😀', '__proto__']
+      const keys = [...odd.map(text => key + text), ...['x', 'y'].map(end => key + 'k'.repeat(100_000) + end)]
+      for (const one of keys) await a.hold(one)
+      for (const one of keys) equal((await b.claim(one, b.token(), { wait: false })).state, 'busy')
+      equal((await b.claim(`${key}other`, b.token(), { wait: false })).state, 'held')
+    },
+  },
+  {
+    name: 'fences grow across release, expiry, forgetting and stores',
+    async run({ a, b, c, key }) {
+      const first = await a.hold(key)
+      await a.release(key, first.token)
+      const second = await b.hold(key, { leaseMs: 20 })
+      await pause(40)
+      const third = await c.hold(key)
+      await c.store.forget(key)
+      const fourth = await a.hold(key)
+      const fences = [first.fence, second.fence, third.fence, fourth.fence]
+      deepEqual(fences, [...new Set(fences)].sort((x, y) => x - y))
+    },
+  },
+  {
+    name: 'a lease that ran out frees the key, and its token can do nothing any more',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key, { leaseMs: 20 })
+      await pause(40)
+      const next = await b.hold(key)
+      equal(await a.store.renew({ key, token, leaseMs: 1_000 }), false)
+      equal(await a.settle(key, token, bytes('stale'), 1_000), false)
+      equal(await a.release(key, token), false)
+      equal(await b.store.renew({ key, token: next.token, leaseMs: 1_000 }), true)
+    },
+  },
+  {
+    name: 'a renewed lease lasts',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key, { leaseMs: 60 })
+      await pause(30)
+      equal(await a.store.renew({ key, token, leaseMs: 5_000 }), true)
+      await pause(50)
+      equal((await b.claim(key, b.token(), { wait: false })).state, 'busy')
+    },
+  },
+  {
+    name: 'a hold that ran out, but that nobody claimed, can still be settled',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key, { leaseMs: 20 })
+      await pause(40)
+      equal(await a.settle(key, token, bytes('late'), 1_000), true)
+      equal((await b.claim(key, b.token(), { takeRecord: true })).state, 'record')
+    },
+  },
+  {
+    name: 'an end that is said twice is told the same',
+    async run({ a, b, key }) {
+      const first = await a.hold(key)
+      equal(await a.release(key, first.token), true)
+      equal(await a.release(key, first.token), true)
+      const second = await b.hold(key)
+      equal(await a.release(key, first.token), true)
+      equal(await b.settle(key, second.token, bytes('x'), 1_000), true)
+      equal(await b.settle(key, second.token, bytes('y'), 1_000), true)
+      const reply = await a.claim(key, a.token(), { takeRecord: true })
+      ok(reply.state === 'record')
+      deepEqual(Uint8Array.from(reply.record), bytes('x'))
+    },
+  },
+  {
+    name: 'who never held can end nothing',
+    async run({ a, b, key }) {
+      await a.hold(key)
+      const stranger = b.token()
+      equal(await b.release(key, stranger), false)
+      equal(await b.settle(key, stranger, bytes('x'), 1_000), false)
+      equal(await b.store.renew({ key, token: stranger, leaseMs: 1_000 }), false)
+      await b.store.leave(key, stranger)
+      equal((await b.claim(key, b.token(), { wait: false })).state, 'busy')
+    },
+  },
+  {
+    name: 'forgetting ends a hold; what is known of a key can be looked at and listed',
+    async run({ a, b, key }) {
+      const { token, fence } = await a.hold(key)
+      const state = await b.store.inspect(key)
+      ok(state !== undefined && state.leaseLeftMs > 0)
+      deepEqual([state.state, state.fence, state.waiters], ['held', fence, 0])
+      const listed: string[] = []
+      for await (const one of b.store.list()) listed.push(one.key)
+      ok(listed.includes(key))
+      equal(await b.store.forget(key), true)
+      equal(await b.store.forget(key), false)
+      equal(await a.store.renew({ key, token, leaseMs: 1_000 }), false)
+      notEqual((await b.store.inspect(key))?.state, 'held')
+    },
+  },
+  {
+    name: 'a record can be looked at',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      await a.settle(key, token, bytes('four'), 60_000)
+      const state = await b.store.inspect(key)
+      ok(state !== undefined && state.ttlLeftMs > 50_000 && state.ttlLeftMs <= 60_000 && state.ageMs < 5_000)
+      deepEqual([state.state, state.recordBytes, state.leaseLeftMs], ['settled', 4, 0])
+    },
+  },
+  {
+    name: 'a closed store refuses; closing twice does nothing',
+    async run({ c, key }) {
+      await c.store.close()
+      await c.store.close()
+      equal(c.store.closed, true)
+      await rejects(async () => c.claim(key, c.token()), ClosedError)
+    },
+  },
+]

@@ -1,0 +1,153 @@
+// The contract: waiting for a key, being handed it, and giving up.
+
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import type { ClaimRequest } from '../store.js'
+import { type Claimant, type ContractCase, pause } from './bench.js'
+
+/** What a wake's lease comes to in this process's time, by the claim that was answered `busy`. */
+function leaseLeft(wake: { readonly leaseEndsAt: number }, clockAheadMs: number): number {
+  return wake.leaseEndsAt - (performance.now() + clockAheadMs)
+}
+
+function nextClaim(claimant: Claimant, key: string): ClaimRequest {
+  return { key, token: claimant.token(), leaseMs: 10_000, wait: true, takeRecord: false, payload: '', arrival: 0 }
+}
+
+export const waitCases: readonly ContractCase[] = [
+  {
+    name: 'a release hands the key to the first waiter, which holds it then',
+    async run({ a, b, key }) {
+      const { token, fence } = await a.hold(key)
+      const queued = await b.queue(key)
+      await a.release(key, token)
+      const wake = await b.wake(queued.token)
+      ok(wake.kind === 'turn' && wake.fence > fence)
+      const left = leaseLeft(wake, queued.clockAheadMs)
+      ok(left > 0 && left <= 1_000, `${left} ms left of the grant`)
+      equal(await b.store.renew({ key, token: queued.token, leaseMs: 10_000 }), true)
+      deepEqual(await b.claim(key, queued.token), { state: 'held', fence: wake.fence })
+    },
+  },
+  {
+    name: 'waiters are served in order of arrival, one wake each',
+    async run({ a, b, c, key }) {
+      let holder = await a.hold(key)
+      const waiters = [await b.queue(key), await c.queue(key), await b.queue(key)]
+      let by = a
+      for (const [n, waiter] of waiters.entries()) {
+        await by.release(key, holder.token)
+        by = n === 1 ? c : b
+        const wake = await by.wake(waiter.token)
+        ok(wake.kind === 'turn')
+        for (const later of waiters.slice(n + 1)) equal(b.wakesFor(later.token) + c.wakesFor(later.token), 0)
+        holder = { token: waiter.token, fence: wake.fence }
+      }
+      equal(await by.release(key, holder.token), true)
+      equal((await a.claim(key, a.token())).state, 'held')
+    },
+  },
+  {
+    name: 'a waiter that asks again keeps its place, also under another token',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const first = await b.queue(key)
+      const second = await c.queue(key)
+      const again = await b.claim(key, first.token)
+      ok(again.state === 'busy')
+      equal(again.arrival, first.arrival)
+      await b.store.leave(key, first.token)
+      const renamed = await b.queue(key, { arrival: first.arrival })
+      equal(renamed.arrival, first.arrival)
+      await a.release(key, token)
+      equal((await b.wake(renamed.token)).kind, 'turn')
+      equal(c.wakesFor(second.token), 0)
+    },
+  },
+  {
+    name: 'nobody barges in before those who wait',
+    async run({ a, b, c, key }) {
+      await a.hold(key, { leaseMs: 30 })
+      const queued = await b.queue(key)
+      await pause(50)
+      equal((await c.claim(key, c.token())).state, 'busy')
+      equal((await b.wake(queued.token)).kind, 'turn')
+    },
+  },
+  {
+    name: 'a waiter that left is passed over; one that left after being handed the key hands it on',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const gone = await b.queue(key)
+      const late = await b.queue(key)
+      const last = await c.queue(key)
+      await b.store.leave(key, gone.token)
+      await a.release(key, token)
+      equal((await b.wake(late.token)).kind, 'turn')
+      await b.store.leave(key, late.token)
+      equal((await c.wake(last.token)).kind, 'turn')
+      equal(b.wakesFor(gone.token), 0)
+    },
+  },
+  {
+    name: 'only looking does not join',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const looker = b.token()
+      equal((await b.claim(key, looker, { wait: false })).state, 'busy')
+      equal((await a.store.inspect(key))?.waiters, 0)
+      await a.release(key, token)
+      equal((await a.claim(key, a.token())).state, 'held')
+    },
+  },
+  {
+    name: 'a process hands the key on to itself if nobody else waits',
+    async run({ a, key }) {
+      const { token, fence } = await a.hold(key)
+      const next = nextClaim(a, key)
+      const request = { key, token, passMs: 0, maxLocalTurns: 0, next }
+      const reply = await a.store.release(request)
+      ok(reply.mine && reply.next?.state === 'held' && reply.next.fence > fence)
+      deepEqual(await a.store.release(request), reply)
+      equal(await a.release(key, next.token), true)
+    },
+  },
+  {
+    name: 'a process hands the key on to itself a bounded number of times while others wait',
+    async run({ a, b, key }) {
+      let { token } = await a.hold(key)
+      const queued = await b.queue(key)
+      for (let turn = 0; turn < 2; turn++) {
+        const next = nextClaim(a, key)
+        const reply = await a.store.release({ key, token, passMs: 0, maxLocalTurns: 2, next })
+        equal(reply.next?.state, 'held')
+        token = next.token
+      }
+      const next = nextClaim(a, key)
+      const reply = await a.store.release({ key, token, passMs: 0, maxLocalTurns: 2, next })
+      equal(reply.next?.state, 'busy')
+      equal((await b.wake(queued.token)).kind, 'turn')
+      await b.release(key, queued.token)
+      equal((await a.wake(next.token)).kind, 'turn')
+    },
+  },
+  {
+    name: 'who lost the key cannot hand it on',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key, { leaseMs: 20 })
+      await pause(40)
+      await b.hold(key)
+      const reply = await a.store.release({ key, token, passMs: 0, maxLocalTurns: 4, next: nextClaim(a, key) })
+      deepEqual(reply, { mine: false })
+    },
+  },
+  {
+    name: 'forgetting tells the waiters to look again',
+    async run({ a, b, key }) {
+      await a.hold(key)
+      const queued = await b.queue(key)
+      await a.store.forget(key)
+      equal((await b.wake(queued.token)).kind, 'look')
+      equal((await b.claim(key, queued.token)).state, 'held')
+    },
+  },
+]
