@@ -35,7 +35,26 @@ export const holdCases: readonly ContractCase[] = [
   {
     name: 'different keys share nothing, however odd they are',
     async run({ a, b, key }) {
-      const odd = ['', '{', '}', '{}', '%', '%007b', 'a b', 'a\nb', '*', '#', '=', ':w', 'é', 'e\u0301', '\ud800', '\ufffd', '😀', '__proto__']
+      const odd = [
+        '',
+        '{',
+        '}',
+        '{}',
+        '%',
+        '%007b',
+        'a b',
+        'a\nb',
+        '*',
+        '#',
+        '=',
+        ':w',
+        'é',
+        'e\u0301',
+        '\ud800',
+        '\ufffd',
+        '😀',
+        '__proto__',
+      ]
       const keys = [...odd.map(text => key + text), ...['x', 'y'].map(end => key + 'k'.repeat(100_000) + end)]
       for (const one of keys) await a.hold(one)
       for (const one of keys) equal((await b.claim(one, b.token(), { wait: false })).state, 'busy')
@@ -53,7 +72,10 @@ export const holdCases: readonly ContractCase[] = [
       await c.store.forget(key)
       const fourth = await a.hold(key)
       const fences = [first.fence, second.fence, third.fence, fourth.fence]
-      deepEqual(fences, [...new Set(fences)].sort((x, y) => x - y))
+      deepEqual(
+        fences,
+        [...new Set(fences)].sort((x, y) => x - y),
+      )
     },
   },
   {

@@ -1,6 +1,6 @@
 // The suite that says whether a store is one. It needs no test runner: loop over the cases in yours.
 
-import { Claimant, type ContractCase as Case, type ContractEnvironment } from './bench.js'
+import { type ContractCase as Case, Claimant, type ContractEnvironment } from './bench.js'
 import { holdCases } from './hold-cases.js'
 import { recordCases } from './record-cases.js'
 import { waitCases } from './wait-cases.js'

@@ -109,11 +109,17 @@ export const recordCases: readonly ContractCase[] = [
     name: 'another payload mismatches, in flight and settled, and does not wait',
     async run({ a, b, key }) {
       const { token } = await a.hold(key, { payload: 'p', takeRecord: true })
-      deepEqual(await b.claim(key, b.token(), { payload: 'q', takeRecord: true }), { state: 'mismatch', inFlight: true })
+      deepEqual(await b.claim(key, b.token(), { payload: 'q', takeRecord: true }), {
+        state: 'mismatch',
+        inFlight: true,
+      })
       equal((await a.store.inspect(key))?.waiters, 0)
       equal((await b.claim(key, b.token(), { payload: 'p', takeRecord: true, wait: false })).state, 'busy')
       await a.settle(key, token, bytes('r'), 60_000)
-      deepEqual(await b.claim(key, b.token(), { payload: 'q', takeRecord: true }), { state: 'mismatch', inFlight: false })
+      deepEqual(await b.claim(key, b.token(), { payload: 'q', takeRecord: true }), {
+        state: 'mismatch',
+        inFlight: false,
+      })
       equal((await b.claim(key, b.token(), { payload: 'p', takeRecord: true })).state, 'record')
       equal((await b.claim(key, b.token(), { payload: '', takeRecord: true })).state, 'record')
     },
