@@ -1,0 +1,152 @@
+// What the engine promises, in one process with two engines on one store.
+
+import { type Entry, type Hold, LockEngine, memoryStore, StoreError, type Store } from '@dspinlock/core'
+import { expect } from 'chai'
+
+/** Rejects as it should, or fails the test. */
+async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await promise
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it should have been rejected')
+}
+
+function holdOf(entry: Entry): Hold {
+  if (entry.role !== 'holder') throw new Error(`expected to hold, but was ${entry.role}`)
+  return entry.hold
+}
+
+/** A store of which some operations are replaced. */
+function storeWith(changes: Partial<Store>): Store {
+  const store = memoryStore()
+  return new Proxy(store, {
+    get(target, name) {
+      if (Object.hasOwn(changes, name)) return Reflect.get(changes, name) as unknown
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
+describe('LockEngine', () => {
+  it('never lets two in at once, in order of arrival, under growing fences', async () => {
+    const store = memoryStore()
+    const engines = [new LockEngine({ store }), new LockEngine({ store })] as const
+    let inside = 0
+    let most = 0
+    const fences: number[] = []
+    const work = async ({ fence }: { fence: number | undefined }): Promise<void> => {
+      most = Math.max(most, ++inside)
+      fences.push(fence ?? 0)
+      await new Promise(resolve => setImmediate(resolve))
+      inside--
+    }
+    await Promise.all(Array.from({ length: 200 }, (_, n) => engines[n % 2 === 0 ? 0 : 1].run('k', work)))
+    expect(most).to.equal(1)
+    expect(fences).to.have.length(200)
+    expect(fences).to.deep.equal([...new Set(fences)].sort((a, b) => a - b))
+    const order: number[] = []
+    const holder = holdOf(await engines[0].enter('o'))
+    const waiting = [0, 1, 2, 3].map(n => engines[0].run('o', () => order.push(n)))
+    await holder.release()
+    await Promise.all(waiting)
+    expect(order).to.deep.equal([0, 1, 2, 3])
+    expect([engines[0].keys, engines[1].keys, engines[0].waiters]).to.deep.equal([0, 0, 0])
+  })
+
+  it('sends one claim for a key at a time, however many want it', async () => {
+    const inner = memoryStore()
+    let claims = 0
+    const store = storeWith({ claim: request => (claims++, inner.claim(request)), settle: r => inner.settle(r), open: f => inner.open(f) })
+    const engine = new LockEngine({ store })
+    const all = Array.from({ length: 100 }, () =>
+      engine.run('k', () => new Promise(resolve => setTimeout(resolve, 20, 'result')), { duplicates: 'replay' }),
+    )
+    expect(new Set(await Promise.all(all))).to.deep.equal(new Set(['result']))
+    expect(claims).to.equal(1)
+  })
+
+  it('work that throws leaves no record, its own error is what the caller sees, and the next one runs', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const options = { duplicates: 'replay', ttlMs: 60_000 } as const
+    const fault = new Error('of the work')
+    const first = failure(engine.run('k', () => Promise.reject(fault), options))
+    const second = engine.run('k', () => 'second', options)
+    expect(await first).to.equal(fault)
+    expect(await second).to.equal('second')
+    expect(await engine.run('k', () => 'third', options)).to.equal('second')
+  })
+
+  it('ends every wait: by timeout, by abort, by limit, by closing', async () => {
+    const engine = new LockEngine({ store: memoryStore(), maxWaitersPerKey: 2 })
+    const holder = holdOf(await engine.enter('k'))
+    expect((await failure(engine.enter('k', { waitMs: 10 }))).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
+    const abort = new AbortController()
+    const aborted = failure(engine.enter('k', { signal: abort.signal }))
+    abort.abort(new Error('enough'))
+    expect((await aborted).message).to.equal('enough')
+    const waiting = [failure(engine.enter('k')), failure(engine.enter('k'))]
+    expect((await failure(engine.enter('k'))).code).to.equal('ERR_DSPINLOCK_WAITER_LIMIT')
+    const closed = engine.close()
+    for (const one of waiting) expect((await one).code).to.equal('ERR_DSPINLOCK_CLOSED')
+    expect((await failure(engine.enter('k'))).code).to.equal('ERR_DSPINLOCK_CLOSED')
+    expect(await holder.release()).to.equal(true)
+    await closed
+  })
+
+  it('a lease that the store refuses to renew aborts the signal, and nothing can be stored under it', async () => {
+    const engine = new LockEngine({ store: storeWith({ renew: () => false, settle: () => false }) })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 30, duplicates: 'replay' }))
+    await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    expect((hold.signal.reason as { code: string }).code).to.equal('ERR_DSPINLOCK_LEASE_LOST')
+    expect(await hold.settle(new Uint8Array(1))).to.equal(false)
+  })
+
+  it('a lease that cannot be renewed in time aborts the signal when it runs out', async () => {
+    const engine = new LockEngine({ store: storeWith({ renew: () => Promise.reject(new Error('away')) }) })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 60 }))
+    const startedAt = performance.now()
+    await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    expect(performance.now() - startedAt).to.be.within(40, 1_000)
+    expect((hold.signal.reason as { code: string }).code).to.equal('ERR_DSPINLOCK_LEASE_LOST')
+  })
+
+  it('a hold longer than maxHoldMs aborts, and the next one gets the key after the lease', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 60, maxHoldMs: 40 }))
+    const next = engine.enter('k')
+    await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    expect((hold.signal.reason as { code: string }).code).to.equal('ERR_DSPINLOCK_HOLD_TIMEOUT')
+    const second = holdOf(await next)
+    expect(second.fence).to.be.above(hold.fence)
+    expect(await hold.release()).to.equal(false)
+    await second.release()
+  })
+
+  it('a store that fails is a StoreError for who waits, and does not take the result from who worked', async () => {
+    const broken = new LockEngine({ store: storeWith({ claim: () => Promise.reject(new Error('away')) }) })
+    expect(await failure(broken.enter('k'))).to.be.instanceOf(StoreError)
+    const forgetful = new LockEngine({ store: storeWith({ settle: () => Promise.reject(new Error('away')) }) })
+    const options = { duplicates: 'replay' } as const
+    const first = forgetful.run('k', () => new Promise(resolve => setTimeout(resolve, 10, 'mine')), options)
+    const second = forgetful.run('k', () => 'its own', options)
+    expect([await first, await second]).to.deep.equal(['mine', 'mine'])
+  })
+
+  it("'reject' refuses in flight and until ttlMs after; a mismatch is told apart; a pass mark lets all run", async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const reject = { duplicates: 'reject', ttlMs: 60_000 } as const
+    const hold = holdOf(await engine.enter('k', reject))
+    expect(await engine.enter('k', reject)).to.include({ role: 'refused', reason: 'in-flight' })
+    await hold.settle(new Uint8Array(0))
+    expect(await engine.enter('k', reject)).to.include({ role: 'refused', reason: 'settled' })
+    const replay = { duplicates: 'replay', payload: 'a' } as const
+    const first = holdOf(await engine.enter('p', replay))
+    expect(await engine.enter('p', { ...replay, payload: 'b' })).to.include({ role: 'refused', reason: 'mismatch' })
+    const waiting = [engine.enter('p', replay), engine.enter('p', replay)]
+    await first.release({ passMs: 1_000 })
+    expect((await Promise.all(waiting)).map(entry => entry.role)).to.deep.equal(['pass', 'pass'])
+  })
+})

@@ -1,0 +1,90 @@
+// A request's body is the handler's, whoever reads it, before or after us.
+
+import { dspinlock } from '@dspinlock/express'
+import { expect } from 'chai'
+import type { RequestHandler } from 'express'
+import { text } from 'node:stream/consumers'
+import { once } from 'node:events'
+import { frameworks, json, serve, type TestServer } from '../support/http.js'
+
+for (const { name, express } of frameworks) {
+  describe(`bodies on ${name}`, () => {
+    let server: TestServer
+    let runs = 0
+    let seen: string | undefined
+
+    before(async () => {
+      const app = express()
+      const guard = { duplicates: 'replay', ttlMs: 60_000 } as const
+      const echo: RequestHandler = (req, res) => {
+        runs++
+        res.json({ body: req.body as unknown })
+      }
+      app.post('/before', dspinlock(guard), express.json({ limit: '5mb' }), echo)
+      app.post('/after', express.json({ limit: '5mb' }), dspinlock(guard), echo)
+      app.post('/pipe', dspinlock({ ...guard, maxBodyBytes: 3_000_000 }), (req, res) => {
+        runs++
+        req.pipe(res)
+      })
+      app.post('/iterate', dspinlock(guard), (req, res, next) => {
+        runs++
+        text(req).then(all => res.send(`got ${all.length}`), next)
+      })
+      app.post('/refusing', dspinlock({ ...guard, maxBodyBytes: 10, oversize: 'reject' }), echo)
+      app.post('/passing', dspinlock({ ...guard, maxBodyBytes: 10 }), (req, res, next) => {
+        runs++
+        seen = req.dspinlock?.role
+        text(req).then(all => res.send(all), next)
+      })
+      server = await serve(app)
+    })
+    beforeEach(() => {
+      runs = 0
+    })
+    after(() => server.stop())
+
+    for (const path of ['/before', '/after']) {
+      it(`${path.slice(1)} express.json, the handler gets the same body, and a duplicate its answer`, async () => {
+        const ask = json({ deep: [1, { two: '2' }], text: 'é'.repeat(200_000) })
+        const [first, second] = [await server.ask(path, ask), await server.ask(path, ask)]
+        expect(JSON.parse(first.body)).to.deep.equal({ body: JSON.parse(String(ask.body)) as unknown })
+        expect(second.body).to.equal(first.body)
+        expect(runs).to.equal(1)
+      })
+    }
+
+    it('a handler that pipes gets every byte', async () => {
+      const body = Buffer.from(Uint8Array.from({ length: 2_000_000 }, (_, n) => 32 + (n % 90)))
+      const answer = await server.ask('/pipe', { method: 'POST', body, headers: { 'content-type': 'text/plain' } })
+      expect(answer.body).to.equal(body.toString('latin1'))
+    })
+
+    it('an empty chunked body ends for the handler as it would without us', async () => {
+      const socket = await server.dial(
+        'POST /iterate HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n',
+      )
+      expect(await text(socket)).to.contain('got 0')
+    })
+
+    it('over maxBodyBytes: 413 where asked, else untouched and unguarded', async () => {
+      const ask = { method: 'POST', body: 'x'.repeat(100), headers: { 'content-type': 'text/plain' } }
+      expect((await server.ask('/refusing', ask)).status).to.equal(413)
+      expect(runs).to.equal(0)
+      expect((await server.ask('/passing', ask)).body).to.equal(ask.body)
+      expect((await server.ask('/passing', ask)).body).to.equal(ask.body)
+      expect([runs, seen]).to.deep.equal([2, undefined])
+      const chunked = `${'32\r\n'}${'y'.repeat(50)}\r\n0\r\n\r\n`
+      const head = 'POST /passing HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n'
+      expect(await text(await server.dial(head + chunked))).to.contain('y'.repeat(50))
+    })
+
+    it('half a body and gone: nothing ran and nothing is held', async () => {
+      const head = 'POST /iterate HTTP/1.1\r\nHost: half\r\nContent-Length: 10\r\nConnection: close\r\n\r\n'
+      const socket = await server.dial(`${head}12345`)
+      socket.destroy()
+      await once(socket, 'close')
+      expect(await text(await server.dial(`${head}1234567890`))).to.contain('got 10')
+      expect(runs).to.equal(1)
+    })
+  })
+}

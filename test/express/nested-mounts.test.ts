@@ -1,0 +1,50 @@
+// The mount nearest to the handler decides.
+
+import { dspinlock } from '@dspinlock/express'
+import { expect } from 'chai'
+import { frameworks, Gate, json, serve, type TestServer, until } from '../support/http.js'
+
+for (const { name, express } of frameworks) {
+  describe(`nested mounts on ${name}`, () => {
+    let server: TestServer
+    let runs = 0
+    let gate = new Gate()
+
+    before(async () => {
+      const app = express()
+      app.use(dspinlock())
+      app.use(express.json())
+      app.post('/pay', dspinlock({ duplicates: 'reject' }), (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.json({ runs }), next)
+      })
+      app.post('/replay', dspinlock({ duplicates: 'replay' }), (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.json({ runs }), next)
+      })
+      server = await serve(app)
+    })
+    beforeEach(() => {
+      runs = 0
+      gate = new Gate()
+    })
+    after(() => server.stop())
+
+    it('a rejecting route inside a serialising app rejects while one is in flight', async () => {
+      const first = server.ask('/pay', json({ n: 1 }))
+      await until(() => runs === 1, 'the first one runs')
+      expect((await server.ask('/pay', json({ n: 1 }))).status).to.equal(409)
+      gate.open()
+      expect((await first).status).to.equal(200)
+      expect((await server.ask('/pay', json({ n: 1 }))).status).to.equal(200)
+    })
+
+    it('a replaying route inside a serialising app runs once for all who are there', async () => {
+      const answers = Array.from({ length: 20 }, () => server.ask('/replay', json({ n: 1 })))
+      await until(() => runs === 1, 'one runs')
+      setTimeout(gate.open, 100)
+      const bodies = (await Promise.all(answers)).map(answer => answer.body)
+      expect([runs, new Set(bodies).size]).to.deep.equal([1, 1])
+    })
+  })
+}

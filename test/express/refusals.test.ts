@@ -1,0 +1,66 @@
+// Refusals, wrong options, and closing.
+
+import { dspinlock, memoryStore } from '@dspinlock/express'
+import { expect } from 'chai'
+import express from 'express'
+import { Gate, serve, until } from '../support/http.js'
+
+describe('refusals', () => {
+  const wrong: readonly [string, unknown, RegExp][] = [
+    ['an unknown option', { dupes: 'replay' }, /unknown option "dupes".*duplicates/],
+    ['a wrong policy', { duplicates: 'replay!' }, /duplicates must be one of .* received "replay!"/],
+    ['negative milliseconds', { leaseMs: -1 }, /leaseMs .* received -1/],
+    ['NaN milliseconds', { waitMs: Number.NaN }, /waitMs .* received NaN/],
+    ['a ttl without records', { ttlMs: 5 }, /ttlMs must be 0 with duplicates: 'serialise'/],
+    ['a store without a method', { store: { ...memoryStore(), open: () => ({}) } }, /store .* no method claim\(\)/],
+    ['a number for a function', { skip: 1 }, /skip must be a function.* received 1/],
+    ['a short secret', { secret: 'short' }, /secret must be .* not shown/],
+  ]
+  for (const [what, options, message] of wrong) {
+    it(`${what} is a TypeError at start that names it`, () => {
+      expect(() => dspinlock(options as object)).to.throw(TypeError, message)
+    })
+  }
+
+  it('a closed store is refused at start; closing it twice does nothing', () => {
+    const store = memoryStore()
+    void store.close()
+    void store.close()
+    expect(() => dspinlock({ store })).to.throw(TypeError, /open store/)
+  })
+
+  it('who waits too long gets 503 with Retry-After; closing refuses waiters and lets the holder finish', async () => {
+    const gate = new Gate()
+    let runs = 0
+    const guard = dspinlock({ waitMs: 30 })
+    const patient = dspinlock({})
+    const app = express()
+    app.get('/short', guard, (_req, res, next) => {
+      runs++
+      gate.opened.then(() => res.send('done'), next)
+    })
+    app.get('/patient', patient, (_req, res, next) => {
+      runs++
+      gate.opened.then(() => res.send('done'), next)
+    })
+    const server = await serve(app)
+    const holder = server.ask('/short')
+    await until(() => runs === 1, 'it runs')
+    const refused = await server.ask('/short')
+    expect([refused.status, refused.headers['retry-after']]).to.deep.equal([503, '1'])
+    expect(JSON.parse(refused.body)).to.include({ code: 'waited-too-long', status: 503 })
+
+    const second = server.ask('/patient')
+    await until(() => runs === 2, 'it runs')
+    const waiting = server.ask('/patient')
+    await until(() => patient.engine.waiters === 1, 'one waits')
+    const closing = patient.close()
+    expect((await waiting).status).to.equal(503)
+    expect((await server.ask('/patient')).status).to.equal(503)
+    gate.open()
+    expect([(await holder).status, (await second).status]).to.deep.equal([200, 200])
+    await closing
+    await guard.close()
+    await server.stop()
+  })
+})

@@ -1,0 +1,97 @@
+// A replay is what the first client got, whatever way the handler answered.
+
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { frameworks, serve, type TestServer } from '../support/http.js'
+import { redisUrl } from '../support/redis.js'
+
+const file = join(mkdtempSync(join(tmpdir(), 'dspinlock-file-')), 'file.txt')
+writeFileSync(file, 'contents of the file\n'.repeat(5_000))
+
+const stores: readonly [string, () => Store][] = [
+  ['memory', () => memoryStore()],
+  ['Redis', () => redisStore(redisUrl(), { prefix: `replay-${process.pid}` })],
+]
+
+for (const { name, express } of frameworks) {
+  for (const [storeName, makeStore] of stores) {
+    describe(`replay on ${name} and ${storeName}`, () => {
+      let server: TestServer
+      let store: Store
+      let runs = 0
+
+      before(async () => {
+        store = makeStore()
+        const app = express()
+        const guard = dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 })
+        app.use((_req, res, next) => {
+          res.setHeader('X-Outside', String(runs))
+          next()
+        })
+        const answers: Record<string, (res: import('express').Response) => void> = {
+          json: res => void res.status(201).json({ a: [1, null, 'ü'] }),
+          text: res => void res.send('text'),
+          buffer: res => void res.send(Buffer.from([0, 1, 2, 250, 255])),
+          chunks: res => {
+            res.write('one ')
+            res.write(Buffer.from('two '))
+            setImmediate(() => res.end('three'))
+          },
+          head: res => {
+            res.writeHead(203, 'Of My Own', { 'X-Case': 'kept', 'X-List': ['1', '2'] })
+            res.end('dGV4dA==', 'base64')
+          },
+          empty: res => void res.status(200).end(),
+          nothing: res => void res.sendStatus(204),
+          redirect: res => void res.redirect('/elsewhere'),
+          file: res => void res.sendFile(file),
+          cookie: res => void res.cookie('sid', 'secret').send('with a cookie'),
+          missing: res => void res.status(404).json({ missing: true }),
+        }
+        for (const [path, answer] of Object.entries(answers)) {
+          app.get(`/${path}`, guard, (_req, res) => {
+            runs++
+            answer(res)
+          })
+        }
+        server = await serve(app)
+      })
+      after(async () => {
+        await server.stop()
+        await store.close()
+      })
+
+      const volatile = ['date', 'age', 'cache-status', 'content-length', 'transfer-encoding', 'x-outside', 'set-cookie', 'connection', 'keep-alive']
+      for (const path of ['json', 'text', 'buffer', 'chunks', 'head', 'empty', 'nothing', 'redirect', 'file', 'cookie', 'missing']) {
+        it(`${path}`, async () => {
+          runs = 0
+          const first = await server.ask(`/${path}`)
+          const second = await server.ask(`/${path}`)
+          expect(runs).to.equal(1)
+          expect([second.status, second.body]).to.deep.equal([first.status, first.body])
+          const kept = Object.fromEntries(Object.entries(first.headers).filter(([header]) => !volatile.includes(header)))
+          expect(second.headers).to.deep.include(kept)
+          expect(second.headers['x-outside']).to.equal('1')
+          expect(second.headers['set-cookie']).to.equal(undefined)
+          expect(second.bytes.equals(first.bytes)).to.equal(true)
+          if (path !== 'nothing') expect(second.headers['content-length']).to.equal(String(first.bytes.length))
+        })
+      }
+
+      it("a follower's own conditions are answered from the record", async () => {
+        const first = await server.ask('/json', { headers: { 'if-none-match': '"other"' } })
+        const etag = String(first.headers.etag)
+        const unchanged = await server.ask('/json', { headers: { 'if-none-match': etag } })
+        // Express computes an ETag for 201, too; only a 200 is conditional.
+        expect(unchanged.status).to.equal(201)
+        const text = await server.ask('/text')
+        const again = await server.ask('/text', { headers: { 'if-none-match': String(text.headers.etag) } })
+        expect([again.status, again.body]).to.deep.equal([304, ''])
+      })
+    })
+  }
+}

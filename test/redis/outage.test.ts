@@ -1,0 +1,70 @@
+// Redis away: an answer within the command timeout, as the option says, and locking again once it is back.
+
+import { dspinlock } from '@dspinlock/express'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import express from 'express'
+import { serve, type TestServer } from '../support/http.js'
+
+describe('Redis away', () => {
+  let redis: RedisServer
+  let server: TestServer
+  let store: ReturnType<typeof redisStore>
+  let runs = 0
+
+  before(async () => {
+    redis = await startRedisServer()
+    store = redisStore(redis.url, { commandTimeoutMs: 300 })
+    const app = express()
+    for (const onStoreError of ['reject', 'bypass', 'local'] as const) {
+      const guard = dspinlock({ store, onStoreError, duplicates: 'replay', ttlMs: 60_000 })
+      app.get(`/${onStoreError}`, guard, (req, res) => {
+        runs++
+        setTimeout(() => res.json({ role: req.dspinlock?.role, runs }), 50)
+      })
+    }
+    server = await serve(app)
+    expect((await server.ask('/reject?up')).status).to.equal(200)
+    await redis.kill()
+  })
+  beforeEach(() => {
+    runs = 0
+  })
+  after(async () => {
+    await server.stop()
+    await store.close()
+    await redis.stop()
+  })
+
+  it("'reject' answers 503 with a problem within the timeout", async () => {
+    const startedAt = performance.now()
+    const answer = await server.ask('/reject')
+    expect(performance.now() - startedAt).to.be.below(1_500)
+    expect([answer.status, answer.headers['content-type']]).to.deep.equal([503, 'application/problem+json'])
+    expect(runs).to.equal(0)
+  })
+
+  it("'bypass' runs each unguarded", async () => {
+    const answers = await Promise.all([server.ask('/bypass'), server.ask('/bypass')])
+    expect(answers.map(answer => answer.status)).to.deep.equal([200, 200])
+    expect(runs).to.equal(2)
+    expect(JSON.parse(answers[0]?.body ?? '')).to.include({ role: 'bypassed' })
+  })
+
+  it("'local' keeps excluding inside the process", async () => {
+    const answers = await Promise.all([server.ask('/local'), server.ask('/local')])
+    expect(answers.map(answer => answer.status)).to.deep.equal([200, 200])
+    expect(runs).to.equal(1)
+  })
+
+  it('locks again when Redis is back, without a restart', async () => {
+    await redis.start()
+    let answer = await server.ask('/reject?again')
+    for (let n = 0; n < 20 && answer.status !== 200; n++) answer = await server.ask('/reject?again')
+    expect(answer.status).to.equal(200)
+    const before = runs
+    expect((await server.ask('/reject?again')).body).to.equal(answer.body)
+    expect(runs).to.equal(before)
+  })
+})
