@@ -1,6 +1,6 @@
 // What the engine promises, in one process with two engines on one store.
 
-import { type Entry, type Hold, LockEngine, memoryStore, StoreError, type Store } from '@dspinlock/core'
+import { type Entry, type Hold, LockEngine, memoryStore, type Store, StoreError } from '@dspinlock/core'
 import { expect } from 'chai'
 
 /** Rejects as it should, or fails the test. */
@@ -59,7 +59,11 @@ describe('LockEngine', () => {
   it('sends one claim for a key at a time, however many want it', async () => {
     const inner = memoryStore()
     let claims = 0
-    const store = storeWith({ claim: request => (claims++, inner.claim(request)), settle: r => inner.settle(r), open: f => inner.open(f) })
+    const store = storeWith({
+      claim: request => (claims++, inner.claim(request)),
+      settle: r => inner.settle(r),
+      open: f => inner.open(f),
+    })
     const engine = new LockEngine({ store })
     const all = Array.from({ length: 100 }, () =>
       engine.run('k', () => new Promise(resolve => setTimeout(resolve, 20, 'result')), { duplicates: 'replay' }),

@@ -1,10 +1,10 @@
 // A request's body is the handler's, whoever reads it, before or after us.
 
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
-import { text } from 'node:stream/consumers'
-import { once } from 'node:events'
 import { frameworks, json, serve, type TestServer } from '../support/http.js'
 
 for (const { name, express } of frameworks) {

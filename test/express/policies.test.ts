@@ -41,7 +41,8 @@ for (const { name, express } of frameworks) {
     })
     after(() => server.stop())
 
-    const burst = (count: number, ask: () => Promise<Answer>): Promise<Answer[]> => Promise.all(Array.from({ length: count }, ask))
+    const burst = (count: number, ask: () => Promise<Answer>): Promise<Answer[]> =>
+      Promise.all(Array.from({ length: count }, ask))
     const statuses = (answers: readonly Answer[], status: number): number =>
       answers.filter(answer => answer.status === status).length
 

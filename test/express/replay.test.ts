@@ -47,8 +47,8 @@ for (const { name, express } of frameworks) {
           },
           empty: res => void res.status(200).end(),
           nothing: res => void res.sendStatus(204),
-          redirect: res => void res.redirect('/elsewhere'),
-          file: res => void res.sendFile(file),
+          redirect: res => res.redirect('/elsewhere'),
+          file: res => res.sendFile(file),
           cookie: res => void res.cookie('sid', 'secret').send('with a cookie'),
           missing: res => void res.status(404).json({ missing: true }),
         }
@@ -65,15 +65,39 @@ for (const { name, express } of frameworks) {
         await store.close()
       })
 
-      const volatile = ['date', 'age', 'cache-status', 'content-length', 'transfer-encoding', 'x-outside', 'set-cookie', 'connection', 'keep-alive']
-      for (const path of ['json', 'text', 'buffer', 'chunks', 'head', 'empty', 'nothing', 'redirect', 'file', 'cookie', 'missing']) {
+      const volatile = [
+        'date',
+        'age',
+        'cache-status',
+        'content-length',
+        'transfer-encoding',
+        'x-outside',
+        'set-cookie',
+        'connection',
+        'keep-alive',
+      ]
+      for (const path of [
+        'json',
+        'text',
+        'buffer',
+        'chunks',
+        'head',
+        'empty',
+        'nothing',
+        'redirect',
+        'file',
+        'cookie',
+        'missing',
+      ]) {
         it(`${path}`, async () => {
           runs = 0
           const first = await server.ask(`/${path}`)
           const second = await server.ask(`/${path}`)
           expect(runs).to.equal(1)
           expect([second.status, second.body]).to.deep.equal([first.status, first.body])
-          const kept = Object.fromEntries(Object.entries(first.headers).filter(([header]) => !volatile.includes(header)))
+          const kept = Object.fromEntries(
+            Object.entries(first.headers).filter(([header]) => !volatile.includes(header)),
+          )
           expect(second.headers).to.deep.include(kept)
           expect(second.headers['x-outside']).to.equal('1')
           expect(second.headers['set-cookie']).to.equal(undefined)

@@ -57,7 +57,7 @@ describe('commands for each request', () => {
     runs = 0
     const headers = { host: 'h' }
     const cost = await count(() =>
-      Promise.all(Array.from({ length: 200 }, (_, n) => servers[n % 3]?.ask('/burst', { headers }))),
+      Promise.all(Array.from({ length: 200 }, (_, n) => (servers[n % 3] as TestServer).ask('/burst', { headers }))),
     )
     expect(runs).to.equal(1)
     expect(cost.scripts + cost.messages).to.be.at.most(12)

@@ -1,7 +1,14 @@
 // Real servers and real requests for tests.
 
 import { once } from 'node:events'
-import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, request } from 'node:http'
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+} from 'node:http'
 import { createRequire } from 'node:module'
 import { connect, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'

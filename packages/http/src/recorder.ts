@@ -107,6 +107,7 @@ export class Recorder {
   }
 
   #write(write: unknown, res: ServerResponse, args: unknown[]): unknown {
+    this.#takeUnsentHead()
     const accepted = this.#run(write, res, args)
     this.#keep(args[0], args[1])
     return accepted
@@ -121,7 +122,13 @@ export class Recorder {
     }
   }
 
+  /** Once its client is gone, a response does not write a head any more; what it would have been still counts. */
+  #takeUnsentHead(): void {
+    if (this.#res.destroyed && !this.#res.headersSent) this.#head ??= this.#takeHead([])
+  }
+
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
+    this.#takeUnsentHead()
     const letGo = this.#options.beforeEnd()
     let result: unknown
     try {

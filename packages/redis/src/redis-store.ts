@@ -84,7 +84,6 @@ export class RedisStore implements Store {
   readonly #id: string = randomBytes(9).toString('hex')
   readonly #subscriber: Subscriber
   #nextMailbox = 0
-  #pending = 0
   #closed = false
 
   constructor(connection: string | RedisOptions | Redis | Cluster | RedisClient, options?: RedisStoreOptions) {
@@ -158,7 +157,11 @@ export class RedisStore implements Store {
       let cursor = '0'
       do {
         const page = node.scan(cursor, 'MATCH', scanPattern(this.#prefix), 'COUNT', 200)
-        const [next, names] = await this.#awaitAnswer(page, performance.now() + this.#commandTimeoutMs)
+        const [next, names] = await withinDeadline(
+          page,
+          performance.now() + this.#commandTimeoutMs,
+          this.#commandTimeoutMs,
+        )
         cursor = next
         for (const name of names) {
           const key = decodeName(this.#prefix, name)
@@ -208,25 +211,7 @@ export class RedisStore implements Store {
       if (!isMissingScript(error)) throw error
       return client.evalBuffer(script.source, 2, ...args)
     })
-    return this.#awaitAnswer(answer, deadline)
-  }
-
-  async #awaitAnswer<T>(answer: Promise<T>, deadline: number): Promise<T> {
-    this.#keepAlive(+1)
-    try {
-      return await withinDeadline(answer, deadline, this.#commandTimeoutMs)
-    } finally {
-      this.#keepAlive(-1)
-    }
-  }
-
-  /** A connection of our own holds the process only while an answer is awaited. */
-  #keepAlive(change: 1 | -1): void {
-    const { own } = this.#connection
-    if (own === undefined) return
-    this.#pending += change
-    if (this.#pending === 0) own.stream?.unref?.()
-    else if (this.#pending === change) own.stream?.ref?.()
+    return withinDeadline(answer, deadline, this.#commandTimeoutMs)
   }
 
   #readClaim(reply: unknown, key: string, sentAt: number): ClaimReply {
@@ -259,7 +244,7 @@ function claimArguments(request: ClaimRequest): (string | number)[] {
 
 function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    // Not unref'd: somebody awaits the answer, and this is what ends the wait.
+    // Not unref'd, unlike the sockets: this keeps the process while somebody awaits the answer, and ends the wait.
     const timer = setTimeout(
       () => reject(new Error(`no answer within commandTimeoutMs (${timeoutMs})`)),
       Math.max(0, deadline - performance.now()),
