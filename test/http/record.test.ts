@@ -5,7 +5,7 @@ import { decodeRecord, encodeRecord, type RecordedResponse, tombstone } from '@d
 import { expect } from 'chai'
 import fc from 'fast-check'
 
-const fieldName = fc.string({ unit: fc.constantFrom(..."aZ0!#$%&'*+-.^_`|~"), minLength: 1, maxLength: 8 })
+const fieldName = fc.string({ unit: fc.constantFrom(...Array.from("aZ0!#$%&'*+-.^_`|~")), minLength: 1, maxLength: 8 })
 const fieldValue = fc.string({ unit: fc.constantFrom('\t', ' ', '~', 'a', '"', '\x80', 'ÿ'), maxLength: 12 })
 const response: fc.Arbitrary<RecordedResponse> = fc.record({
   status: fc.integer({ min: 200, max: 499 }),
