@@ -70,6 +70,7 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
     maybe.map(id => ({ kind: 'custom', id }) as const),
     fc.tuple(maybe, maybe).map(([authorization, cookie]) => ({ kind: 'headers', authorization, cookie }) as const),
   ),
+  idempotencyKey: fc.option(text, { nil: undefined, freq: 4 }),
   customKey: fc.option(text, { nil: undefined, freq: 4 }),
   variant: fc.array(fc.tuple(name, maybe), { maxLength: 2 }),
 })
@@ -80,13 +81,15 @@ function meaningOf({
   host,
   body: given,
   customKey,
+  idempotencyKey,
   contentType,
   contentEncoding,
   ...rest
 }: FingerprintParts): unknown {
-  const common = { ...rest, host: host.toLowerCase(), customKey }
-  if (customKey !== undefined) return common
   const [path, asked] = url.split(/\?(.*)/s, 2)
+  const common = { ...rest, host: host.toLowerCase() }
+  if (idempotencyKey !== undefined) return { ...common, path, idempotencyKey }
+  if (customKey !== undefined) return { ...common, customKey }
   const byName = new Map<string, string[]>()
   for (const parameter of asked === undefined ? [] : asked.split('&')) {
     const key = parameter.replace(/=.*/s, '')
@@ -142,9 +145,14 @@ describe('fingerprints', () => {
           identity: { kind: 'public' },
           variant: [],
         } as const
-        const rest = { contentType: undefined, contentEncoding: undefined, customKey: undefined }
+        const rest = {
+          contentType: undefined,
+          contentEncoding: undefined,
+          customKey: undefined,
+          idempotencyKey: undefined,
+        }
         const digest = (bytes: Uint8Array): string =>
-          fingerprint({ ...base, ...rest, body: { kind: 'raw', bytes } }, undefined)
+          fingerprint({ ...base, ...rest, body: { kind: 'raw', bytes: Buffer.from(bytes) } }, undefined)
         return (digest(one) === digest(two)) === isDeepStrictEqual(one, two)
       }),
     )
@@ -161,6 +169,37 @@ describe('fingerprints', () => {
       new Map([[1, 1]]),
     ]
     expect(new Set(distinct.map(canonicalise)).size).to.equal(distinct.length)
+  })
+
+  it('of a multipart body do not depend on its boundary, and on all else', () => {
+    const digest = (boundary: string, pieces: readonly string[], type = 'multipart/form-data; boundary='): string => {
+      const bytes = Buffer.from(pieces.join(`--${boundary}`))
+      const base = {
+        duplicates: 'replay',
+        method: 'POST',
+        host: 'h',
+        url: '/',
+        identity: { kind: 'public' },
+        variant: [],
+      } as const
+      const rest = { contentEncoding: undefined, customKey: undefined, idempotencyKey: undefined }
+      return fingerprint(
+        { ...base, ...rest, contentType: `${type}${boundary}`, body: { kind: 'raw', bytes } },
+        undefined,
+      )
+    }
+    const piece = fc.string({ unit: fc.constantFrom('a', '-', '\r\n'), maxLength: 6 })
+    const pieces = fc.array(piece, { minLength: 1, maxLength: 4 })
+    fc.assert(
+      fc.property(pieces, pieces, (one, two) => {
+        return (digest('XX', one) === digest('YYY', two)) === isDeepStrictEqual(one, two)
+      }),
+      { numRuns: 2_000 },
+    )
+    expect(digest('"X"', ['a'])).to.equal(digest('"Y"', ['a']))
+    expect(digest('m', ['a'])).to.equal(digest('X', ['a']))
+    expect(digest('X', ['a'], 'multipart/mixed; boundary=')).to.not.equal(digest('X', ['a']))
+    expect(digest('X', ['a'], 'text/plain; boundary=')).to.not.equal(digest('Y', ['a'], 'text/plain; boundary='))
   })
 
   it('with a secret cannot be computed without it', () => {

@@ -8,6 +8,8 @@ export interface ReplayFacts {
   readonly ageMs: number
   /** The duplicate waited for the response while it was in flight. */
   readonly joined: boolean
+  /** The request named its operation by an Idempotency-Key. */
+  readonly isIdempotent: boolean
 }
 
 /** Does nothing if the response was begun or its client is gone. */
@@ -31,6 +33,7 @@ export function replay(
   res.setHeader('Age', Math.floor(facts.ageMs / 1_000))
   // RFC 9211: each cache adds itself at the end.
   res.appendHeader('Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit')
+  if (facts.isIdempotent) res.setHeader('Idempotent-Replayed', 'true')
 
   if (isNotModified(req, recorded)) {
     res.statusCode = 304
