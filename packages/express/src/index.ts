@@ -46,7 +46,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
   const handler = (req: Request, res: Response, next: NextFunction): void => {
     // Express sets `route` while a route's own handlers run; app-wide and router-wide there is none.
     const onRoute = req.route !== undefined
-    if (guard.guards(req, onRoute)) guard.handle(translate(req, res, next, onRoute))
+    if (guard.guards(req, onRoute)) void guard.handle(translate(req, res, next, onRoute))
     else next()
   }
   return Object.assign(handler, { engine: guard.engine, close: () => guard.close() })

@@ -47,8 +47,8 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly onUnreplayable?: 'run' | 'refuse'
   /** How long duplicates run at once after a response that cannot be replayed, in milliseconds. Default 2 000. */
   readonly passMs?: number
-  /** Answers refused requests in place of the library. It must end the response. */
-  readonly onRefused?: (problem: Problem, req: Req, res: Res) => void
+  /** Answers refused requests in place of the library. It must end the response; what it throws goes to the framework. */
+  readonly onRefused?: (problem: Problem, req: Req, res: Res) => Answer<void>
   /** How many requests may wait in this process. Default 10 000. Makes an engine of this middleware's own. */
   readonly maxWaiters?: number
   /** How many requests may wait for one key in this process. Default 1 000. Makes an engine of this middleware's own. */
@@ -104,7 +104,7 @@ export interface GuardSettings<Req, Res> {
   readonly onStoreError: 'reject' | 'bypass' | 'local'
   readonly onUnreplayable: 'run' | 'refuse' | undefined
   readonly passMs: number
-  readonly onRefused: ((problem: Problem, req: Req, res: Res) => void) | undefined
+  readonly onRefused: ((problem: Problem, req: Req, res: Res) => Answer<void>) | undefined
   readonly maxWaiters: number | undefined
   readonly maxWaitersPerKey: number | undefined
 }

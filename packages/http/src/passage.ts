@@ -15,12 +15,14 @@ import type { Exchange, RequestLock } from './exchange.js'
 import { type BodyInput, fingerprint, type Identity } from './fingerprint.js'
 import { MalformedRecordError, type ProblemCode, problems, UnhashableBodyError, warnings } from './messages.js'
 import type { GuardSettings } from './options.js'
-import { sendProblem } from './problem.js'
+import { composeProblem } from './problem.js'
 import { decodeRecord } from './record.js'
-import { replay } from './replay.js'
+import { composeReplay } from './replay.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
+import { type Reply, sendReply } from './reply.js'
 import { type RequestState, stateOf } from './request-state.js'
-import { settleWith } from './settlement.js'
+import { openSettlement } from './settlement.js'
+import { watchResponse } from './watch-response.js'
 
 export interface PassageTools<Req, Res> {
   readonly settings: GuardSettings<Req, Res>
@@ -38,7 +40,7 @@ export async function passThrough<Req, Res>(
   exchange: Exchange<Req, Res>,
   tools: PassageTools<Req, Res>,
 ): Promise<void> {
-  const { req, res, request, response } = exchange
+  const { req, request, response } = exchange
   const { settings } = tools
 
   const state = stateOf(req)
@@ -77,12 +79,12 @@ export async function passThrough<Req, Res>(
     if (record.kind === 'tombstone') return refuse(exchange, settings, 'not-kept', undefined)
     const { vary } = record.response
     if (vary.every(([name, digest]) => digestHeader(req.headers, name) === digest)) {
-      return replay(req, res, record.response, entry)
+      return answer(exchange, composeReplay(req, record.response, entry))
     }
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
     variant = [...variant, ...vary.map(([name]): [string, string] => [name, digestHeader(req.headers, name)])]
   }
-  refuse(exchange, settings, 'unavailable', 1_000)
+  return refuse(exchange, settings, 'unavailable', 1_000)
 }
 
 async function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): Promise<Identity> {
@@ -172,10 +174,10 @@ async function enter<Req, Res>(
     return await enterOrFallBack(exchange, tools, key, gone.signal)
   } catch (error) {
     if (gone.signal.aborted) return undefined
-    if (error instanceof WaitTimeoutError) refuse(exchange, settings, 'waited-too-long', 1_000)
-    else if (error instanceof WaiterLimitError) refuse(exchange, settings, 'too-many-waiters', 1_000)
-    else if (error instanceof ClosedError) refuse(exchange, settings, 'closing', 1_000)
-    else if (error instanceof StoreError) refuse(exchange, settings, 'unavailable', 1_000)
+    if (error instanceof WaitTimeoutError) await refuse(exchange, settings, 'waited-too-long', 1_000)
+    else if (error instanceof WaiterLimitError) await refuse(exchange, settings, 'too-many-waiters', 1_000)
+    else if (error instanceof ClosedError) await refuse(exchange, settings, 'closing', 1_000)
+    else if (error instanceof StoreError) await refuse(exchange, settings, 'unavailable', 1_000)
     else throw error
     return undefined
   } finally {
@@ -207,7 +209,7 @@ function act<Req, Res>(
   state: RequestState,
   key: string,
   entry: Exclude<Entry, { role: 'follower' }>,
-): void {
+): void | Promise<void> {
   const { req, res } = exchange
   if (entry.role === 'refused') {
     return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
@@ -220,8 +222,12 @@ function act<Req, Res>(
   // Nothing was begun for a client that left at the very moment of its turn.
   if (res.destroyed) return void Promise.resolve(hold.release()).catch(() => false)
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
-  const isSynchronous = engine.store.synchronous
-  state.endOuter = settleWith({ req, res, hold, settings, covered, isSynchronous })
+  const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
+  const stopWatching = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  state.endOuter = () => {
+    stopWatching()
+    void settlement.release()
+  }
   exchange.expose(lockOf(hold))
   exchange.proceed()
 }
@@ -244,12 +250,17 @@ function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
   delete req.headers['if-modified-since']
 }
 
-function refuse<Req, Res>(
-  { res, request, response }: Exchange<Req, Res>,
+async function refuse<Req, Res>(
+  exchange: Exchange<Req, Res>,
   { onRefused }: GuardSettings<Req, Res>,
   code: ProblemCode,
   retryAfterMs: number | undefined,
-): void {
-  if (onRefused !== undefined) onRefused(problems[code], request, response)
-  else sendProblem(res, problems[code], retryAfterMs)
+): Promise<void> {
+  if (onRefused !== undefined) await onRefused(problems[code], exchange.request, exchange.response)
+  else answer(exchange, composeProblem(problems[code], retryAfterMs))
+}
+
+function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
+  if (exchange.answer === undefined) sendReply(exchange.res, reply)
+  else exchange.answer(reply)
 }
