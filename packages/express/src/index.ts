@@ -1,7 +1,7 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type Exchange, type GuardOptions, type RequestLock } from '@dspinlock/http'
+import { createGuard, type Exchange, type GuardOptions, type RequestLock, standsForBody } from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 export {
@@ -80,15 +80,8 @@ function hasFiles(req: Request & Uploads): req is Request & Required<Uploads> {
   return req.file !== undefined || req.files !== undefined
 }
 
-/**
- * A parser ran, and what it left stands for the body. body-parser 1 (Express 4) leaves `{}` for bodies that it does not
- * parse, too: if somebody else has read those, `{}` stands for nothing.
- */
+/** body-parser 1 (Express 4) says so when it did parse; body-parser 2 leaves undefined when it did not. */
 function isParsed(req: Request): boolean {
-  const body: unknown = req.body
-  if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
-  if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles(req)) return true
-  // body-parser 1 says so when it did parse; body-parser 2 leaves undefined when it did not, and `{}` is short.
   const saysSo = (req as unknown as { _body?: boolean })._body === true
-  return saysSo || Array.isArray(body) || Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
+  return standsForBody(req, { body: req.body as unknown, hasFiles: hasFiles(req), saysSo })
 }
