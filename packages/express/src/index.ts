@@ -1,7 +1,14 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type Exchange, type GuardOptions, type RequestLock, standsForBody } from '@dspinlock/http'
+import {
+  createGuard,
+  type Exchange,
+  type GuardOptions,
+  listFiles,
+  type RequestLock,
+  standsForBody,
+} from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 export {
@@ -61,7 +68,7 @@ function translate(req: Request, res: Response, next: NextFunction, onRoute: boo
     url: req.originalUrl,
     onRoute,
     isParsed: isParsed(req),
-    parsedBody: hasFiles(req) ? { body: req.body as unknown, file: req.file, files: req.files } : req.body,
+    parsedBody: hasFiles(req) ? { body: req.body as unknown, files: listFiles([req.file, req.files]) } : req.body,
     expose: lock => {
       req.dspinlock = lock
     },
