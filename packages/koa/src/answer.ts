@@ -1,0 +1,42 @@
+// An answer put where a handler puts it, so that whatever is mounted outside treats it as a handler's.
+
+import { type Reply, setHeaders } from '@dspinlock/http'
+import type { Context } from 'koa'
+
+/** Does nothing if the response was begun or its client is gone. */
+export function setAnswer(ctx: Context, reply: Reply): void {
+  if (ctx.headerSent || !ctx.writable) return
+  const { status, message, form } = reply
+  setHeaders(ctx.res, reply)
+  // Nobody answered the original: Koa's own 404, which what is outside may still turn into something else.
+  if (form === 'none' && status === 404) return
+  ctx.status = status
+  if (form !== 'none') {
+    const type = ctx.response.get('Content-Type')
+    ctx.body = makeBody(reply, type)
+    // Setting a body makes up a type, and setting none takes the status and the type back.
+    if (type === '') ctx.remove('Content-Type')
+    else if (ctx.response.get('Content-Type') !== type) ctx.set('Content-Type', type)
+    ctx.status = status
+  }
+  // RFC 9113, section 8.3.2: HTTP/2 has no reason phrase.
+  if (ctx.req.httpVersionMajor < 2 && ctx.message !== message) ctx.message = message
+}
+
+function makeBody({ body, form }: Reply, type: string): unknown {
+  if (body === undefined || (body.byteLength === 0 && type === '')) return null
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (form === 'text') return bytes.toString()
+  return form === 'json' ? parseValue(bytes) : bytes
+}
+
+/** The value that Koa makes these bytes of; the bytes, if it made others of it: a string or null is no JSON to Koa. */
+function parseValue(bytes: Buffer): unknown {
+  try {
+    const value: unknown = JSON.parse(bytes.toString())
+    return typeof value === 'string' || value === null ? bytes : value
+  } catch {
+    // Whatever a store holds is data, never trusted.
+    return bytes
+  }
+}
