@@ -12,19 +12,19 @@ export function setAnswer(ctx: Context, reply: Reply): void {
   if (form === 'none' && status === 404) return
   ctx.status = status
   if (form !== 'none') {
-    const type = ctx.response.get('Content-Type')
-    ctx.body = makeBody(reply, type)
+    const type = ctx.res.getHeader('Content-Type')
+    ctx.body = makeBody(reply, type !== undefined)
     // Setting a body makes up a type, and setting none takes the status and the type back.
-    if (type === '') ctx.remove('Content-Type')
-    else if (ctx.response.get('Content-Type') !== type) ctx.set('Content-Type', type)
+    if (type === undefined) ctx.res.removeHeader('Content-Type')
+    else if (ctx.res.getHeader('Content-Type') !== type) ctx.res.setHeader('Content-Type', type)
     ctx.status = status
   }
   // RFC 9113, section 8.3.2: HTTP/2 has no reason phrase.
   if (ctx.req.httpVersionMajor < 2 && ctx.message !== message) ctx.message = message
 }
 
-function makeBody({ body, form }: Reply, type: string): unknown {
-  if (body === undefined || (body.byteLength === 0 && type === '')) return null
+function makeBody({ body, form }: Reply, hasType: boolean): unknown {
+  if (body === undefined || (body.byteLength === 0 && !hasType)) return null
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   if (form === 'text') return bytes.toString()
   return form === 'json' ? parseValue(bytes) : bytes

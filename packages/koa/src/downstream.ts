@@ -64,8 +64,8 @@ function settle(ctx: Context, settlement: Settlement, baseline: Baseline | undef
       complete: true,
     })
   }
-  const contentLength = ctx.response.get('Content-Length')
-  const length = contentLength === '' ? undefined : Number(contentLength)
+  const contentLength = ctx.res.getHeader('Content-Length')
+  const length = contentLength === undefined ? undefined : Number(contentLength)
   const outflow = new Outflow({ settlement, status, head, length })
   // Koa destroys a stream with its response. One that was put aside outside, or never read, ends there as well.
   ctx.res.once('close', () => outflow.cut())
@@ -79,13 +79,13 @@ function settle(ctx: Context, settlement: Settlement, baseline: Baseline | undef
 
 /** Leaves the headers alone, which Koa adapts to every new body. */
 function replaceBody(ctx: Context, body: Readable | ReadableStream): void {
-  const before = ['Content-Type', 'Content-Length'].map(name => [name, ctx.response.get(name)] as const)
+  const { res } = ctx
+  const before = ['Content-Type', 'Content-Length'].map(name => [name, res.getHeader(name)] as const)
   const listeners = body instanceof Readable ? body.listeners('error') : []
   ctx.body = body
   for (const [name, value] of before) {
-    const now = ctx.response.get(name)
-    if (value === '' && now !== '') ctx.remove(name)
-    else if (value !== now) ctx.set(name, value)
+    if (value === undefined) res.removeHeader(name)
+    else if (res.getHeader(name) !== value) res.setHeader(name, value)
   }
   if (!(body instanceof Readable)) return
   // Koa 2 listens for errors of every body that it is given. It hears of this one's from the body that is inside.
