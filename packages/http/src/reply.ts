@@ -42,5 +42,7 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
     return
   }
   res.setHeader('Content-Length', reply.body.byteLength)
+  // Said before the end: Node garbles a Content-Disposition outside ASCII where the end brings the head about.
+  res.writeHead(reply.status)
   res.end(reply.body)
 }

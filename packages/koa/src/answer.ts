@@ -1,5 +1,6 @@
 // An answer put where a handler puts it, so that whatever is mounted outside treats it as a handler's.
 
+import { Readable } from 'node:stream'
 import { type Reply, setHeaders } from '@dspinlock/http'
 import type { Context } from 'koa'
 
@@ -14,6 +15,7 @@ export function setAnswer(ctx: Context, reply: Reply): void {
   if (form !== 'none') {
     const type = ctx.res.getHeader('Content-Type')
     ctx.body = makeBody(reply, type !== undefined)
+    if (form === 'bytes' && isGarbled(ctx.res.getHeader('Content-Disposition'))) sendAsStream(ctx)
     // Setting a body makes up a type, and setting none takes the status and the type back.
     if (type === undefined) ctx.res.removeHeader('Content-Type')
     else if (ctx.res.getHeader('Content-Type') !== type) ctx.res.setHeader('Content-Type', type)
@@ -39,4 +41,16 @@ function parseValue(bytes: Buffer): unknown {
     // Whatever a store holds is data, never trusted.
     return bytes
   }
+}
+
+/** Node garbles a Content-Disposition outside ASCII where `end` brings head and length about, as with Koa's Buffers. */
+function isGarbled(disposition: number | string | string[] | undefined): boolean {
+  return typeof disposition === 'string' && /[^ -~]/.test(disposition)
+}
+
+function sendAsStream(ctx: Context): void {
+  const bytes = ctx.body as Buffer | null
+  if (bytes === null) return
+  ctx.body = Readable.from([bytes])
+  ctx.length = bytes.byteLength
 }
