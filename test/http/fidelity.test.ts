@@ -49,7 +49,10 @@ for (const { name, express } of frameworks) {
       )
       const chunks: Buffer[] = []
       socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-      const timer = setTimeout(() => { console.log(path, JSON.stringify(steps)); socket.destroy() }, 1_000)
+      const timer = setTimeout(() => {
+        console.log(path, JSON.stringify(steps))
+        socket.destroy()
+      }, 1_000)
       await once(socket, 'close')
       clearTimeout(timer)
       await played

@@ -14,6 +14,7 @@ const response: fc.Arbitrary<RecordedResponse> = fc.record({
   removed: fc.array(fieldName, { maxLength: 3 }),
   vary: fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 3 }),
   body: fc.uint8Array({ maxLength: 30 }),
+  form: fc.constantFrom('none', 'bytes', 'text', 'json'),
 })
 
 /** Whether Node would put it on the wire as it is. */
@@ -82,7 +83,7 @@ describe('records', () => {
   })
 
   it('with a line break in a header, or of a status that is never kept, are none', () => {
-    const base = { message: 'OK', removed: [], vary: [], body: new Uint8Array() }
+    const base = { message: 'OK', removed: [], vary: [], body: new Uint8Array(), form: 'bytes' } as const
     const withHeader = (name: string, value: string): unknown =>
       decodeRecord(encodeRecord({ ...base, status: 200, headers: [[name, value]] }))
     for (const value of ['a\r\nb: c', 'a\nb', 'a\0']) expect(withHeader('x', value)).to.equal(undefined)

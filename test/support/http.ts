@@ -40,6 +40,8 @@ export interface TestServer {
   ask(path: string, ask?: Ask): Promise<Answer>
   /** Sends raw bytes; the socket is the caller's. */
   dial(bytes: string): Promise<Socket>
+  /** Resolves once the server sees the next of its connections closed. */
+  left(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -48,6 +50,13 @@ const agent = new Agent({ keepAlive: false, maxSockets: 500 })
 export async function serve(app: Express | RequestListener): Promise<TestServer> {
   const server = createServer(app as RequestListener).listen(0, '127.0.0.1')
   await once(server, 'listening')
+  let leaving = new Gate()
+  server.on('connection', socket => {
+    socket.once('close', () => {
+      leaving.open()
+      leaving = new Gate()
+    })
+  })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
   const { port } = address
@@ -60,6 +69,7 @@ export async function serve(app: Express | RequestListener): Promise<TestServer>
       socket.write(bytes)
       return socket
     },
+    left: () => leaving.opened,
     stop: async () => {
       server.close()
       server.closeAllConnections()

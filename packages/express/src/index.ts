@@ -1,7 +1,14 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type Exchange, type GuardOptions, type RequestLock } from '@dspinlock/http'
+import {
+  createGuard,
+  type Exchange,
+  type GuardOptions,
+  listFiles,
+  type RequestLock,
+  standsForBody,
+} from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 export {
@@ -53,7 +60,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
   const handler = (req: Request, res: Response, next: NextFunction): void => {
     // Express sets `route` while a route's own handlers run; app-wide and router-wide there is none.
     const onRoute = req.route !== undefined
-    if (guard.guards(req, onRoute)) guard.handle(translate(req, res, next, onRoute))
+    if (guard.guards(req, onRoute)) void guard.handle(translate(req, res, next, onRoute))
     else next()
   }
   return Object.assign(handler, { engine: guard.engine, close: () => guard.close() })
@@ -68,7 +75,7 @@ function translate(req: Request, res: Response, next: NextFunction, onRoute: boo
     url: req.originalUrl,
     onRoute,
     isParsed: isParsed(req),
-    parsedBody: hasFiles(req) ? { body: req.body as unknown, file: req.file, files: req.files } : req.body,
+    parsedBody: hasFiles(req) ? { body: req.body as unknown, files: listFiles([req.file, req.files]) } : req.body,
     expose: lock => {
       req.dspinlock = lock
     },
@@ -87,15 +94,8 @@ function hasFiles(req: Request & Uploads): req is Request & Required<Uploads> {
   return req.file !== undefined || req.files !== undefined
 }
 
-/**
- * A parser ran, and what it left stands for the body. body-parser 1 (Express 4) leaves `{}` for bodies that it does not
- * parse, too: if somebody else has read those, `{}` stands for nothing.
- */
+/** body-parser 1 (Express 4) says so when it did parse; body-parser 2 leaves undefined when it did not. */
 function isParsed(req: Request): boolean {
-  const body: unknown = req.body
-  if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
-  if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles(req)) return true
-  // body-parser 1 says so when it did parse; body-parser 2 leaves undefined when it did not, and `{}` is short.
   const saysSo = (req as unknown as { _body?: boolean })._body === true
-  return saysSo || Array.isArray(body) || Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
+  return standsForBody(req, { body: req.body as unknown, hasFiles: hasFiles(req), saysSo })
 }

@@ -1,6 +1,8 @@
 // What an adapter hands in: one request of its framework, and the few things only the framework can do.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Reply } from './reply.js'
+import type { Settlement } from './settlement.js'
 
 /** What a handler may know of the lock it runs under. */
 export interface RequestLock {
@@ -36,6 +38,13 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   expose(lock: RequestLock): void
   /** Hands the request on. */
   proceed(): void
+  /** Answers in place of the handler. Left out: by Node's response, at once. */
+  readonly answer?: (reply: Reply) => void
+  /**
+   * Watches what the handler answers, and ends `settlement` with it. Returns what ends the watching. Left out: Node's response
+   * is watched.
+   */
+  readonly watch?: (settlement: Settlement) => () => void
   /** Hands an error of one of the user's functions to the framework. */
   fail(error: unknown): void
 }

@@ -13,8 +13,11 @@ export interface Guard<Req, Res> {
   readonly engine: LockEngine
   /** Says without further ado whether a request is of interest. If not, the adapter hands it on itself. */
   guards(req: IncomingMessage, onRoute: boolean): boolean
-  /** Sees a request through. Never throws and never rejects: what goes wrong is handed to `exchange.fail`. */
-  handle(exchange: Exchange<Req, Res>): void
+  /**
+   * Sees a request through, until it was answered, handed on, or its client is gone. Never rejects: what goes wrong is handed to
+   * `exchange.fail`.
+   */
+  handle(exchange: Exchange<Req, Res>): Promise<void>
   /**
    * Refuses newcomers with 503, lets holders finish, and closes the engine once no other middleware uses it. A store that
    * was given stays open.
@@ -44,9 +47,7 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   return {
     engine,
     guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute, settings.headFromGet),
-    handle: exchange => {
-      passThrough(exchange, tools).catch((error: unknown) => exchange.fail(error))
-    },
+    handle: exchange => passThrough(exchange, tools).catch((error: unknown) => exchange.fail(error)),
     close: async () => {
       await Promise.all([lease.close(), local?.close()])
     },

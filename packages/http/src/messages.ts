@@ -106,9 +106,9 @@ export const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
   DSPINLOCK_W_MOUNTED_TWICE:
     'the same dspinlock middleware saw one request twice; the second time it did nothing. Mount it once, app-wide or on the route',
   DSPINLOCK_W_BODY_UNREADABLE:
-    'a request body was read before dspinlock saw it and is not in req.body, so its duplicates cannot be told apart and it ran unlocked. Mount dspinlock before whatever reads the body, or after a parser that sets req.body',
+    'a request body was read before dspinlock saw it and no parser left it on the request, so its duplicates cannot be told apart and it ran unlocked. Mount dspinlock before whatever reads the body, or after a parser that leaves the body on the request',
   DSPINLOCK_W_BODY_UNHASHABLE:
-    'req.body holds something that cannot be compared (a function, a cycle, a class instance), so the request ran unlocked. Mount dspinlock before that parser, or give the option key',
+    'the parsed body holds something that cannot be compared (a function, a cycle, a class instance, a file on disk without a digest), so the request ran unlocked. Mount dspinlock before that parser, or give the option key',
   DSPINLOCK_W_BODY_TOO_LARGE:
     "a body was larger than maxBodyBytes, so the request ran unlocked. Raise maxBodyBytes, or refuse such requests with oversize: 'reject'",
   DSPINLOCK_W_VARY:

@@ -73,8 +73,8 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly onUnreplayable?: 'run' | 'refuse'
   /** How long duplicates run at once after a response that cannot be replayed, in milliseconds. Default 2 000. */
   readonly passMs?: number
-  /** Answers refused requests in place of the library. It must end the response. */
-  readonly onRefused?: (problem: Problem, req: Req, res: Res) => void
+  /** Answers refused requests in place of the library. It must end the response; what it throws goes to the framework. */
+  readonly onRefused?: (problem: Problem, req: Req, res: Res) => Answer<void>
   /** How many guarded requests of one identity may be under way in this process; more get 429. Default: no such limit. */
   readonly maxRequestsPerIdentity?: number
   /** How many requests may wait in this process. Default 10 000. Makes an engine of this middleware's own. */
@@ -147,7 +147,7 @@ export interface GuardSettings<Req, Res> {
   readonly serverErrors: 'retry' | 'keep'
   readonly headFromGet: boolean
   readonly passMs: number
-  readonly onRefused: ((problem: Problem, req: Req, res: Res) => void) | undefined
+  readonly onRefused: ((problem: Problem, req: Req, res: Res) => Answer<void>) | undefined
   readonly maxRequestsPerIdentity: number | undefined
   readonly maxWaiters: number | undefined
   readonly maxWaitersPerKey: number | undefined

@@ -18,13 +18,15 @@ import { readIdempotencyKey } from './idempotency-key.js'
 import { type IdentityLimit, whileHeld } from './identity-limit.js'
 import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warnings } from './messages.js'
 import type { GuardSettings } from './options.js'
-import { sendProblem } from './problem.js'
+import { composeProblem } from './problem.js'
 import { decodeRecord, type HttpRecord } from './record.js'
-import { replay } from './replay.js'
+import { composeReplay } from './replay.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
+import { type Reply, sendReply } from './reply.js'
 import { nameRequest, type RequestName } from './request-name.js'
 import { type RequestState, stateOf } from './request-state.js'
-import { settleWith } from './settlement.js'
+import { openSettlement } from './settlement.js'
+import { watchResponse } from './watch-response.js'
 
 export interface PassageTools<Req, Res> {
   readonly settings: GuardSettings<Req, Res>
@@ -43,7 +45,7 @@ export async function passThrough<Req, Res>(
   exchange: Exchange<Req, Res>,
   tools: PassageTools<Req, Res>,
 ): Promise<void> {
-  const { req, res, request, response } = exchange
+  const { req, request, response } = exchange
   const { settings } = tools
 
   const state = stateOf(req)
@@ -68,7 +70,7 @@ export async function passThrough<Req, Res>(
   if (body === 'unlockable' && idempotencyKey === undefined) return exchange.proceed()
 
   const leave = tools.identityLimit?.enter(identity)
-  if (leave !== undefined) res.once('close', leave)
+  if (leave !== undefined) exchange.res.once('close', leave)
   else if (tools.identityLimit !== undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
 
   // The mount nearest to the handler decides: what one further out holds ends here.
@@ -95,12 +97,13 @@ export async function passThrough<Req, Res>(
     // A client that names its operation gets that operation's answer, or it would be carried out again.
     const isIdempotent = idempotencyKey !== undefined
     if (isIdempotent || vary.every(([varied, digest]) => digestHeader(req.headers, varied) === digest)) {
-      return replay(req, res, record.response, { ageMs: entry.ageMs, joined: entry.joined, isIdempotent })
+      const { ageMs, joined } = entry
+      return answer(exchange, composeReplay(req, record.response, { ageMs, joined, isIdempotent }))
     }
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
     variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestHeader(req.headers, varied)])]
   }
-  refuse(exchange, settings, 'unavailable', 1_000)
+  return refuse(exchange, settings, 'unavailable', 1_000)
 }
 
 /** Undefined where the option is off. */
@@ -174,10 +177,10 @@ async function enter<Req, Res>(
     return await enterOrFallBack(exchange, tools, name, gone.signal)
   } catch (error) {
     if (gone.signal.aborted) return undefined
-    if (error instanceof WaitTimeoutError) refuse(exchange, settings, 'waited-too-long', 1_000)
-    else if (error instanceof WaiterLimitError) refuse(exchange, settings, 'too-many-waiters', 1_000)
-    else if (error instanceof ClosedError) refuse(exchange, settings, 'closing', 1_000)
-    else if (error instanceof StoreError) refuse(exchange, settings, 'unavailable', 1_000)
+    if (error instanceof WaitTimeoutError) await refuse(exchange, settings, 'waited-too-long', 1_000)
+    else if (error instanceof WaiterLimitError) await refuse(exchange, settings, 'too-many-waiters', 1_000)
+    else if (error instanceof ClosedError) await refuse(exchange, settings, 'closing', 1_000)
+    else if (error instanceof StoreError) await refuse(exchange, settings, 'unavailable', 1_000)
     else throw error
     return undefined
   } finally {
@@ -210,7 +213,7 @@ function act<Req, Res>(
   key: string,
   entry: Exclude<Entry, { role: 'follower' }>,
   leave: (() => void) | undefined,
-): void {
+): void | Promise<void> {
   const { req, res } = exchange
   if (entry.role === 'refused') {
     return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
@@ -232,8 +235,12 @@ function act<Req, Res>(
     hold = whileHeld(hold, leave)
   }
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
-  const isSynchronous = engine.store.synchronous
-  state.endOuter = settleWith({ req, res, hold, settings, covered, isSynchronous })
+  const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
+  const stopWatching = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  state.endOuter = () => {
+    stopWatching()
+    void settlement.release()
+  }
   exchange.expose(lockOf(hold))
   exchange.proceed()
 }
@@ -256,14 +263,19 @@ function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
   delete req.headers['if-modified-since']
 }
 
-function refuse<Req, Res>(
-  { res, request, response }: Exchange<Req, Res>,
+async function refuse<Req, Res>(
+  exchange: Exchange<Req, Res>,
   { onRefused, idempotencyKey }: GuardSettings<Req, Res>,
   code: ProblemCode,
   retryAfterMs: number | undefined,
-): void {
-  if (onRefused !== undefined) onRefused(problems[code], request, response)
-  else sendProblem(res, problems[code], retryAfterMs, idempotencyKey?.docsUrl)
+): Promise<void> {
+  if (onRefused !== undefined) await onRefused(problems[code], exchange.request, exchange.response)
+  else answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
+}
+
+function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
+  if (exchange.answer === undefined) sendReply(exchange.res, reply)
+  else exchange.answer(reply)
 }
 
 /** The engine publishes what goes wrong; the lease then ends by itself. */

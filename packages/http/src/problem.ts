@@ -1,24 +1,25 @@
-// Answering with a problem (RFC 9457).
+// The answer that says what is wrong (RFC 9457).
 
-import type { ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { Problem } from './messages.js'
+import type { Reply } from './reply.js'
 
-/** Does nothing if the response was begun or its client is gone. */
-export function sendProblem(
-  res: ServerResponse,
-  problem: Problem,
-  retryAfterMs: number | undefined,
-  docsUrl: string | undefined,
-): void {
-  if (res.headersSent || res.writableEnded || res.destroyed) return
-  const body = JSON.stringify(problem)
-  res.statusCode = problem.status
-  res.setHeader('Content-Type', 'application/problem+json')
-  res.setHeader('Content-Length', Buffer.byteLength(body))
-  res.setHeader('Cache-Control', 'no-store')
+export function composeProblem(problem: Problem, retryAfterMs: number | undefined, docsUrl: string | undefined): Reply {
+  const headers: [string, string][] = [
+    ['Content-Type', 'application/problem+json'],
+    ['Cache-Control', 'no-store'],
+  ]
   // RFC 9110, section 10.2.3: whole seconds.
-  if (retryAfterMs !== undefined) res.setHeader('Retry-After', Math.max(1, Math.ceil(retryAfterMs / 1_000)))
+  if (retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))])
   // RFC 8288, with the relation that the Idempotency-Key draft uses.
-  if (docsUrl !== undefined) res.appendHeader('Link', `<${docsUrl}>; rel="describedby"`)
-  res.end(body)
+  const appended = docsUrl === undefined ? [] : [['Link', `<${docsUrl}>; rel="describedby"`] as const]
+  return {
+    status: problem.status,
+    message: STATUS_CODES[problem.status] ?? '',
+    removed: [],
+    headers,
+    appended,
+    body: Buffer.from(JSON.stringify(problem)),
+    form: 'json',
+  }
 }

@@ -1,5 +1,13 @@
 // A recorded response as one binary frame, and back: what comes from a store is data, never trusted.
 
+/**
+ * What the handler handed to its framework, so that what is mounted outside can treat a replay as it treats the original:
+ * bytes, a string, or a value that the framework renders as JSON; `none`: it left that to the framework.
+ */
+export type BodyForm = (typeof FORMS)[number]
+
+const FORMS = ['bytes', 'text', 'json', 'none'] as const
+
 export interface RecordedResponse {
   readonly status: number
   readonly message: string
@@ -10,6 +18,7 @@ export interface RecordedResponse {
   /** Request headers that the response varies by and the key does not cover, with a digest of the holder's value. */
   readonly vary: readonly (readonly [name: string, digest: string])[]
   readonly body: Uint8Array
+  readonly form: BodyForm
 }
 
 export type HttpRecord =
@@ -18,9 +27,10 @@ export type HttpRecord =
   | { readonly kind: 'tombstone' }
 
 /** `D`, `S`, the version of this format, and the kind. */
-const MAGIC = [0x44, 0x53, 1] as const
+const MAGIC = [0x44, 0x53, 2] as const
+const TOMBSTONE = 0
+/** Plus the place of the body's form in `FORMS`. */
 const RESPONSE = 1
-const TOMBSTONE = 2
 
 export const tombstone: Uint8Array = Uint8Array.from([...MAGIC, TOMBSTONE])
 
@@ -35,7 +45,7 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
   const frame = Buffer.allocUnsafe(size)
   let at = 0
   for (const byte of MAGIC) at = frame.writeUInt8(byte, at)
-  at = frame.writeUInt8(RESPONSE, at)
+  at = frame.writeUInt8(RESPONSE + FORMS.indexOf(response.form), at)
   at = frame.writeUInt16BE(response.status, at)
   at = frame.writeUInt16BE(response.headers.length, at)
   at = frame.writeUInt16BE(response.removed.length, at)
@@ -54,7 +64,8 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (frame.length < 4 || MAGIC.some((byte, at) => frame[at] !== byte)) return undefined
   if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
-  if (frame[3] !== RESPONSE || frame.length < 12) return undefined
+  const form = FORMS[(frame[3] ?? 0) - RESPONSE]
+  if (form === undefined || frame.length < 12) return undefined
   const reader = new StringReader(frame, 12)
   const status = frame.readUInt16BE(4)
   const message = reader.next()
@@ -66,7 +77,8 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   if (status < 200 || status > 599 || !isFieldValue(message)) return undefined
   if (!headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))) return undefined
   if (!removed.every(isFieldName) || !vary.every(([name]) => isFieldName(name))) return undefined
-  return { kind: 'response', response: { status, message, headers, removed, vary, body: frame.subarray(reader.at) } }
+  const body = frame.subarray(reader.at)
+  return { kind: 'response', response: { status, message, headers, removed, vary, body, form } }
 }
 
 /** RFC 9110, section 5.6.2: a token. */

@@ -2,11 +2,13 @@
 
 import type { ServerResponse } from 'node:http'
 import { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'
+import type { BodyForm } from './record.js'
 
 export interface Recording {
   readonly head: Head | undefined
   /** Undefined if it was too large, or not to be kept. */
   readonly body: Buffer | undefined
+  readonly form: BodyForm
   readonly tooLarge: boolean
   readonly hasTrailers: boolean
 }
@@ -63,6 +65,7 @@ export class Recorder {
     return {
       head: this.#head,
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
+      form: 'bytes',
       tooLarge: this.#tooLarge,
       hasTrailers: this.#hasTrailers,
     }

@@ -1,8 +1,9 @@
-// Answering a duplicate with a recorded response.
+// The answer to a duplicate, made of a recorded response.
 
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import fresh from 'fresh'
 import type { RecordedResponse } from './record.js'
+import type { Reply } from './reply.js'
 
 export interface ReplayFacts {
   readonly ageMs: number
@@ -12,43 +13,31 @@ export interface ReplayFacts {
   readonly isIdempotent: boolean
 }
 
-/** Does nothing if the response was begun or its client is gone. */
-export function replay(
-  req: IncomingMessage,
-  res: ServerResponse,
-  recorded: RecordedResponse,
-  facts: ReplayFacts,
-): void {
-  if (res.headersSent || res.writableEnded || res.destroyed) return
-  for (const name of recorded.removed) res.removeHeader(name)
-  const set = new Set<string>()
-  for (const [name, value] of recorded.headers) {
-    const key = name.toLowerCase()
-    // The first of a name replaces what was set outside, as the handler's did; further ones are its duplicates.
-    if (set.has(key)) res.appendHeader(name, value)
-    else res.setHeader(name, value)
-    set.add(key)
-  }
-  // RFC 9111, section 5.1: seconds since the response was made.
-  res.setHeader('Age', Math.floor(facts.ageMs / 1_000))
-  // RFC 9211: each cache adds itself at the end.
-  res.appendHeader('Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit')
-  if (facts.isIdempotent) res.setHeader('Idempotent-Replayed', 'true')
+/** Describe a body that a 304 does not have. */
+const OF_A_BODY = ['Content-Type', 'Content-Encoding', 'Content-Language', 'Content-Range']
 
+export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, facts: ReplayFacts): Reply {
+  const { status, message, removed, headers, body, form } = recorded
+  // RFC 9111, section 5.1: seconds since the response was made.
+  const added: [string, string][] = [['Age', String(Math.floor(facts.ageMs / 1_000))]]
+  if (facts.isIdempotent) added.push(['Idempotent-Replayed', 'true'])
+  // RFC 9211: each cache adds itself at the end.
+  const appended = [['Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit']] as const
   if (isNotModified(req, recorded)) {
-    res.statusCode = 304
-    for (const name of ['Content-Type', 'Content-Encoding', 'Content-Language', 'Content-Range']) res.removeHeader(name)
-    res.end()
-    return
+    const left = headers.filter(([name]) => !OF_A_BODY.some(found => found.toLowerCase() === name.toLowerCase()))
+    return {
+      status: 304,
+      message: STATUS_CODES[304] ?? '',
+      removed: [...removed, ...OF_A_BODY],
+      headers: [...left, ...added],
+      appended,
+      body: undefined,
+      form: 'bytes',
+    }
   }
-  res.statusCode = recorded.status
-  if (recorded.message !== STATUS_CODES[recorded.status]) res.statusMessage = recorded.message
-  // RFC 9110, section 8.6: none with a 204.
-  if (recorded.status === 204) res.end()
-  else {
-    res.setHeader('Content-Length', recorded.body.byteLength)
-    res.end(recorded.body)
-  }
+  // RFC 9110, section 8.6: no length with a 204.
+  const hasBody = status !== 204 && form !== 'none'
+  return { status, message, removed, headers: [...headers, ...added], appended, body: hasBody ? body : undefined, form }
 }
 
 /** RFC 9110, section 13.2.2: a follower's own If-None-Match or If-Modified-Since, against the record's validators. */

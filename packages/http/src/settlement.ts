@@ -1,12 +1,11 @@
-// Ending a hold when its response has ended: what duplicates are left with, and until when the last bytes wait for it.
+// Ending a hold when its response has ended: what duplicates are left with, and for how long the last bytes wait for it.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { type Hold, type MaybePromise, publishTrouble } from '@dspinlock/core'
-import { holdBack } from './hold-back.js'
 import { SettleTimeoutError } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
-import { Recorder, type Recording } from './recorder.js'
+import type { Recording } from './recorder.js'
 import {
   digestHeader,
   isFailure,
@@ -16,9 +15,32 @@ import {
   whenUnreplayable,
 } from './replayable.js'
 
+/** How a response ended. */
+export interface Outcome extends Recording {
+  readonly status: number
+  /** The handler ended it; it was not cut short. */
+  readonly complete: boolean
+}
+
+/**
+ * The end of one hold, for whatever watches its response. The first call of either function counts. Neither throws or rejects:
+ * the engine publishes what goes wrong, and none of it is the response's business.
+ */
+export interface Settlement {
+  /** Whether duplicates may be given the response, so that its head and its bytes are of use. Its end always is. */
+  readonly keepsBody: boolean
+  readonly maxRecordBytes: number
+  readonly settleTimeoutMs: number
+  /** Whether the last bytes are to wait for what `end` and `release` return. If not, there is nothing or nobody wants it. */
+  readonly holdsBack: boolean
+  /** The response ended, or was cut short. The promise, if there is one, is there to wait for: `settleTimeoutMs` at most. */
+  end(outcome: Outcome): Promise<void> | undefined
+  /** The work failed, or is somebody else's to guard. Leaves nothing. */
+  release(): Promise<void> | undefined
+}
+
 export interface SettlementInput<Req, Res> {
   readonly req: IncomingMessage
-  readonly res: ServerResponse
   readonly hold: Hold
   readonly settings: GuardSettings<Req, Res>
   /** Request headers, in lower case, that the key covers. */
@@ -27,45 +49,28 @@ export interface SettlementInput<Req, Res> {
   readonly isSynchronous: boolean
 }
 
-/** Watches the response and ends the hold with it. Returns what ends the hold at once and leaves nothing. */
-export function settleWith<Req, Res>(input: SettlementInput<Req, Res>): () => void {
-  const { req, res, hold, settings, isSynchronous } = input
-  const { policy, settleTimeoutMs } = settings
-  const keepsBody = policy.duplicates === 'replay'
-  const isHeldBack = settings.settle === 'before-end' && !isSynchronous && req.httpVersionMajor < 2
-  // Middleware further in may remove the conditions from the request; what counts is how it came to us.
+export function openSettlement<Req, Res>(input: SettlementInput<Req, Res>): Settlement {
+  const { req, hold, settings, isSynchronous } = input
+  const { policy, settleTimeoutMs, maxRecordBytes } = settings
+  const holdsBack = settings.settle === 'before-end' && !isSynchronous
+  // Middleware further in may change the request; what counts is how it came to us.
   const { method } = req
-  const recorder = new Recorder(res, {
-    keepsBody,
-    maxBytes: settings.maxRecordBytes,
-    beforeEnd: () => (isHeldBack ? holdBack(res) : undefined),
-    onEnd: (recording, letGo) => {
-      const answer = quietly(() => end(input, method, res.statusCode, recording, true))
-      if (letGo === undefined) return
-      if (answer instanceof Promise) letGoWhen(answer, letGo, settleTimeoutMs, hold.key)
-      else letGo()
-    },
-    onAbandoned: hasHead => {
-      // Before its head nothing is known of the work, and it may go on: the hold stays until it ends, or maxHoldMs.
-      if (!hasHead) return
-      // After it, whoever fed the response (a pipe, say) may have stopped for good. A handler that goes on ends it soon.
-      setTimeout(() => {
-        void quietly(() => end(input, method, res.statusCode, recorder.recording, false))
-      }, settleTimeoutMs).unref()
-    },
-  })
-  return () => {
-    recorder.detach()
-    void quietly(() => hold.release())
+  const bound = (answer: MaybePromise<boolean>): Promise<void> | undefined =>
+    holdsBack && answer instanceof Promise ? waitAtMost(answer, settleTimeoutMs, hold.key) : undefined
+  return {
+    keepsBody: policy.duplicates === 'replay',
+    maxRecordBytes,
+    settleTimeoutMs,
+    holdsBack,
+    end: outcome => bound(quietly(() => end(input, method, outcome))),
+    release: () => bound(quietly(() => hold.release())),
   }
 }
 
 function end<Req, Res>(
   { req, hold, settings, covered }: SettlementInput<Req, Res>,
   method: string | undefined,
-  status: number,
-  { head, body, tooLarge, hasTrailers }: Recording,
-  complete: boolean,
+  { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
 ): MaybePromise<boolean> {
   const { policy } = settings
   const seal = (record: Uint8Array): Uint8Array => settings.encryptionKeys?.seal(record, hold.key) ?? record
@@ -83,6 +88,7 @@ function end<Req, Res>(
       removed: head.removed,
       vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
+      form,
     })
     return hold.settle(seal(record))
   }
@@ -106,13 +112,15 @@ function quietly(end: () => MaybePromise<boolean>): MaybePromise<boolean> {
   }
 }
 
-function letGoWhen(answer: Promise<boolean>, letGo: () => void, timeoutMs: number, key: string): void {
-  const timer = setTimeout(() => {
-    publishTrouble('http', 'settle', new SettleTimeoutError(timeoutMs), key)
-    letGo()
-  }, timeoutMs)
-  void answer.then(() => {
-    clearTimeout(timer)
-    letGo()
+function waitAtMost(answer: Promise<boolean>, timeoutMs: number, key: string): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => {
+      publishTrouble('http', 'settle', new SettleTimeoutError(timeoutMs), key)
+      resolve()
+    }, timeoutMs)
+    void answer.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
   })
 }

@@ -1,0 +1,36 @@
+// Watching Node's own response for the end of a hold: from its first byte until its last one is on its way.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { holdBack } from './hold-back.js'
+import { Recorder } from './recorder.js'
+import type { Settlement } from './settlement.js'
+
+/** Returns what ends the watching; it does not end the hold. */
+export function watchResponse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  settlement: Pick<Settlement, 'keepsBody' | 'maxRecordBytes' | 'settleTimeoutMs' | 'holdsBack' | 'end'>,
+): () => void {
+  // HTTP/2 has no socket of its own to hold back.
+  const isHeldBack = settlement.holdsBack && req.httpVersionMajor < 2
+  const recorder = new Recorder(res, {
+    keepsBody: settlement.keepsBody,
+    maxBytes: settlement.maxRecordBytes,
+    beforeEnd: () => (isHeldBack ? holdBack(res) : undefined),
+    onEnd: (recording, letGo) => {
+      const settled = settlement.end({ ...recording, status: res.statusCode, complete: true })
+      if (letGo === undefined) return
+      if (settled === undefined) letGo()
+      else void settled.then(letGo)
+    },
+    onAbandoned: hasHead => {
+      // Before its head nothing is known of the work, and it may go on: the hold stays until it ends, or maxHoldMs.
+      if (!hasHead) return
+      // After it, whoever fed the response (a pipe, say) may have stopped for good. A handler that goes on ends it soon.
+      setTimeout(() => {
+        void settlement.end({ ...recorder.recording, status: res.statusCode, complete: false })
+      }, settlement.settleTimeoutMs).unref()
+    },
+  })
+  return () => recorder.detach()
+}

@@ -1,0 +1,56 @@
+// An answer put where a handler puts it, so that whatever is mounted outside treats it as a handler's.
+
+import { Readable } from 'node:stream'
+import { type Reply, setHeaders } from '@dspinlock/http'
+import type { Context } from 'koa'
+
+/** Does nothing if the response was begun or its client is gone. */
+export function setAnswer(ctx: Context, reply: Reply): void {
+  if (ctx.headerSent || !ctx.writable) return
+  const { status, message, form } = reply
+  setHeaders(ctx.res, reply)
+  // Nobody answered the original: Koa's own 404, which what is outside may still turn into something else.
+  if (form === 'none' && status === 404) return
+  ctx.status = status
+  if (form !== 'none') {
+    const type = ctx.res.getHeader('Content-Type')
+    ctx.body = makeBody(reply, type !== undefined)
+    if (form === 'bytes' && isGarbled(ctx.res.getHeader('Content-Disposition'))) sendAsStream(ctx)
+    // Setting a body makes up a type, and setting none takes the status and the type back.
+    if (type === undefined) ctx.res.removeHeader('Content-Type')
+    else if (ctx.res.getHeader('Content-Type') !== type) ctx.res.setHeader('Content-Type', type)
+    ctx.status = status
+  }
+  // RFC 9113, section 8.3.2: HTTP/2 has no reason phrase.
+  if (ctx.req.httpVersionMajor < 2 && ctx.message !== message) ctx.message = message
+}
+
+function makeBody({ body, form }: Reply, hasType: boolean): unknown {
+  if (body === undefined || (body.byteLength === 0 && !hasType)) return null
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (form === 'text') return bytes.toString()
+  return form === 'json' ? parseValue(bytes) : bytes
+}
+
+/** The value that Koa makes these bytes of; the bytes, if it made others of it: a string or null is no JSON to Koa. */
+function parseValue(bytes: Buffer): unknown {
+  try {
+    const value: unknown = JSON.parse(bytes.toString())
+    return typeof value === 'string' || value === null ? bytes : value
+  } catch {
+    // Whatever a store holds is data, never trusted.
+    return bytes
+  }
+}
+
+/** Node garbles a Content-Disposition outside ASCII where `end` brings head and length about, as with Koa's Buffers. */
+function isGarbled(disposition: number | string | string[] | undefined): boolean {
+  return typeof disposition === 'string' && /[^ -~]/.test(disposition)
+}
+
+function sendAsStream(ctx: Context): void {
+  const bytes = ctx.body as Buffer | null
+  if (bytes === null) return
+  ctx.body = Readable.from([bytes])
+  ctx.length = bytes.byteLength
+}

@@ -1,0 +1,55 @@
+// The kinds of body that Koa sends, and which of them are there at once.
+
+import { type Readable, Stream } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
+import type { BodyForm } from '@dspinlock/http'
+import type { Context } from 'koa'
+
+export interface Rendered {
+  readonly bytes: Buffer
+  readonly form: BodyForm
+}
+
+export type Body =
+  /** `render` says what Koa will send; undefined if it is going to fail. */
+  | { readonly kind: 'whole'; readonly render: () => Rendered | undefined }
+  | { readonly kind: 'stream'; readonly stream: Readable }
+  | { readonly kind: 'web-stream'; readonly stream: ReadableStream }
+
+export function bodyOf(ctx: Context): Body {
+  const body: unknown = ctx.body
+  const { status } = ctx
+  // Koa drops the body of these.
+  if (body === null || status === 204 || status === 205 || status === 304) return whole(Buffer.alloc(0), 'bytes')
+  if (body === undefined) return whole(Buffer.alloc(0), 'none')
+  if (typeof body === 'string') return { kind: 'whole', render: () => ({ bytes: Buffer.from(body), form: 'text' }) }
+  if (Buffer.isBuffer(body)) return whole(body, 'bytes')
+  if (isStream(body)) return { kind: 'stream', stream: body }
+  if (body instanceof ReadableStream) return { kind: 'web-stream', stream: body }
+  if (body instanceof Blob) return { kind: 'web-stream', stream: body.stream() }
+  if (body instanceof Response) {
+    return body.body === null ? whole(Buffer.alloc(0), 'bytes') : { kind: 'web-stream', stream: body.body }
+  }
+  return { kind: 'whole', render: () => renderJson(body) }
+}
+
+function whole(bytes: Buffer, form: BodyForm): Body {
+  return { kind: 'whole', render: () => ({ bytes, form }) }
+}
+
+/** Koa 3 takes streams of other realms, too. */
+function isStream(body: unknown): body is Readable {
+  if (body instanceof Stream) return true
+  const { pipe, read, destroy } = body as Record<string, unknown>
+  return [pipe, read, destroy].every(method => typeof method === 'function')
+}
+
+/** As Koa does it. It counts as bytes if a replay, rendered once more, could come out differently (JSON.rawJSON). */
+function renderJson(body: unknown): Rendered | undefined {
+  try {
+    const text = JSON.stringify(body)
+    return { bytes: Buffer.from(text), form: JSON.stringify(JSON.parse(text)) === text ? 'json' : 'bytes' }
+  } catch {
+    return undefined
+  }
+}

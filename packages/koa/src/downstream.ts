@@ -1,0 +1,94 @@
+// What runs inside: from the call of `next` until the hold has ended with what came of it.
+
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
+import { type Baseline, type Settlement, takeBaseline, takeHead, watchResponse } from '@dspinlock/http'
+import type { Context, Next } from 'koa'
+import { bodyOf } from './body.js'
+import { Outflow } from './outflow.js'
+
+export interface Downstream {
+  /** Rejects with what `next` rejects with. */
+  through(next: Next): Promise<void>
+  /** From now on somebody else guards the request. */
+  stop(): void
+}
+
+/** To be called before anything inside runs. */
+export function prepareDownstream(ctx: Context, settlement: Settlement): Downstream {
+  const baseline = settlement.keepsBody ? takeBaseline(ctx.res) : undefined
+  let stopped = false
+  // What a handler sends past Koa has passed what is mounted outside, too: it is no record, but the hold ends with it.
+  const stopWatching = watchResponse(ctx.req, ctx.res, { ...settlement, keepsBody: false })
+  return {
+    stop: () => {
+      stopped = true
+      stopWatching()
+    },
+    through: async next => {
+      try {
+        await next()
+      } catch (error) {
+        stopWatching()
+        const released = settlement.release()
+        if (released !== undefined) await released
+        throw error
+      }
+      if (stopped || isSentByHand(ctx)) return
+      stopWatching()
+      const settled = settle(ctx, settlement, baseline)
+      if (settled !== undefined) await settled
+    },
+  }
+}
+
+function isSentByHand(ctx: Context): boolean {
+  return ctx.respond === false || ctx.headerSent || ctx.res.writableEnded
+}
+
+/** Ends the hold with a body that is there, or arranges for its end with one that is yet to flow. */
+function settle(ctx: Context, settlement: Settlement, baseline: Baseline | undefined): Promise<void> | undefined {
+  const { status } = ctx
+  const head = baseline === undefined ? undefined : takeHead(ctx.res, [], baseline)
+  const body = bodyOf(ctx)
+  if (body.kind === 'whole') {
+    const rendered = settlement.keepsBody ? body.render() : undefined
+    const tooLarge = rendered !== undefined && rendered.bytes.byteLength > settlement.maxRecordBytes
+    return settlement.end({
+      status,
+      head,
+      body: tooLarge ? undefined : rendered?.bytes,
+      form: rendered?.form ?? 'bytes',
+      tooLarge,
+      hasTrailers: false,
+      complete: true,
+    })
+  }
+  const contentLength = ctx.res.getHeader('Content-Length')
+  const length = contentLength === undefined ? undefined : Number(contentLength)
+  const outflow = new Outflow({ settlement, status, head, length })
+  // Koa destroys a stream with its response. One that was put aside outside, or never read, ends there as well.
+  ctx.res.once('close', () => outflow.cut())
+  if (ctx.res.destroyed) outflow.cut()
+  if (body.kind === 'stream') replaceBody(ctx, outflow.through(body.stream))
+  // Read by somebody else already: Koa is going to fail.
+  else if (body.stream.locked) outflow.cut()
+  else replaceBody(ctx, outflow.throughWeb(body.stream))
+  return undefined
+}
+
+/** Leaves the headers alone, which Koa adapts to every new body. */
+function replaceBody(ctx: Context, body: Readable | ReadableStream): void {
+  const { res } = ctx
+  const before = ['Content-Type', 'Content-Length'].map(name => [name, res.getHeader(name)] as const)
+  const listeners = body instanceof Readable ? body.listeners('error') : []
+  ctx.body = body
+  for (const [name, value] of before) {
+    if (value === undefined) res.removeHeader(name)
+    else if (res.getHeader(name) !== value) res.setHeader(name, value)
+  }
+  if (!(body instanceof Readable)) return
+  // Koa 2 listens for errors of every body that it is given. It hears of this one's from the body that is inside.
+  const added = body.listeners('error').filter(listener => !listeners.includes(listener))
+  for (const listener of added) body.removeListener('error', listener as (error: Error) => void)
+}

@@ -1,0 +1,120 @@
+// A streamed body on its way out: each chunk passes at once, the end when the store knows of it.
+
+import { pipeline, type Readable, Transform } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
+import type { Head, Settlement } from '@dspinlock/http'
+
+export interface OutflowFacts {
+  readonly settlement: Settlement
+  readonly status: number
+  readonly head: Head | undefined
+  /** Content-Length: with its last byte the client has the whole response, whatever the stream does then. */
+  readonly length: number | undefined
+}
+
+export class Outflow {
+  readonly #facts: OutflowFacts
+  #chunks: Buffer[] = []
+  #size = 0
+  #tooLarge = false
+  /** Something other than bytes and strings passed, for middleware outside to render. */
+  #unreadable = false
+  #ended = false
+
+  constructor(facts: OutflowFacts) {
+    this.#facts = facts
+  }
+
+  /** The stream in place of a stream: same chunks, back-pressure and errors. */
+  through(source: Readable): Readable {
+    const objectMode = source.readableObjectMode === true
+    const out = new Transform({
+      readableObjectMode: objectMode,
+      writableObjectMode: true,
+      writableHighWaterMark: 1,
+      transform: (chunk: unknown, _encoding, done) => {
+        const settled = this.#pass(chunk)
+        if (settled === undefined) done(null, chunk)
+        else void settled.then(() => done(null, chunk))
+      },
+      flush: done => {
+        const settled = this.#finish()
+        if (settled === undefined) done()
+        else void settled.then(() => done())
+      },
+    })
+    // Whoever sends it hears of its error; before anybody does, it must not be an uncaught one.
+    out.on('error', () => {})
+    pipeline(source, out, error => {
+      if (error) this.cut()
+    })
+    return out
+  }
+
+  throughWeb(source: ReadableStream): ReadableStream {
+    const reader = source.getReader()
+    return new ReadableStream(
+      {
+        pull: async controller => {
+          try {
+            const { done, value } = await reader.read()
+            const settled = done ? this.#finish() : this.#pass(value)
+            if (settled !== undefined) await settled
+            if (done) controller.close()
+            else controller.enqueue(value)
+          } catch (error) {
+            this.cut()
+            controller.error(error)
+          }
+        },
+        cancel: reason => {
+          this.cut()
+          return reader.cancel(reason)
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  /** The body will not come to its end, or nobody wants it. */
+  cut(): void {
+    void this.#end(false)
+  }
+
+  #pass(chunk: unknown): Promise<void> | undefined {
+    const { length, settlement } = this.#facts
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (!(bytes instanceof Uint8Array)) this.#unreadable = true
+    else {
+      this.#size += bytes.byteLength
+      if (settlement.keepsBody) this.#keep(bytes)
+    }
+    return length !== undefined && this.#size === length ? this.#end(true) : undefined
+  }
+
+  #finish(): Promise<void> | undefined {
+    const { length } = this.#facts
+    return this.#end(length === undefined || this.#size === length)
+  }
+
+  /** Copies, because a stream may reuse its buffer. */
+  #keep(bytes: Uint8Array): void {
+    if (this.#size > this.#facts.settlement.maxRecordBytes) {
+      this.#tooLarge = true
+      this.#chunks = []
+    } else {
+      this.#chunks.push(Buffer.from(bytes))
+    }
+  }
+
+  #end(complete: boolean): Promise<void> | undefined {
+    if (this.#ended) return undefined
+    this.#ended = true
+    const { settlement, status, head } = this.#facts
+    const isKept = settlement.keepsBody && !this.#tooLarge && !this.#unreadable
+    const body = isKept ? Buffer.concat(this.#chunks) : undefined
+    this.#chunks = []
+    const tooLarge = this.#tooLarge
+    return settlement.end({ status, head, body, form: 'bytes', tooLarge, hasTrailers: false, complete })
+  }
+}

@@ -1,0 +1,58 @@
+// A Koa request in the words of @dspinlock/http.
+
+import { type Exchange, listFiles, standsForBody } from '@dspinlock/http'
+import type { Context } from 'koa'
+
+type Facts = Pick<
+  Exchange<Context, Context>,
+  'req' | 'res' | 'request' | 'response' | 'url' | 'onRoute' | 'isParsed' | 'parsedBody'
+>
+
+export function translate(ctx: Context, onRoute: boolean): Facts {
+  const { body, rawBody, file, files } = ctx.request as Parsed
+  const hasFiles = file !== undefined || (files !== undefined && Object.keys(files).length > 0)
+  return {
+    req: ctx.req,
+    res: ctx.res,
+    request: ctx,
+    response: ctx,
+    // As the client sent it: koa-mount and rewriting middleware change `url` and `path`.
+    url: ctx.originalUrl,
+    onRoute,
+    // @koa/bodyparser leaves what it read beside what it made of it, and `{}` alone for what it does not parse.
+    isParsed: standsForBody(ctx.req, { body, hasFiles, saysSo: rawBody !== undefined }),
+    parsedBody: hasFiles ? { body, files: listFiles([file, files]) } : body,
+  }
+}
+
+/** What @koa/bodyparser, koa-body and @koa/multer leave on `ctx.request`. */
+interface Parsed {
+  readonly body?: unknown
+  readonly rawBody?: unknown
+  readonly file?: unknown
+  readonly files?: object
+}
+
+/** What @koa/router leaves on the context. */
+interface Routed {
+  /** The layers that match the request: routes, and what was mounted by `router.use`, which have no methods. */
+  readonly matched?: readonly Layer[]
+  /** Of the layer that runs. */
+  readonly routerPath?: unknown
+}
+
+interface Layer {
+  readonly path: unknown
+  readonly methods: readonly string[]
+  readonly stack: readonly unknown[]
+}
+
+/** Whether `middleware` runs as part of a route rather than app-wide or by `router.use`. */
+export function isOnRoute(ctx: Context, middleware: unknown): boolean {
+  const { matched, routerPath } = ctx as unknown as Routed
+  if (matched === undefined || routerPath === undefined) return false
+  const holders = matched.filter(layer => layer.stack.includes(middleware))
+  if (holders.length > 0) return holders.some(layer => layer.methods.length > 0)
+  // Composed with others, it is in no stack itself.
+  return matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
+}

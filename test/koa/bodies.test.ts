@@ -1,0 +1,107 @@
+// Everything that ctx.body can be, and how it was set, is replayed as it was sent.
+
+import { Readable } from 'node:stream'
+import { dspinlock } from '@dspinlock/koa'
+import { expect } from 'chai'
+import type { Context } from 'koa'
+import type { TestServer } from '../support/http.js'
+import { koas, serveKoa } from './koas.js'
+
+const encoder = new TextEncoder()
+const webStream = (): ReadableStream =>
+  new ReadableStream({
+    start: controller => {
+      controller.enqueue(encoder.encode('one '))
+      controller.enqueue(encoder.encode('twö'))
+      controller.close()
+    },
+  })
+
+const answers: Readonly<Record<string, (ctx: Context) => void>> = {
+  string: ctx => void (ctx.body = 'täxt'),
+  html: ctx => void (ctx.body = '<p>'),
+  buffer: ctx => void (ctx.body = Buffer.from([0, 250])),
+  object: ctx => void (ctx.body = { a: 1 }),
+  number: ctx => void (ctx.body = 42),
+  date: ctx => void (ctx.body = new Date(0)),
+  'json-null': ctx => {
+    ctx.body = { toJSON: () => null }
+  },
+  null: ctx => void (ctx.body = null),
+  'null-200': ctx => {
+    ctx.body = null
+    ctx.status = 200
+  },
+  undefined: () => {},
+  'status-only': ctx => void (ctx.status = 202),
+  stream: ctx => void (ctx.body = Readable.from(['one ', 'twö'])),
+  attachment: ctx => {
+    ctx.attachment('naïve.csv')
+    ctx.body = Readable.from([Buffer.from('a,b')])
+  },
+  type: ctx => {
+    ctx.type = 'image/svg+xml'
+    ctx.body = '<svg/>'
+  },
+  untyped: ctx => {
+    ctx.body = Buffer.from('x')
+    ctx.remove('Content-Type')
+  },
+  'lower-case': ctx => {
+    ctx.res.setHeader('x-lower', ['1', '2'])
+    ctx.body = 'x'
+  },
+  redirect: ctx => ctx.redirect('/elsewhere'),
+}
+/** Koa 2 renders them as `{}`. */
+const webAnswers: Readonly<Record<string, (ctx: Context) => void>> = {
+  'web stream': ctx => void (ctx.body = webStream()),
+  blob: ctx => void (ctx.body = new Blob(['one ', 'two'], { type: 'text/x-blob' })),
+  response: ctx => {
+    ctx.body = new Response(webStream(), { status: 203, headers: { 'x-of': 'the response', 'content-type': 'a/b' } })
+  },
+  'empty response': ctx => void (ctx.body = new Response(null, { status: 200 })),
+}
+
+for (const { name, Koa } of koas) {
+  describe(`response bodies on ${name}`, () => {
+    const all = name === 'Koa 3' ? { ...answers, ...webAnswers } : answers
+    let server: TestServer
+    let runs = 0
+
+    before(async () => {
+      const app = new Koa()
+      app.use(async (ctx, next) => {
+        if (!ctx.path.startsWith('/bare/')) await guard(ctx, next)
+        else await next()
+      })
+      const guard = dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 })
+      app.use(ctx => {
+        runs++
+        all[decodeURIComponent(ctx.path.slice(ctx.path.lastIndexOf('/') + 1))]?.(ctx)
+      })
+      server = await serveKoa(app)
+    })
+    beforeEach(() => {
+      runs = 0
+    })
+    after(() => server.stop())
+
+    for (const kind of Object.keys(all)) {
+      it(`${kind}: the first client gets what it gets without dspinlock, and the second one the same`, async () => {
+        const path = encodeURIComponent(kind)
+        const bare = await server.ask(`/bare/${path}`)
+        const first = await server.ask(`/${path}`)
+        const { date: _date, ...headers } = bare.headers
+        expect(first.headers).to.deep.include(headers)
+        expect([first.status, first.body]).to.deep.equal([bare.status, bare.body])
+        const second = await server.ask(`/${path}`)
+        expect(runs).to.equal(2)
+        const { 'transfer-encoding': _encoding, ...kept } = headers
+        expect(second.headers).to.deep.include(kept)
+        expect([second.status, second.body]).to.deep.equal([bare.status, bare.body])
+        expect(second.headers['cache-status']).to.equal('dspinlock; hit')
+      })
+    }
+  })
+}

@@ -1,0 +1,130 @@
+// A response that is sent past Koa is nobody's record, but the hold ends with it; what throws goes where it would have gone.
+
+import type { ServerResponse } from 'node:http'
+import { dspinlock } from '@dspinlock/koa'
+import { expect } from 'chai'
+import type { Context } from 'koa'
+import { type TestServer, until } from '../support/http.js'
+import { koas, serveKoa } from './koas.js'
+import { slowStore } from './slow-store.js'
+
+for (const { name, Koa } of koas) {
+  describe(`past ${name}`, () => {
+    const slow = slowStore()
+    const guard = dspinlock({ methods: ['GET', 'POST'], duplicates: 'replay', ttlMs: 60_000 })
+    const serialise = dspinlock({ methods: ['GET'] })
+    const patient = dspinlock({ methods: ['GET'], store: slow.store })
+    const handlers: Record<string, (ctx: Context) => void> = {
+      '/respond': ctx => {
+        ctx.respond = false
+        taken.push(ctx.res)
+      },
+      '/patient': ctx => {
+        ctx.respond = false
+        taken.push(ctx.res)
+      },
+      '/written': ctx => {
+        ctx.res.write('by ')
+        ctx.respond = false
+        taken.push(ctx.res)
+      },
+      '/ended': ctx => {
+        ctx.res.statusCode = 200
+        ctx.res.end('by hand')
+      },
+      '/throws': ctx => ctx.throw(418, 'short and stout'),
+      '/error': () => {
+        throw thrown
+      },
+    }
+    const thrown = new Error('of the handler')
+    let server: TestServer
+    let runs = 0
+    let taken: ServerResponse[] = []
+    let caught: unknown[] = []
+
+    before(async () => {
+      const app = new Koa()
+      app.silent = true
+      app.use(async (_ctx, next) => {
+        try {
+          await next()
+        } catch (error) {
+          caught.push(error)
+          throw error
+        }
+      })
+      app.use((ctx, next) =>
+        (ctx.path === '/respond' ? serialise : ctx.path === '/patient' ? patient : guard)(ctx, next),
+      )
+      app.use(ctx => {
+        runs++
+        handlers[ctx.path]?.(ctx)
+      })
+      server = await serveKoa(app)
+    })
+    beforeEach(() => {
+      runs = 0
+      taken = []
+      caught = []
+    })
+    after(() => server.stop())
+
+    it('ctx.respond = false: the hold is kept until the raw response ends', async () => {
+      const first = server.ask('/respond')
+      await until(() => taken.length === 1, 'the first one runs')
+      const second = server.ask('/respond')
+      await until(() => serialise.engine.waiters === 1, 'the second one waits')
+      taken[0]?.end('first')
+      expect((await first).body).to.equal('first')
+      await until(() => taken.length === 2, 'the second one runs')
+      taken[1]?.end('second')
+      expect((await second).body).to.equal('second')
+      expect(serialise.engine.keys).to.equal(0)
+    })
+
+    it('its end waits for the store as any does', async () => {
+      let ended = false
+      const first = server.ask('/patient').then(answer => {
+        ended = true
+        return answer
+      })
+      await until(() => taken.length === 1, 'it runs')
+      taken[0]?.end('first')
+      await until(() => slow.ends() === 1, 'the hold is about to end')
+      await new Promise(resolve => setTimeout(resolve, 20))
+      expect(ended).to.equal(false)
+      slow.open()
+      expect((await first).body).to.equal('first')
+    })
+
+    for (const path of ['/written', '/ended']) {
+      it(`${path.slice(1)} by hand: not recorded; a read runs again, a write does not`, async () => {
+        const end = async (method: string): Promise<[number, string]> => {
+          const before = taken.length
+          const answer = server.ask(path, { method })
+          if (path === '/written') await until(() => taken.length > before, 'it runs')
+          taken[before]?.end('hand')
+          const { status, body } = await answer
+          return [status, body]
+        }
+        expect((await end('GET'))[1]).to.equal('by hand')
+        expect((await end('GET'))[1]).to.equal('by hand')
+        expect(runs).to.equal(2)
+        expect((await end('POST'))[1]).to.equal('by hand')
+        const refused = await server.ask(path, { method: 'POST' })
+        expect([refused.status, runs]).to.deep.equal([409, 3])
+      })
+    }
+
+    it('ctx.throw and thrown errors pass unchanged, leave nothing, and the next one runs', async () => {
+      for (let n = 0; n < 2; n++) {
+        const answer = await server.ask('/throws')
+        expect([answer.status, answer.body]).to.deep.equal([418, 'short and stout'])
+        expect((await server.ask('/error')).status).to.equal(500)
+      }
+      expect(runs).to.equal(4)
+      expect([caught[1], caught[3]]).to.deep.equal([thrown, thrown])
+    })
+  })
+}

@@ -1,0 +1,181 @@
+// Streams flow as they would, and the hold ends with them.
+
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { PassThrough } from 'node:stream'
+import { dspinlock } from '@dspinlock/koa'
+import { expect } from 'chai'
+import { type TestServer, until } from '../support/http.js'
+import { koas, serveKoa } from './koas.js'
+import { slowStore } from './slow-store.js'
+
+for (const { name, Koa } of koas) {
+  describe(`streams on ${name}`, () => {
+    const slow = slowStore()
+    const guard = dspinlock({ methods: ['GET', 'POST'], duplicates: 'replay', ttlMs: 60_000 })
+    const patient = dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000, store: slow.store })
+    const hasty = dspinlock({ methods: ['GET'], duplicates: 'replay', settleTimeoutMs: 20, store: slow.store })
+    let server: TestServer
+    let bodies: PassThrough[] = []
+    let errors: string[] = []
+
+    before(async () => {
+      const app = new Koa()
+      app.on('error', (error: Error) => errors.push(error.message))
+      app.use((ctx, next) =>
+        ctx.path.startsWith('/bare')
+          ? next()
+          : (ctx.path === '/patient' ? patient : ctx.path === '/hasty' ? hasty : guard)(ctx, next),
+      )
+      app.use(ctx => {
+        const body = new PassThrough()
+        bodies.push(body)
+        ctx.body = body
+        if (ctx.query['length'] !== undefined) ctx.length = Number(ctx.query['length'])
+      })
+      server = await serveKoa(app)
+    })
+    beforeEach(() => {
+      bodies = []
+      errors = []
+      slow.shut()
+    })
+    after(async () => {
+      slow.open()
+      await server.stop()
+    })
+
+    const begin = async (path: string, method = 'GET'): Promise<IncomingMessage> => {
+      const outgoing = request({ host: '127.0.0.1', port: server.port, path, method })
+      outgoing.end()
+      await until(() => bodies.length > 0, 'it runs')
+      bodies[0]?.write('first ')
+      const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+      return incoming
+    }
+    /** What arrived so far, as it arrives. */
+    const listen = (incoming: IncomingMessage): { text: string; ended: boolean } => {
+      const seen = { text: '', ended: false }
+      incoming.on('data', chunk => {
+        seen.text += String(chunk)
+      })
+      incoming.on('end', () => {
+        seen.ended = true
+      })
+      incoming.on('error', () => {})
+      return seen
+    }
+
+    it('the first chunk arrives before there is a second; a duplicate waits for the end and gets all', async () => {
+      const seen = listen(await begin('/flows'))
+      await until(() => seen.text === 'first ', 'the first chunk arrives')
+      const duplicate = server.ask('/flows')
+      await until(() => guard.engine.waiters === 1, 'a duplicate waits')
+      bodies[0]?.end('last')
+      const answer = await duplicate
+      expect([answer.body, answer.headers['cache-status']]).to.deep.equal(['first last', 'dspinlock; collapsed'])
+      await until(() => seen.ended, 'the first client has it all')
+      expect([seen.text, bodies.length, errors]).to.deep.equal(['first last', 1, []])
+    })
+
+    it('a slow reader slows the source down', async () => {
+      const incoming = await begin('/slowly')
+      const [body] = bodies
+      let written = 0
+      const chunk = Buffer.alloc(65_536)
+      const limit = 64 * 1_024 * 1_024
+      // With nobody reading, a write waits for room for good; with no back-pressure at all the loop meets its limit.
+      while (written < limit) {
+        const hasRoom = body?.write(chunk) ?? false
+        written += chunk.length
+        if (!hasRoom) {
+          const drained = new Promise(resolve => body?.once('drain', () => resolve(true)))
+          if (!(await Promise.race([drained, new Promise(resolve => setTimeout(() => resolve(false), 100))]))) break
+        }
+      }
+      expect(written).to.be.below(limit)
+      incoming.resume()
+      body?.end()
+      await once(incoming, 'end')
+    })
+
+    for (const [what, query] of [
+      ['the end', ''],
+      ['the last byte of a known length', '?length=10'],
+    ]) {
+      it(`${what} waits for the store, all before it does not`, async () => {
+        const seen = listen(await begin(`/patient${query}`))
+        const before = slow.ends()
+        bodies[0]?.write('la')
+        bodies[0]?.end('st')
+        await until(() => slow.ends() === before + 1, 'the hold is about to end')
+        await until(() => seen.text.startsWith('first la'), 'the rest arrives')
+        await new Promise(resolve => setTimeout(resolve, 20))
+        expect(seen.ended).to.equal(false)
+        expect(seen.text).to.equal(query === '' ? 'first last' : 'first la')
+        slow.open()
+        await until(() => seen.ended, 'it ends')
+        expect(seen.text).to.equal('first last')
+        expect((await server.ask(`/patient${query}`)).headers['cache-status']).to.equal('dspinlock; hit')
+      })
+    }
+
+    it('at most settleTimeoutMs', async () => {
+      const seen = listen(await begin('/hasty'))
+      bodies[0]?.end('last')
+      await until(() => seen.ended, 'it ends without the store')
+      expect(seen.text).to.equal('first last')
+    })
+
+    it('a source that fails is reported as without us; duplicates of a read run', async () => {
+      const bare = listen(await begin('/bare'))
+      await until(() => bare.text === 'first ', 'the first chunk arrives')
+      bodies[0]?.destroy(new Error('of the source'))
+      await until(() => errors.length > 0, 'it is reported')
+      // Koa 3 reports it again when the socket goes.
+      await new Promise(resolve => setTimeout(resolve, 20))
+      const expected = errors
+      bodies = []
+      errors = []
+
+      const seen = listen(await begin('/fails'))
+      await until(() => seen.text === 'first ', 'the first chunk arrives')
+      const duplicate = server.ask('/fails')
+      await until(() => guard.engine.waiters === 1, 'a duplicate waits')
+      bodies[0]?.destroy(new Error('of the source'))
+      await until(() => bodies.length === 2, 'the duplicate runs')
+      bodies[1]?.end('well')
+      expect((await duplicate).body).to.equal('well')
+      await new Promise(resolve => setTimeout(resolve, 20))
+      expect(errors).to.deep.equal(expected)
+    })
+
+    it('a source that fails before anything was sent is answered and reported as without us', async () => {
+      const outcomes: unknown[] = []
+      for (const path of ['/bare', '/early']) {
+        bodies = []
+        errors = []
+        const answer = server.ask(path).then(
+          ({ status, body }) => `${status} ${body}`,
+          (error: Error) => error.message,
+        )
+        await until(() => bodies.length === 1, 'it runs')
+        bodies[0]?.destroy(new Error('early'))
+        outcomes.push([await answer, errors])
+      }
+      expect(outcomes[1]).to.deep.equal(outcomes[0])
+      expect(guard.engine.keys).to.equal(0)
+    })
+
+    it('a client that leaves mid-stream: the source is destroyed as without us, and a write is not done twice', async () => {
+      const incoming = await begin('/left', 'POST')
+      const duplicate = server.ask('/left', { method: 'POST' })
+      await until(() => guard.engine.waiters === 1, 'a duplicate waits')
+      incoming.destroy()
+      await until(() => bodies[0]?.destroyed === true, 'the source is destroyed')
+      const answer = await duplicate
+      expect([answer.status, bodies.length]).to.deep.equal([409, 1])
+      expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
+    })
+  })
+}
