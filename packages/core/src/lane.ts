@@ -1,10 +1,12 @@
 // All that one process knows of one key: the hold it has, the callers that wait, and the one claim it sends for them.
 
 import { ActiveHold, type HoldOwner } from './active-hold.js'
+import { type Asker, answerFor, refuse, refuseWhileBusy, toReply } from './answers.js'
 import type { Entry } from './entry.js'
 import { HoldTimeoutError, type LeaseLostError, StoreError } from './errors.js'
 import { publishTrouble } from './events.js'
 import type { LeaseKeeper } from './lease-keeper.js'
+import { differ } from './payload.js'
 import type { Policy } from './policy.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import { Waiter } from './waiter.js'
@@ -60,7 +62,7 @@ export class Lane implements HoldOwner {
   }
 
   enter(policy: Policy, payload: string, signal: AbortSignal | undefined): Promise<Entry> {
-    const refusal = this.#refuseLocally(policy, payload)
+    const refusal = this.#refuseLocally({ policy, payload })
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
     const isAlone = this.#waiters.size === 0 && this.#hold === undefined && !this.#asking
@@ -184,12 +186,9 @@ export class Lane implements HoldOwner {
   // --- the state machine ---
 
   /** What can be said without asking the store: a hold in this process, or one that others here wait for already. */
-  #refuseLocally(policy: Policy, payload: string): Entry | undefined {
+  #refuseLocally(asker: Asker): Entry | undefined {
     const known = this.#hold ?? (this.#joined ? first(this.#waiters) : undefined)
-    if (known === undefined) return undefined
-    if (payload !== '' && known.payload !== '' && payload !== known.payload)
-      return refuse('mismatch', this.#leaseLeftMs())
-    return policy.waits ? undefined : refuse('in-flight', this.#leaseLeftMs())
+    return known && refuseWhileBusy(asker, known.payload, this.#leaseLeftMs())
   }
 
   #leaseLeftMs(): number {
@@ -298,7 +297,7 @@ export class Lane implements HoldOwner {
     this.#hold = hold
     this.#token = ''
     for (const waiter of this.#waiters) {
-      const refusal = this.#refuseLocally(waiter.policy, waiter.payload)
+      const refusal = this.#refuseLocally(waiter)
       if (refusal !== undefined) {
         this.#remove(waiter)
         waiter.answer(refusal)
@@ -408,34 +407,6 @@ export class Lane implements HoldOwner {
 function first<T>(set: ReadonlySet<T>): T | undefined {
   for (const item of set) return item
   return undefined
-}
-
-function refuse(reason: 'in-flight' | 'settled' | 'mismatch', retryAfterMs: number): Entry {
-  return { role: 'refused', reason, retryAfterMs }
-}
-
-function differ(a: string, b: string): boolean {
-  return a !== '' && b !== '' && a !== b
-}
-
-function toReply(wake: Extract<Wake, { kind: 'record' | 'pass' }>): ClaimReply {
-  if (wake.kind === 'pass') return { state: 'pass' }
-  return { state: 'record', record: wake.record, ageMs: 0, joined: true }
-}
-
-/** What a reply that was meant for `head` says to `waiter`; undefined: it has to ask again. */
-function answerFor(
-  waiter: Waiter,
-  reply: Extract<ClaimReply, { state: 'record' | 'pass' | 'mismatch' }>,
-  head: Waiter | undefined,
-): Entry | undefined {
-  if (reply.state === 'mismatch') return waiter.payload === head?.payload ? refuse('mismatch', 0) : undefined
-  if (!waiter.policy.takesRecord) return undefined
-  if (reply.state === 'pass') return { role: 'pass' }
-  if (head !== undefined && differ(head.payload, waiter.payload)) return refuse('mismatch', 0)
-  if (waiter.policy.duplicates === 'reject') return refuse('settled', 0)
-  const { record, ageMs, joined } = reply
-  return { role: 'follower', record, ageMs, joined }
 }
 
 function andThen<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
