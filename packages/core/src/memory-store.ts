@@ -50,8 +50,8 @@ export class MemoryStore implements Store {
   readonly #grantMs: number
   readonly #entries = new Map<string, StoredKey>()
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  /** Tokens whose hold ended last, and whether with a record; the oldest is dropped first. */
-  readonly #ended = new Map<string, 'settled' | 'released'>()
+  /** Tokens that ended last, and how; the oldest is dropped first. */
+  readonly #ended = new Map<string, 'settled' | 'released' | 'left'>()
   /** The last fence, arrival or settling: all three are on one scale, so that they can be compared. */
   #lastTick = 0
   #recordBytes = 0
@@ -79,12 +79,14 @@ export class MemoryStore implements Store {
   claim(request: ClaimRequest): ClaimReply {
     this.#assertOpen()
     const entry = this.#entries.get(request.key)
+    if (entry === undefined && this.#ended.has(request.token)) return nothingLeft
     if (entry === undefined) return this.#take(this.#add(request.key), request, 0)
     const now = performance.now()
     if (entry.token === request.token) {
       entry.leaseEndsAt = now + request.leaseMs
       return { state: 'held', fence: entry.fence }
     }
+    if (this.#ended.has(request.token)) return nothingLeft
     if (request.takeRecord) {
       const shared = this.#share(entry, request, now)
       if (shared !== undefined) return shared
@@ -160,14 +162,12 @@ export class MemoryStore implements Store {
 
   leave(key: string, token: string): void {
     this.#assertOpen()
+    this.#remember(token, 'left')
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     entry.removeWaiter(token)
     const now = performance.now()
-    if (entry.token === token) {
-      this.#end(entry, 'released')
-      this.#hand(entry, now)
-    }
+    if (entry.token === token) this.#hand(entry, now)
     this.#dropIfIdle(key, entry, now)
   }
 
@@ -177,6 +177,7 @@ export class MemoryStore implements Store {
     if (entry === undefined) return false
     const existed = entry.describe(key, performance.now()).state !== 'free'
     this.#drop(key, entry)
+    if (entry.token !== '') this.#wake({ kind: 'lost', token: entry.token })
     for (const waiter of entry.waiters) this.#wake({ kind: 'look', token: waiter.token })
     return existed
   }
@@ -283,14 +284,18 @@ export class MemoryStore implements Store {
   }
 
   #end(entry: StoredKey, how: 'settled' | 'released'): void {
-    this.#ended.set(entry.token, how)
+    this.#remember(entry.token, how)
+    entry.token = ''
+  }
+
+  #remember(token: string, how: 'settled' | 'released' | 'left'): void {
+    this.#ended.set(token, how)
     if (this.#ended.size > REMEMBERED_ENDS) {
       for (const oldest of this.#ended.keys()) {
         this.#ended.delete(oldest)
         break
       }
     }
-    entry.token = ''
   }
 
   #dismiss(entry: StoredKey, waiters: readonly StoredWaiter[], message: (waiter: StoredWaiter) => AddressedWake): void {
@@ -355,3 +360,6 @@ export class MemoryStore implements Store {
 }
 
 let mailboxes = 0
+
+/** For a claim that arrives after its own end: nobody waits for the answer any more. */
+const nothingLeft: ClaimReply = { state: 'busy', leaseLeftMs: 0, arrival: 0, clockAheadMs: 0 }

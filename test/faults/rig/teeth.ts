@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '@dspinlock/core'
 import { Redis } from 'ioredis'
-import { replaceMethods } from './watched-store.js'
+import { storeWith } from '../../support/engine.js'
 
 export const defects = ['no-renewal', 'no-owner-check', 'non-atomic-claim'] as const
 export type Defect = (typeof defects)[number]
@@ -40,5 +40,5 @@ export function breakStore(
       },
     },
   }
-  return { store: replaceMethods(store, changes[defect]), close: () => redis.disconnect() }
+  return { store: storeWith(changes[defect], store), close: () => redis.disconnect() }
 }

@@ -10,6 +10,7 @@ import type {
   Store,
   Wake,
 } from '@dspinlock/core'
+import { storeWith } from '../../support/engine.js'
 import { type HistoryWriter, now } from './history.js'
 
 export function watchStore(store: Store, history: HistoryWriter): Store {
@@ -60,16 +61,5 @@ export function watchStore(store: Store, history: HistoryWriter): Store {
       return reply
     },
   }
-  return replaceMethods(store, changes)
-}
-
-/** `store` with some of its methods replaced. */
-export function replaceMethods(store: Store, changes: Partial<Store>): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      if (Object.hasOwn(changes, name)) return Reflect.get(changes, name) as unknown
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
+  return storeWith(changes, store)
 }
