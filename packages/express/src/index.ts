@@ -1,7 +1,7 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type Exchange, type GuardOptions, type RequestLock } from '@dspinlock/http'
+import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 export {
@@ -60,35 +60,11 @@ function translate(req: Request, res: Response, next: NextFunction, onRoute: boo
     response: res,
     url: req.originalUrl,
     onRoute,
-    isParsed: isParsed(req),
-    parsedBody: hasFiles(req) ? { body: req.body as unknown, file: req.file, files: req.files } : req.body,
+    ...readParsedBody(req, req),
     expose: lock => {
       req.dspinlock = lock
     },
     proceed: next,
     fail: next,
   }
-}
-
-/** What multer leaves beside the fields. */
-interface Uploads {
-  readonly file?: unknown
-  readonly files?: unknown
-}
-
-function hasFiles(req: Request & Uploads): req is Request & Required<Uploads> {
-  return req.file !== undefined || req.files !== undefined
-}
-
-/**
- * A parser ran, and what it left stands for the body. body-parser 1 (Express 4) leaves `{}` for bodies that it does not
- * parse, too: if somebody else has read those, `{}` stands for nothing.
- */
-function isParsed(req: Request): boolean {
-  const body: unknown = req.body
-  if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
-  if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles(req)) return true
-  // body-parser 1 says so when it did parse; body-parser 2 leaves undefined when it did not, and `{}` is short.
-  const saysSo = (req as unknown as { _body?: boolean })._body === true
-  return saysSo || Array.isArray(body) || Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
 }
