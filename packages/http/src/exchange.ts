@@ -36,6 +36,8 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   expose(lock: RequestLock): void
   /** Hands the request on. */
   proceed(): void
+  /** Called right before the library writes an answer of its own to `res`, so that the framework writes none. */
+  takeOver?(): void
   /** Hands an error of one of the user's functions to the framework. */
   fail(error: unknown): void
 }

@@ -58,8 +58,8 @@ export async function passThrough<Req, Res>(
   if (body === 'unlockable') return exchange.proceed()
 
   // The mount nearest to the handler decides: what one further out holds ends here.
-  state.endOuter?.()
-  state.endOuter = undefined
+  state.ending?.release()
+  state.ending = undefined
 
   let variant: [string, string][] = isSafeMethod(req.method) ? [] : listPreconditions(exchange)
   for (let round = 0; round < MAX_VARIANTS; round++) {
@@ -77,6 +77,7 @@ export async function passThrough<Req, Res>(
     if (record.kind === 'tombstone') return refuse(exchange, settings, 'not-kept', undefined)
     const { vary } = record.response
     if (vary.every(([name, digest]) => digestHeader(req.headers, name) === digest)) {
+      exchange.takeOver?.()
       return replay(req, res, record.response, entry)
     }
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
@@ -217,11 +218,11 @@ function act<Req, Res>(
     return exchange.proceed()
   }
   const { hold } = entry
-  // Nothing was begun for a client that left at the very moment of its turn.
-  if (res.destroyed) return void Promise.resolve(hold.release()).catch(() => false)
+  // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
+  if (res.destroyed || res.writableEnded) return void Promise.resolve(hold.release()).catch(() => false)
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const isSynchronous = engine.store.synchronous
-  state.endOuter = settleWith({ req, res, hold, settings, covered, isSynchronous })
+  state.ending = settleWith({ req, res, hold, settings, covered, isSynchronous })
   exchange.expose(lockOf(hold))
   exchange.proceed()
 }
@@ -245,11 +246,12 @@ function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
 }
 
 function refuse<Req, Res>(
-  { res, request, response }: Exchange<Req, Res>,
+  exchange: Exchange<Req, Res>,
   { onRefused }: GuardSettings<Req, Res>,
   code: ProblemCode,
   retryAfterMs: number | undefined,
 ): void {
-  if (onRefused !== undefined) onRefused(problems[code], request, response)
-  else sendProblem(res, problems[code], retryAfterMs)
+  if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
+  exchange.takeOver?.()
+  sendProblem(exchange.res, problems[code], retryAfterMs)
 }

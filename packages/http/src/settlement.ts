@@ -11,10 +11,12 @@ import {
   digestHeader,
   isFailure,
   isReplayable,
+  isSafeMethod,
   listUnkeyedVary,
   selectStorable,
   whenUnreplayable,
 } from './replayable.js'
+import type { Ending } from './request-state.js'
 
 export interface SettlementInput<Req, Res> {
   readonly req: IncomingMessage
@@ -27,8 +29,8 @@ export interface SettlementInput<Req, Res> {
   readonly isSynchronous: boolean
 }
 
-/** Watches the response and ends the hold with it. Returns what ends the hold at once and leaves nothing. */
-export function settleWith<Req, Res>(input: SettlementInput<Req, Res>): () => void {
+/** Watches the response and ends the hold with it. Returns what ends the hold before. */
+export function settleWith<Req, Res>(input: SettlementInput<Req, Res>): Ending {
   const { req, res, hold, settings, isSynchronous } = input
   const { policy, settleTimeoutMs } = settings
   const keepsBody = policy.duplicates === 'replay'
@@ -54,10 +56,17 @@ export function settleWith<Req, Res>(input: SettlementInput<Req, Res>): () => vo
       }, settleTimeoutMs).unref()
     },
   })
-  return () => {
+  const release = (): void => {
     recorder.detach()
     void quietly(() => hold.release())
   }
+  const cut = (): void => {
+    if (!res.headersSent && isSafeMethod(method)) return release()
+    const { recording } = recorder
+    recorder.detach()
+    void quietly(() => end(input, method, res.statusCode, recording, false))
+  }
+  return { release, cut }
 }
 
 function end<Req, Res>(
