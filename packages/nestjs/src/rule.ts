@@ -3,7 +3,7 @@
 import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA } from '@nestjs/common/constants.js'
 
 /** Left by decorators on handlers and controllers. */
-export const RULE = Symbol('dspinlock rule')
+export const RULE: symbol = Symbol('dspinlock rule')
 
 export type Rule =
   | { readonly kind: 'skip' }
