@@ -80,7 +80,7 @@ class Passage {
     this.#running = this.#work.subscribe({
       next: value => {
         this.#last = { value }
-        if (this.isHolder && isStream(value)) this.#watchStream()
+        if (this.isHolder && isStream(value)) this.#watchStream(value)
         this.#subscriber.next(value)
       },
       error: (error: unknown) => {
@@ -107,14 +107,16 @@ class Passage {
     else this.#running.unsubscribe()
   }
 
-  /** Nest ends a stream whose client leaves, and never ends the response. */
-  #watchStream(): void {
+  /** Nest drops a stream whose client leaves, and never ends the response. */
+  #watchStream(stream: object): void {
     const { req, res } = this.#target
-    const cut = (): void => {
-      if (!res.writableEnded) endWithoutResponse(req, 'cut')
+    const cut = async (): Promise<void> => {
+      if (res.writableEnded) return
+      await finish(stream)
+      endWithoutResponse(req, 'cut')
     }
-    if (res.destroyed) cut()
-    else res.once('close', cut)
+    if (res.destroyed) void cut()
+    else res.once('close', () => void cut())
   }
 
   /** As Nest would have answered; nobody receives it but the record. */
@@ -142,7 +144,18 @@ function hasView(handler: object): boolean {
 }
 
 /** Nest sends these piece by piece: files, generators, web streams and web responses. */
-function isStream(value: unknown): boolean {
+function isStream(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   return value instanceof StreamableFile || value instanceof Response || Symbol.asyncIterator in value
+}
+
+/** A generator is still at work on its current step; to return from it waits for that. Nest does so, too, and does not wait. */
+async function finish(stream: object): Promise<void> {
+  const { return: end } = stream as { return?: unknown }
+  if (typeof end !== 'function') return
+  try {
+    await (Reflect.apply(end, stream, []) as unknown)
+  } catch {
+    // Its own error, which nobody is there to receive.
+  }
 }
