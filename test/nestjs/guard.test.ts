@@ -44,6 +44,9 @@ class AllController {
     runs++
     return gate.opened
   }
+  @Post('decorated') @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 }) decorated(): object {
+    return { run: ++runs }
+  }
 }
 
 for (const platform of platforms) {
@@ -91,6 +94,10 @@ for (const platform of platforms) {
       ]
       expect([first.status, second.status, runs, piped]).to.deep.equal([201, 409, 1, 1])
       expect(JSON.parse(second.body)).to.include({ code: 'settled' })
+    })
+
+    it('for all routes it leaves those with a decorator to the interceptor', async () => {
+      for (let n = 0; n < 2; n++) expect((await all.ask('/decorated', json({}))).body).to.equal('{"run":1}')
     })
 
     it('for all routes it guards what changes something', async () => {

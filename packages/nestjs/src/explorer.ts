@@ -49,7 +49,10 @@ function checkController(controller: Class, sets: Sets): void {
 
 function checkRoute(controller: Class, handler: Handler, sets: Sets): void {
   const { rule, interceptors, guards, where } = readRoute(controller, handler)
-  const isBound = [...interceptors, ...guards].some(isMount)
+  const bound = [...interceptors, ...guards].filter(isMount)
+  const byHand = bound.find(mount => typeof mount === 'object')
+  if (byHand !== undefined) throw mistakes.notFromNest(`${(byHand as object).constructor.name} on ${where}`)
+  const isBound = bound.length > 0
   if (rule?.kind === 'skip' || (rule === undefined && !isBound)) return
   const name = rule?.set ?? DEFAULT_SET
   const set = sets.get(name)

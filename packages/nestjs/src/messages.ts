@@ -48,7 +48,7 @@ export const mistakes = {
     new TypeError(`${error.message} (in ${where})`, { cause: error }),
   notFromNest: (where: string): TypeError =>
     problem(
-      `${where} was not made by Nest; provide it with { provide: APP_INTERCEPTOR, useClass: … } or @UseInterceptors(), or take it from app.get()`,
+      `${where} was not made by Nest; give the class to @UseInterceptors() or { provide: APP_INTERCEPTOR, useClass: … }, or take the object from app.get()`,
     ),
   noKey: (received: unknown): TypeError =>
     problem(`@Exclusive() takes a key, a string or a function of the arguments, but received ${String(received)}`),

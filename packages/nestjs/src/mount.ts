@@ -71,6 +71,8 @@ export abstract class Mount implements OnModuleInit {
     if (rule?.kind === 'skip' || route.isEventStream) return undefined
     const raw = readRaw(context)
     const places = this.#countPlaces(route, mode)
+    // A guard for all routes leaves those with a decorator to the interceptor that came with it.
+    if (mode === 'reject' && places === 0 && rule !== undefined) return undefined
     if (!this.#isItsTurn(raw, places)) return undefined
 
     const onRoute = rule !== undefined || places > 0
