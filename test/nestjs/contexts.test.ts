@@ -95,7 +95,7 @@ describe(`contexts on Nest ${nestMajor}`, () => {
     await until(() => runs === 2, 'both run')
     expect(engine.keys).to.equal(0)
     gate.open()
-    expect((await Promise.all(sent)).sort()).to.deep.equal([1, 2])
+    expect((await Promise.all(sent)).sort((a, b) => a - b)).to.deep.equal([1, 2])
   })
 
   it('unless @Exclusive says otherwise', async () => {
@@ -103,7 +103,7 @@ describe(`contexts on Nest ${nestMajor}`, () => {
     await until(() => engine.waiters === 1, 'one waits')
     expect(runs).to.equal(1)
     gate.open()
-    expect((await Promise.all(sent)).sort()).to.deep.equal([1, 2])
+    expect((await Promise.all(sent)).sort((a, b) => a - b)).to.deep.equal([1, 2])
   })
 
   it('what runs in a context of another library, with all enhancers, is left alone', async () => {
