@@ -3,6 +3,7 @@ import { readdirSync, rmSync } from 'node:fs'
 
 const all = () => [
   'test/dist',
+  'test/nest11/dist',
   ...['packages', 'examples'].flatMap(parent => readdirSync(parent).map(name => `${parent}/${name}/dist`)),
 ]
 const paths = process.argv.length > 2 ? process.argv.slice(2) : all()

@@ -1,14 +1,7 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import {
-  createGuard,
-  type Exchange,
-  type GuardOptions,
-  listFiles,
-  type RequestLock,
-  standsForBody,
-} from '@dspinlock/http'
+import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 export {
@@ -74,28 +67,11 @@ function translate(req: Request, res: Response, next: NextFunction, onRoute: boo
     response: res,
     url: req.originalUrl,
     onRoute,
-    isParsed: isParsed(req),
-    parsedBody: hasFiles(req) ? { body: req.body as unknown, files: listFiles([req.file, req.files]) } : req.body,
+    ...readParsedBody(req, req),
     expose: lock => {
       req.dspinlock = lock
     },
     proceed: next,
     fail: next,
   }
-}
-
-/** What multer leaves beside the fields. */
-interface Uploads {
-  readonly file?: unknown
-  readonly files?: unknown
-}
-
-function hasFiles(req: Request & Uploads): req is Request & Required<Uploads> {
-  return req.file !== undefined || req.files !== undefined
-}
-
-/** body-parser 1 (Express 4) says so when it did parse; body-parser 2 leaves undefined when it did not. */
-function isParsed(req: Request): boolean {
-  const saysSo = (req as unknown as { _body?: boolean })._body === true
-  return standsForBody(req, { body: req.body as unknown, hasFiles: hasFiles(req), saysSo })
 }

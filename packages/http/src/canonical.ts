@@ -70,7 +70,7 @@ function writeObject(value: object, out: string[], path: string, ancestors: obje
     out.push(`${value instanceof Map ? 'm' : 'e'}${items.length}:`, ...items.sort())
   } else {
     const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype !== null && prototype !== Object.prototype) {
+    if (prototype !== null && prototype !== Object.prototype && !isBare(prototype)) {
       throw new UnhashableBodyError(path, `an instance of ${value.constructor?.name ?? 'a class'}`)
     }
     const keys = Object.keys(value).sort()
@@ -81,4 +81,9 @@ function writeObject(value: object, out: string[], path: string, ancestors: obje
     }
   }
   ancestors.pop()
+}
+
+/** Fast parsers (fast-querystring, for one) make objects whose prototype is an object with nothing in it. */
+function isBare(prototype: unknown): boolean {
+  return Object.getPrototypeOf(prototype) === null && Reflect.ownKeys(prototype as object).length === 0
 }

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Reply } from './reply.js'
+import type { Ending } from './request-state.js'
 import type { Settlement } from './settlement.js'
 
 /** What a handler may know of the lock it runs under. */
@@ -41,10 +42,10 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   /** Answers in place of the handler. Left out: by Node's response, at once. */
   readonly answer?: (reply: Reply) => void
   /**
-   * Watches what the handler answers, and ends `settlement` with it. Returns what ends the watching. Left out: Node's response
-   * is watched.
+   * Watches what the handler answers, and ends `settlement` with it. Returns what ends the hold before. Left out: Node's response is
+   * watched.
    */
-  readonly watch?: (settlement: Settlement) => () => void
+  readonly watch?: (settlement: Settlement) => Ending
   /** Hands an error of one of the user's functions to the framework. */
   fail(error: unknown): void
 }

@@ -35,7 +35,13 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
     const values = readValues(res.getHeader(name))
     if (!isSame(values, baseline.get(key)?.values)) for (const value of values) headers.push([name, value])
   }
-  headers.push(...given)
+  // Some frameworks write all they know with the head, also what was set before our place in the order.
+  const isUnchanged = (name: string): boolean => {
+    const values = given.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value)
+    return isSame(values, baseline.get(name)?.values)
+  }
+  const unchanged = new Set([...replaced].filter(isUnchanged))
+  headers.push(...given.filter(([name]) => !unchanged.has(name.toLowerCase())))
   const removed = [...baseline].filter(([key]) => !present.has(key)).map(([, { name }]) => name)
   return { status, message, headers, removed }
 }

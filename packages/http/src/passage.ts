@@ -74,8 +74,8 @@ export async function passThrough<Req, Res>(
   else if (tools.identityLimit !== undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
 
   // The mount nearest to the handler decides: what one further out holds ends here.
-  state.endOuter?.()
-  state.endOuter = undefined
+  state.ending?.release()
+  state.ending = undefined
 
   let variant: [string, string][] = []
   for (let round = 0; round < MAX_VARIANTS; round++) {
@@ -228,19 +228,15 @@ function act<Req, Res>(
     quietly(hold.release())
     return exchange.proceed()
   }
-  // Nothing was begun for a client that left at the very moment of its turn.
-  if (res.destroyed) return quietly(hold.release())
+  // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
+  if (res.destroyed || res.writableEnded) return quietly(hold.release())
   if (leave !== undefined) {
     res.removeListener('close', leave)
     hold = whileHeld(hold, leave)
   }
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
-  const stopWatching = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
-  state.endOuter = () => {
-    stopWatching()
-    void settlement.release()
-  }
+  state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
   exchange.expose(lockOf(hold))
   exchange.proceed()
 }

@@ -3,14 +3,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { holdBack } from './hold-back.js'
 import { Recorder } from './recorder.js'
+import { isSafeMethod } from './replayable.js'
+import type { Ending } from './request-state.js'
 import type { Settlement } from './settlement.js'
 
-/** Returns what ends the watching; it does not end the hold. */
+export interface Watching extends Ending {
+  /** Sees and says nothing any more; the hold is somebody else's to end. */
+  stop(): void
+}
+
 export function watchResponse(
   req: IncomingMessage,
   res: ServerResponse,
-  settlement: Pick<Settlement, 'keepsBody' | 'maxRecordBytes' | 'settleTimeoutMs' | 'holdsBack' | 'end'>,
-): () => void {
+  settlement: Pick<Settlement, 'keepsBody' | 'maxRecordBytes' | 'settleTimeoutMs' | 'holdsBack' | 'end' | 'release'>,
+): Watching {
   // HTTP/2 has no socket of its own to hold back.
   const isHeldBack = settlement.holdsBack && req.httpVersionMajor < 2
   const recorder = new Recorder(res, {
@@ -32,5 +38,17 @@ export function watchResponse(
       }, settlement.settleTimeoutMs).unref()
     },
   })
-  return () => recorder.detach()
+  // Middleware further in may change the request.
+  const isSafe = isSafeMethod(req.method)
+  const release = (): void => {
+    recorder.detach()
+    void settlement.release()
+  }
+  const cut = (): void => {
+    if (!res.headersSent && isSafe) return release()
+    const { recording } = recorder
+    recorder.detach()
+    void settlement.end({ ...recording, status: res.statusCode, complete: false })
+  }
+  return { release, cut, stop: () => recorder.detach() }
 }

@@ -19,23 +19,23 @@ export function prepareDownstream(ctx: Context, settlement: Settlement): Downstr
   const baseline = settlement.keepsBody ? takeBaseline(ctx.res) : undefined
   let stopped = false
   // What a handler sends past Koa has passed what is mounted outside, too: it is no record, but the hold ends with it.
-  const stopWatching = watchResponse(ctx.req, ctx.res, { ...settlement, keepsBody: false })
+  const watching = watchResponse(ctx.req, ctx.res, { ...settlement, keepsBody: false })
   return {
     stop: () => {
       stopped = true
-      stopWatching()
+      watching.stop()
     },
     through: async next => {
       try {
         await next()
       } catch (error) {
-        stopWatching()
+        watching.stop()
         const released = settlement.release()
         if (released !== undefined) await released
         throw error
       }
       if (stopped || isSentByHand(ctx)) return
-      stopWatching()
+      watching.stop()
       const settled = settle(ctx, settlement, baseline)
       if (settled !== undefined) await settled
     },

@@ -63,7 +63,11 @@ export function dspinlock(options?: DspinlockOptions): DspinlockMiddleware {
       watch: (settlement: Settlement) => {
         const prepared = prepareDownstream(ctx, settlement)
         downstream = () => prepared.through(next)
-        return () => prepared.stop()
+        const release = (): void => {
+          prepared.stop()
+          void settlement.release()
+        }
+        return { release, cut: release }
       },
       proceed: () => {
         goesOn = true

@@ -1,6 +1,6 @@
 // A Koa request in the words of @dspinlock/http.
 
-import { type Exchange, listFiles, standsForBody } from '@dspinlock/http'
+import { type Exchange, readParsedBody } from '@dspinlock/http'
 import type { Context } from 'koa'
 
 type Facts = Pick<
@@ -9,8 +9,7 @@ type Facts = Pick<
 >
 
 export function translate(ctx: Context, onRoute: boolean): Facts {
-  const { body, rawBody, file, files } = ctx.request as Parsed
-  const hasFiles = file !== undefined || (files !== undefined && Object.keys(files).length > 0)
+  const left = ctx.request as Parsed
   return {
     req: ctx.req,
     res: ctx.res,
@@ -20,8 +19,7 @@ export function translate(ctx: Context, onRoute: boolean): Facts {
     url: ctx.originalUrl,
     onRoute,
     // @koa/bodyparser leaves what it read beside what it made of it, and `{}` alone for what it does not parse.
-    isParsed: standsForBody(ctx.req, { body, hasFiles, saysSo: rawBody !== undefined }),
-    parsedBody: hasFiles ? { body, files: listFiles([file, files]) } : body,
+    ...readParsedBody(ctx.req, left, left.rawBody !== undefined),
   }
 }
 

@@ -1,21 +1,34 @@
-// Whether what a parser left of a request's body stands for it.
+// What body parsers left of a request's body, told from what they did not touch.
 
 import type { IncomingMessage } from 'node:http'
 
-export interface ParsedFacts {
-  /** What is where parsers put it; undefined: nothing. */
-  readonly body: unknown
-  /** A parser left files beside it. */
-  readonly hasFiles: boolean
-  /** The parser itself says that it parsed this body. */
-  readonly saysSo: boolean
+/** The fields that parsers set, on the request itself or on the framework's; multer and koa-body set the latter two. */
+export interface ParserResult {
+  /** Undefined: no parser ran. */
+  readonly body?: unknown
+  readonly file?: unknown
+  readonly files?: unknown
+}
+
+/**
+ * Whether a parser ran, and what stands for the body then. `saysSo`: the parser itself says that it parsed this body; by
+ * default what body-parser 1 (Express 4) notes on the request.
+ */
+export function readParsedBody(
+  req: IncomingMessage,
+  { body, file, files }: ParserResult,
+  saysSo: boolean = (req as unknown as { _body?: boolean })._body === true,
+): { readonly isParsed: boolean; readonly parsedBody: unknown } {
+  const hasFiles = file !== undefined || (typeof files === 'object' && files !== null && Object.keys(files).length > 0)
+  const parsedBody = hasFiles ? { body, files: listFiles([file, files]) } : body
+  return { isParsed: standsForBody(req, body, hasFiles, saysSo), parsedBody }
 }
 
 /**
  * Some parsers leave `{}` for bodies that they do not parse, too. If somebody else has read such a body, `{}` stands for
  * nothing: two different requests would look the same.
  */
-export function standsForBody(req: IncomingMessage, { body, hasFiles, saysSo }: ParsedFacts): boolean {
+function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean): boolean {
   if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
   // `{}` itself is short.
@@ -29,13 +42,15 @@ class FileElsewhere {}
  * Uploaded files as they can be compared: by contents (multer's memory storage) or digest (formidable's `hashAlgorithm`). Their
  * paths on disk are new for each request.
  */
-export function listFiles(files: unknown): unknown {
+function listFiles(files: unknown): unknown {
   if (Array.isArray(files)) return files.map(listFiles)
   if (typeof files !== 'object' || files === null) return files
   const { originalname, originalFilename, mimetype, size, buffer, hash } = files as Record<string, unknown>
   if (Buffer.isBuffer(buffer)) return { name: originalname, mimetype, buffer }
   if (typeof hash === 'string') return { name: originalFilename, mimetype, size, hash }
   const isOne = originalname !== undefined || originalFilename !== undefined || size !== undefined
-  if (isOne || Object.getPrototypeOf(files) !== Object.prototype) return new FileElsewhere()
+  // multer's lists by field have no prototype.
+  const prototype: unknown = Object.getPrototypeOf(files)
+  if (isOne || (prototype !== null && prototype !== Object.prototype)) return new FileElsewhere()
   return Object.fromEntries(Object.entries(files).map(([field, of]) => [field, listFiles(of)]))
 }

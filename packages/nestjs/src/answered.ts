@@ -1,0 +1,31 @@
+// Responses that are written already. Nest answers with whatever its interceptors give it, so its adapter has to know.
+
+import type { AbstractHttpAdapter } from '@nestjs/core'
+
+const answered = new WeakSet<object>()
+const taught = new WeakSet<object>()
+
+/** The ways in which Nest, its exception filters and filters built on them write an answer. */
+const answers = ['reply', 'render', 'redirect', 'end'] as const
+
+/** Nest will not write to this response (the platform's) any more. */
+export function markAnswered(response: object): void {
+  answered.add(response)
+}
+
+/** From now on the adapter leaves answered responses alone. Once for each adapter. */
+export function teachAdapter(adapter: AbstractHttpAdapter): void {
+  if (taught.has(adapter)) return
+  taught.add(adapter)
+  for (const name of answers) {
+    const write = adapter[name] as (...args: unknown[]) => unknown
+    Object.defineProperty(adapter, name, {
+      value(this: AbstractHttpAdapter, response: object, ...rest: unknown[]): unknown {
+        return answered.has(response) ? undefined : Reflect.apply(write, this, [response, ...rest])
+      },
+      configurable: true,
+      enumerable: false,
+      writable: true,
+    })
+  }
+}

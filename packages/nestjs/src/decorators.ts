@@ -1,0 +1,56 @@
+// The decorators of routes.
+
+import type { RequestLock } from '@dspinlock/http'
+import {
+  applyDecorators,
+  createParamDecorator,
+  type ExecutionContext,
+  SetMetadata,
+  UseInterceptors,
+} from '@nestjs/common'
+import { DspinlockInterceptor } from './interceptor.js'
+import { mistakes } from './messages.js'
+import type { NestRequest, RouteOptions } from './options.js'
+import { RULE, type Rule } from './rule.js'
+import { DEFAULT_SET } from './tokens.js'
+
+/**
+ * Guards a route, or all routes of a controller, with DspinlockInterceptor. Options that are not given are those of
+ * `DspinlockModule.forRoot()`; whoever gives `duplicates` or `idempotencyKey` gives the whole policy. With a name, the options are
+ * those of the module of that name. Wrong options, and a method that handles no route, are TypeErrors at bootstrap.
+ */
+export function Dspinlock<Req = NestRequest, Res = unknown>(
+  options?: RouteOptions<Req, Res>,
+): ClassDecorator & MethodDecorator
+export function Dspinlock<Req = NestRequest, Res = unknown>(
+  name: string,
+  options?: RouteOptions<Req, Res>,
+): ClassDecorator & MethodDecorator
+export function Dspinlock(first: string | object = {}, second: object = {}): ClassDecorator & MethodDecorator {
+  const [set, options] = typeof first === 'string' ? [first, second] : [DEFAULT_SET, first]
+  const rule: Rule = { kind: 'guard', set, options }
+  return onMembers('@Dspinlock()', applyDecorators(SetMetadata(RULE, rule), UseInterceptors(DspinlockInterceptor)))
+}
+
+/** Excepts a route, or all routes of a controller, from an interceptor or guard that is bound further out. */
+export function SkipDspinlock(): ClassDecorator & MethodDecorator {
+  const rule: Rule = { kind: 'skip' }
+  return onMembers('@SkipDspinlock()', SetMetadata(RULE, rule))
+}
+
+/** The lock that the request runs under: a RequestLock; undefined where dspinlock did not guard it. */
+export const CurrentLock: () => ParameterDecorator = createParamDecorator(
+  (_data: unknown, context: ExecutionContext) =>
+    context.switchToHttp().getRequest<{ dspinlock?: RequestLock }>().dspinlock,
+)
+
+type Decorate = (target: object, name?: string | symbol, descriptor?: PropertyDescriptor) => void
+
+function onMembers(text: string, decorate: unknown): ClassDecorator & MethodDecorator {
+  const checked: Decorate = (target, name, descriptor) => {
+    if (name === undefined) return (decorate as (target: object) => void)(target)
+    if (typeof descriptor?.value !== 'function') throw mistakes.notAMember(text, 'a controller or a route handler')
+    return (decorate as Decorate)(target, name, descriptor)
+  }
+  return checked as ClassDecorator & MethodDecorator
+}

@@ -1,0 +1,62 @@
+// Locks around any method of any provider, also where no request is near.
+
+import { type LockEngine, Policy, type RunOptions } from '@dspinlock/core'
+import { mistakes } from './messages.js'
+import { DEFAULT_SET, InjectLockEngine } from './tokens.js'
+
+/** What `LockEngine.run` takes, and `name`: whose engine, of several DspinlockModules. */
+export interface ExclusiveOptions extends RunOptions<unknown> {
+  readonly name?: string
+}
+
+/** Only methods that return promises can wait for a turn. */
+type AsyncMethodDecorator = <T extends (...args: never[]) => Promise<unknown>>(
+  target: object,
+  name: string | symbol,
+  descriptor: TypedPropertyDescriptor<T>,
+) => void
+
+type AnyMethod = (this: object, ...args: unknown[]) => unknown
+
+/**
+ * One call at a time for each key, across all processes on the same store. `key` is a string, or a function of the arguments; keys
+ * of different methods never meet. Under `duplicates: 'replay'` calls that come meanwhile (and for `ttlMs` after) get a
+ * copy of the first one's result, by JSON unless `codec` says otherwise. The caller gets the errors of `LockEngine.run`.
+ * @throws TypeError where it is written, for wrong options and for what is no method.
+ */
+export function Exclusive(
+  key: string | ((...args: never[]) => string),
+  options: ExclusiveOptions = {},
+): AsyncMethodDecorator {
+  if (typeof key !== 'string' && typeof key !== 'function') throw mistakes.noKey(key)
+  const { name = DEFAULT_SET, ...runOptions } = options
+  const { codec: _codec, signal: _signal, payload: _payload, ...policyOptions } = runOptions
+  // Only to have wrong options told here and not at the first call.
+  new Policy(policyOptions)
+  return (target, method, descriptor) => {
+    const original = descriptor?.value as AnyMethod | undefined
+    if (typeof original !== 'function') throw mistakes.notAMember('@Exclusive()', 'a method')
+    // Injected like any property, so it is there in request-scoped providers, too, and Nest says so if it cannot be.
+    const engineOf = Symbol(`lock engine of ${String(method)}`)
+    InjectLockEngine(name)(target, engineOf)
+    const where = `${target.constructor.name}.${String(method)}`
+
+    async function exclusive(this: Record<symbol, LockEngine | undefined>, ...args: unknown[]): Promise<unknown> {
+      const engine = this?.[engineOf]
+      if (engine === undefined) throw mistakes.noEngine(where)
+      const own: unknown = typeof key === 'string' ? key : (key as (...given: unknown[]) => unknown).apply(this, args)
+      if (typeof own !== 'string') throw mistakes.wrongKey(where, own)
+      return engine.run(`${where} ${own}`, () => original?.apply(this, args), runOptions)
+    }
+    descriptor.value = takeLooks(exclusive, original) as unknown as NonNullable<typeof descriptor.value>
+  }
+}
+
+/** Other decorators leave metadata on the function itself, and Nest looks at its name. */
+function takeLooks<T extends object>(wrapper: T, original: AnyMethod): T {
+  for (const key of Reflect.getMetadataKeys(original) as unknown[]) {
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, original), wrapper)
+  }
+  Object.defineProperty(wrapper, 'name', { value: original.name, configurable: true })
+  return Object.defineProperty(wrapper, 'length', { value: original.length, configurable: true })
+}

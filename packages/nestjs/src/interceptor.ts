@@ -1,0 +1,26 @@
+// The interceptor: what is inside of it runs once for many duplicates.
+
+import { type CallHandler, type ExecutionContext, Inject, Injectable, type NestInterceptor } from '@nestjs/common'
+import { HttpAdapterHost } from '@nestjs/core'
+import type { Observable } from 'rxjs'
+import { guardWork } from './guarded-work.js'
+import { Mount } from './mount.js'
+
+/**
+ * Of many duplicate requests one runs. For all routes with `{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }`
+ * (then it guards POST, PUT, PATCH and DELETE), on controllers and methods by `@Dspinlock()` or `@UseInterceptors()` (then every
+ * request that reaches them). Where it is bound more than once, the place nearest to the handler decides. Contexts
+ * other than HTTP, and `@Sse()`, pass through.
+ */
+@Injectable()
+export class DspinlockInterceptor extends Mount implements NestInterceptor {
+  @Inject(HttpAdapterHost)
+  private readonly adapterHostOfNest!: HttpAdapterHost
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const admission = this.findAdmission(context, 'any')
+    const work: Observable<unknown> = next.handle()
+    if (admission === undefined) return work
+    return guardWork(admission, work, { handler: context.getHandler(), adapter: this.adapterHostOfNest.httpAdapter })
+  }
+}

@@ -1,0 +1,78 @@
+// One imported DspinlockModule: a name, a lock engine, and the guards of all routes that use it.
+
+import type { LockEngine, Store } from '@dspinlock/core'
+import { createGuard, type Guard } from '@dspinlock/http'
+import { mistakes } from './messages.js'
+import { type AnyOptions, type Mode, mergeOptions } from './options.js'
+
+export type AnyGuard = Guard<object, object>
+
+/** Which guard is wanted. Equal requests get the same one, so there are no more of them than routes. */
+export interface GuardRequest {
+  /** The interceptor's or guard's class. */
+  readonly owner: object
+  /** The options as they were written on the route; the same object each time. */
+  readonly route: object
+  readonly mode: Mode
+  readonly where: string
+  readonly hooks: () => object
+}
+
+export class LockSet {
+  readonly name: string
+  readonly engine: LockEngine
+  readonly #options: AnyOptions
+  /** Owns the engine. */
+  readonly #base: AnyGuard
+  readonly #guards = new Map<object, Map<object, AnyGuard>>()
+
+  /** @throws TypeError for wrong options. */
+  constructor(name: string, options: AnyOptions) {
+    if (typeof options !== 'object' || options === null) throw mistakes.noOptions(name, options)
+    this.name = name
+    this.#options = options
+    this.#base = createGuard<object, object>(options as object)
+    this.engine = this.#base.engine
+  }
+
+  /** @throws TypeError for wrong options. */
+  guardFor(wanted: GuardRequest): AnyGuard {
+    let ofOwner = this.#guards.get(wanted.owner)
+    if (ofOwner === undefined) {
+      ofOwner = new Map()
+      this.#guards.set(wanted.owner, ofOwner)
+    }
+    let guard = ofOwner.get(wanted.route)
+    if (guard === undefined) {
+      guard = this.#create(wanted)
+      ofOwner.set(wanted.route, guard)
+    }
+    return guard
+  }
+
+  /** @throws TypeError if a route could not have a guard with these options. */
+  check(route: object, mode: Mode, where: string): void {
+    this.#create({ owner: this, route, mode, where, hooks: () => ({}) })
+  }
+
+  #create({ route, mode, where, hooks }: GuardRequest): AnyGuard {
+    const options = mergeOptions({ module: this.#options, engine: this.engine, hooks: hooks(), route, mode, where })
+    try {
+      return createGuard<object, object>(options as object)
+    } catch (error) {
+      throw error instanceof TypeError ? mistakes.wrongOptions(where, error) : error
+    }
+  }
+
+  /** Refuses newcomers and waiters with 503, and lets holders finish. */
+  async close(): Promise<void> {
+    const guards = [...this.#guards.values()].flatMap(ofOwner => [...ofOwner.values()])
+    await Promise.all([this.#base, ...guards].map(guard => guard.close()))
+  }
+
+  /** A store that was given belongs to the application, and goes with it; that of a given engine does not. */
+  async closeStore(): Promise<void> {
+    const store: Store | undefined = this.#options.store
+    await store?.close()
+  }
+}

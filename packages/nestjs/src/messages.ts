@@ -1,0 +1,68 @@
+// Every message that a user of this package can see. All are mistakes in the application, told when it starts.
+
+const problem = (text: string): TypeError => new TypeError(`dspinlock: ${text}`)
+
+/** `where`: what was found, as it is written in the source. */
+export const mistakes = {
+  notImported: (where: string): TypeError =>
+    problem(
+      `${where} needs DspinlockModule, which is not imported; write imports: [DspinlockModule.forRoot({ … })] in the root module`,
+    ),
+  unknownSet: (where: string, name: string, known: readonly string[]): TypeError =>
+    problem(
+      `${where} names the set ${JSON.stringify(name)}, but there is ${known.length === 0 ? 'none' : `only ${known.map(one => JSON.stringify(one)).join(', ')}`}; import ${forRoot(name)}`,
+    ),
+  twoOfOneName: (name: string): TypeError =>
+    problem(
+      `DspinlockModule is imported twice with the name ${JSON.stringify(name)}; give one of them another name, DspinlockModule.forRoot({ name: '…' }), or call forRoot once and import its result in both places`,
+    ),
+  wrongName: (received: unknown): TypeError =>
+    problem(`option name must be a string that is not empty, but received ${String(received)}`),
+  wrongAsyncOptions: (received: readonly string[]): TypeError =>
+    problem(
+      `forRootAsync takes one of useFactory, useClass, useExisting, but received ${received.length === 0 ? 'none of them' : received.join(' and ')}; write forRootAsync({ inject: [Config], useFactory: config => ({ … }) })`,
+    ),
+  noOptions: (name: string, received: unknown): TypeError =>
+    problem(
+      `the factory of DspinlockModule ${JSON.stringify(name)} must return an object of options, but returned ${String(received)}`,
+    ),
+  notAMember: (decorator: string, what: string): TypeError =>
+    problem(`${decorator} belongs on ${what}, not on a property, an accessor or a parameter`),
+  noHandler: (where: string): TypeError =>
+    problem(
+      `@Dspinlock() or @SkipDspinlock() is on ${where}, which handles no HTTP route; put it on a method with @Get(), @Post() … of a controller, and use @Exclusive(key => …) on any other method`,
+    ),
+  noController: (where: string): TypeError =>
+    problem(
+      `@Dspinlock() or @SkipDspinlock() is on the class ${where}, which is no controller; use @Exclusive(key => …) on its methods`,
+    ),
+  notReject: (where: string): TypeError =>
+    problem(
+      `${where} has DspinlockGuard, which can only refuse duplicates; write duplicates: 'reject', or use DspinlockInterceptor in its place`,
+    ),
+  belongsToModule: (where: string, option: string): TypeError =>
+    problem(
+      `${where} has the option ${option}, which belongs in DspinlockModule.forRoot(); for another store import a second DspinlockModule.forRoot({ name: 'other', ${option}: … }) and write @Dspinlock('other')`,
+    ),
+  wrongOptions: (where: string, error: TypeError): TypeError =>
+    new TypeError(`${error.message} (in ${where})`, { cause: error }),
+  notFromNest: (where: string): TypeError =>
+    problem(
+      `${where} was not made by Nest; give the class to @UseInterceptors() or { provide: APP_INTERCEPTOR, useClass: … }, or take the object from app.get()`,
+    ),
+  noKey: (received: unknown): TypeError =>
+    problem(`@Exclusive() takes a key, a string or a function of the arguments, but received ${String(received)}`),
+  wrongKey: (where: string, received: unknown): TypeError =>
+    problem(`the key function of @Exclusive() on ${where} must return a string, but returned a ${typeof received}`),
+  noEngine: (where: string): TypeError =>
+    problem(
+      `${where} was called before Nest gave its object a lock engine; call it after the constructor, and on objects that Nest created`,
+    ),
+  wrongNest: (found: string): TypeError =>
+    problem(`@nestjs/core ${found} is not supported; @dspinlock/nestjs is for Nest 11 and 12`),
+} as const
+
+/** How a set of that name is imported. */
+export function forRoot(name: string): string {
+  return `DspinlockModule.forRoot(${name === 'default' ? '' : `{ name: ${JSON.stringify(name)} }`})`
+}

@@ -1,0 +1,185 @@
+// What interceptor and guard share: the hooks for subclasses, and the question whether a request is theirs to guard.
+
+import type { IncomingMessage } from 'node:http'
+import { type Exchange, type Problem, sendReply } from '@dspinlock/http'
+import { type ExecutionContext, Inject, type OnModuleInit } from '@nestjs/common'
+import { ModulesContainer } from '@nestjs/core'
+import { findSets, isProvided } from './container.js'
+import type { AnyGuard, LockSet } from './lock-set.js'
+import { mistakes } from './messages.js'
+import type { Mode } from './options.js'
+import { type Class, type Handler, type Route, readRoute } from './rule.js'
+import { readRaw, readTarget, type Target } from './target.js'
+import { DEFAULT_SET } from './tokens.js'
+
+type Answer<T> = T | Promise<T>
+
+/** The way of a request that is to be guarded. */
+export interface Admission {
+  readonly guard: AnyGuard
+  readonly target: Target
+  readonly onRoute: boolean
+}
+
+interface Visits {
+  /** How many of the places at which we are bound to the route it has passed. */
+  bound: number
+  /** One of us saw to it. */
+  taken: boolean
+}
+
+const visited = new WeakMap<IncomingMessage, Visits>()
+
+/** By whom and in which context a request was taken, for the hooks. Keys are the platform's requests. */
+const entered = new WeakMap<object, { readonly mount: Mount; readonly context: ExecutionContext }>()
+
+/** For routes without options of their own. */
+const noOptions = Object.freeze({})
+
+/**
+ * Define any of `getKey`, `getIdentity`, `shouldSkip` and `onRefused` in a subclass. They stand for the options `key`,
+ * `identity`, `skip` and `onRefused` of the module; a route's own options come first.
+ */
+export abstract class Mount implements OnModuleInit {
+  @Inject(ModulesContainer)
+  private readonly containerOfNest!: ModulesContainer
+  #sets: ReadonlyMap<string, LockSet> | undefined
+  /** Registered for all routes, not for some. */
+  #isGlobal = false
+
+  /** A key in place of path, query and body; method, host and identity still count. undefined: not guarded. */
+  protected getKey?(context: ExecutionContext): Answer<string | undefined>
+  /** Who asks; nobody gets another identity's response. undefined: nobody in particular. */
+  protected getIdentity?(context: ExecutionContext): Answer<string | undefined>
+  /** True: not guarded. */
+  protected shouldSkip?(context: ExecutionContext): Answer<boolean>
+  /** Answers a refused request, or throws what exception filters are to render. */
+  protected onRefused?(problem: Problem, context: ExecutionContext): void
+
+  /** @throws TypeError without DspinlockModule. */
+  onModuleInit(): void {
+    this.#sets = this.#findSets()
+    this.#isGlobal = isProvided(this.containerOfNest, this)
+  }
+
+  /** Undefined: not ours to guard. @internal */
+  protected findAdmission(context: ExecutionContext, mode: Mode): Admission | undefined {
+    if (context.getType<string>() !== 'http') return undefined
+    const controller = context.getClass() as Class
+    const route = readRoute(controller, context.getHandler() as Handler)
+    const { rule } = route
+    if (rule?.kind === 'skip' || route.isEventStream) return undefined
+    const raw = readRaw(context)
+    const places = this.#countPlaces(route, mode)
+    // A guard for all routes leaves those with a decorator to the interceptor that came with it.
+    if (mode === 'reject' && places === 0 && rule !== undefined) return undefined
+    if (!this.#isItsTurn(raw, places)) return undefined
+
+    const onRoute = rule !== undefined || places > 0
+    const name = rule?.set ?? DEFAULT_SET
+    this.#sets ??= this.#findSets()
+    const set = this.#sets.get(name)
+    if (set === undefined) throw mistakes.unknownSet(route.where, name, [...this.#sets.keys()])
+    const guard = set.guardFor({
+      owner: this.constructor,
+      route: rule?.options ?? noOptions,
+      mode,
+      where: route.where,
+      hooks: () => this.#listHooks(),
+    })
+    if (!guard.guards(raw, onRoute)) return undefined
+    const target = readTarget(context)
+    entered.set(target.request, { mount: this, context })
+    return { guard, target, onRoute }
+  }
+
+  /** At how many places an interceptor (or guard) of ours is bound to the route. */
+  #countPlaces(route: Route, mode: Mode): number {
+    const list = mode === 'any' ? route.interceptors : route.guards
+    return list.filter(bound => isMount(bound)).length
+  }
+
+  /** The place nearest to the handler decides: what runs in between, an upload for one, has been through by then. */
+  #isItsTurn(raw: IncomingMessage, places: number): boolean {
+    const visits = visited.get(raw) ?? { bound: 0, taken: false }
+    visited.set(raw, visits)
+    if (visits.taken) return false
+    if (places > 0 && this.#isGlobal) return false
+    if (places > 0 && ++visits.bound < places) return false
+    visits.bound = 0
+    visits.taken = true
+    return true
+  }
+
+  #findSets(): ReadonlyMap<string, LockSet> {
+    const where = this.constructor.name
+    if (this.containerOfNest === undefined) throw mistakes.notFromNest(where)
+    const sets = findSets(this.containerOfNest)
+    if (sets.length === 0) throw mistakes.notImported(where)
+    return new Map(sets.map(set => [set.name, set]))
+  }
+
+  /** Only what a subclass defines. The same for all instances of a class, so it finds the instance by the request. */
+  #listHooks(): object {
+    const of = (request: object): { readonly mount: Mount; readonly context: ExecutionContext } => {
+      const found = entered.get(request)
+      if (found === undefined) throw mistakes.notFromNest(this.constructor.name)
+      return found
+    }
+    const hooks: Record<string, unknown> = {}
+    if (this.getKey !== undefined) {
+      hooks['key'] = (request: object) => of(request).mount.getKey?.(of(request).context)
+    }
+    if (this.getIdentity !== undefined) {
+      hooks['identity'] = (request: object) => of(request).mount.getIdentity?.(of(request).context)
+    }
+    if (this.shouldSkip !== undefined) {
+      hooks['skip'] = (request: object) => of(request).mount.shouldSkip?.(of(request).context)
+    }
+    if (this.onRefused !== undefined) {
+      hooks['onRefused'] = (problem: Problem, request: object) =>
+        of(request).mount.onRefused?.(problem, of(request).context)
+    }
+    return hooks
+  }
+}
+
+/** Of `@UseInterceptors` and `@UseGuards`: classes, or instances. */
+export function isMount(bound: unknown): boolean {
+  return bound instanceof Mount || (typeof bound === 'function' && bound.prototype instanceof Mount)
+}
+
+/** What both hand to http; the rest is how a request goes on. */
+export function translate(
+  { target, onRoute }: Admission,
+  way: Pick<Exchange<object, object>, 'expose' | 'proceed' | 'fail'>,
+): Exchange<object, object> {
+  const hideHeaders = target.showHeaders()
+  const { req, res, request, response, url, isParsed, parsedBody } = target
+  return {
+    req,
+    res,
+    request,
+    response,
+    url,
+    onRoute,
+    isParsed,
+    parsedBody,
+    expose: lock => {
+      Object.assign(request, { dspinlock: lock })
+      way.expose(lock)
+    },
+    proceed: () => {
+      hideHeaders()
+      way.proceed()
+    },
+    answer: reply => {
+      target.takeOver()
+      sendReply(target.res, reply)
+    },
+    fail: error => {
+      hideHeaders()
+      way.fail(error)
+    },
+  }
+}

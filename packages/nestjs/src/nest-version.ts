@@ -1,0 +1,21 @@
+// Which Nest this package works with.
+
+import { createRequire } from 'node:module'
+import { mistakes } from './messages.js'
+
+/** @throws TypeError for a @nestjs/core that is not 11 or 12. */
+export function checkNestVersion(): void {
+  const version = readVersion()
+  const major = Number(version?.split('.')[0])
+  if (version !== undefined && major !== 11 && major !== 12) throw mistakes.wrongNest(version)
+}
+
+/** Undefined in a bundle, where there is no package to look at. */
+function readVersion(): string | undefined {
+  try {
+    const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as { version?: string }
+    return version
+  } catch {
+    return undefined
+  }
+}

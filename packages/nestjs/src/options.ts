@@ -1,0 +1,78 @@
+// Options of the module, of one route and of a subclass, made into one.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import type { LockEngine } from '@dspinlock/core'
+import type { GuardOptions } from '@dspinlock/http'
+import { mistakes } from './messages.js'
+
+/** What requests of both platforms have in common. Name your own: `@Dspinlock<FastifyRequest>({ identity: … })`. */
+export interface NestRequest {
+  readonly method: string
+  readonly url: string
+  readonly originalUrl: string
+  readonly headers: IncomingHttpHeaders
+  readonly params?: unknown
+  readonly query?: unknown
+  readonly body?: unknown
+  readonly user?: unknown
+}
+
+/** Of the whole module; each route may differ by `@Dspinlock(options)`. Functions get the platform's request and response. */
+export type DspinlockOptions<Req = NestRequest, Res = unknown> = GuardOptions<Req, Res>
+
+/** What belongs to a set as a whole, not to a route. */
+const ofModule = ['store', 'engine', 'maxWaiters', 'maxWaitersPerKey'] as const
+
+/** Of one route, or of all routes of a controller. What is not given is as the module has it. */
+export type RouteOptions<Req = NestRequest, Res = unknown> = Omit<DspinlockOptions<Req, Res>, (typeof ofModule)[number]>
+
+/** Whoever names a policy names all of it: `ttlMs` of another policy would mean something else. */
+function isOfPolicy(name: string): boolean {
+  return name === 'duplicates' || name === 'ttlMs' || name === 'whileInFlight' || name.startsWith('idempotency')
+}
+
+function namesPolicy(options: object): boolean {
+  return Object.entries(options).some(
+    ([name, given]) => given !== undefined && (name === 'duplicates' || name.startsWith('idempotency')),
+  )
+}
+
+/** `'any'` policy, or refusing only. */
+export type Mode = 'any' | 'reject'
+
+export type AnyOptions = GuardOptions<never, never>
+
+export interface MergeInput {
+  readonly module: object
+  readonly engine: LockEngine
+  /** From a subclass. */
+  readonly hooks: object
+  readonly route: object
+  readonly mode: Mode
+  /** The route, for messages. */
+  readonly where: string
+}
+
+/**
+ * The nearest decides: the route, then a subclass, then the module.
+ * @throws TypeError for options that belong to the module, or that contradict `mode`.
+ */
+export function mergeOptions({ module, engine, hooks, route, mode, where }: MergeInput): AnyOptions {
+  for (const name of ofModule) if (name in route) throw mistakes.belongsToModule(where, name)
+  const given = route as Record<string, unknown>
+  const isRefusing = (given['duplicates'] ?? 'reject') === 'reject'
+  if (mode === 'reject' && !(isRefusing && (given['duplicates'] !== undefined || !namesPolicy(route)))) {
+    throw mistakes.notReject(where)
+  }
+  const renews = namesPolicy(route) || (mode === 'reject' && (module as AnyOptions).duplicates !== 'reject')
+  const base = Object.entries(module).filter(
+    ([name]) => !(ofModule as readonly string[]).includes(name) && !(renews && isOfPolicy(name)),
+  )
+  return {
+    ...Object.fromEntries(base),
+    ...hooks,
+    ...Object.fromEntries(Object.entries(route).filter(([, value]) => value !== undefined)),
+    ...(mode === 'reject' ? { duplicates: 'reject' as const } : {}),
+    engine,
+  }
+}

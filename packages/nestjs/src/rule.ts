@@ -1,0 +1,58 @@
+// What a route says about itself: the nearest decorator, and where our interceptors and guards are bound.
+
+import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA } from '@nestjs/common/constants.js'
+
+/** Left by decorators on handlers and controllers. */
+export const RULE: symbol = Symbol('dspinlock rule')
+
+export type Rule =
+  | { readonly kind: 'skip' }
+  | { readonly kind: 'guard'; readonly set: string; readonly options: object }
+
+export type Handler = (...args: never[]) => unknown
+export type Class = abstract new (...args: never[]) => unknown
+
+export interface Route {
+  /** The handler's own, else its controller's. */
+  readonly rule: Rule | undefined
+  /** What `@UseInterceptors` and `@UseGuards` list for it. */
+  readonly interceptors: readonly unknown[]
+  readonly guards: readonly unknown[]
+  /** Its response is a stream of events for one client. */
+  readonly isEventStream: boolean
+  /** For messages. */
+  readonly where: string
+}
+
+export function readRoute(controller: Class, handler: Handler): Route {
+  let routes = known.get(controller)
+  if (routes === undefined) {
+    routes = new WeakMap()
+    known.set(controller, routes)
+  }
+  let route = routes.get(handler)
+  if (route === undefined) {
+    route = readMetadata(controller, handler)
+    routes.set(handler, route)
+  }
+  return route
+}
+
+/** A handler may be inherited by several controllers. */
+const known = new WeakMap<Class, WeakMap<Handler, Route>>()
+
+function readMetadata(controller: Class, handler: Handler): Route {
+  const list = (key: string): unknown[] =>
+    [controller, handler].flatMap(target => (Reflect.getMetadata(key, target) as unknown[] | undefined) ?? [])
+  return {
+    rule: ruleOn(handler) ?? ruleOn(controller),
+    interceptors: list(INTERCEPTORS_METADATA),
+    guards: list(GUARDS_METADATA),
+    isEventStream: Reflect.hasMetadata(SSE_METADATA, handler),
+    where: `${controller.name}.${handler.name}`,
+  }
+}
+
+export function ruleOn(target: object): Rule | undefined {
+  return Reflect.getMetadata(RULE, target) as Rule | undefined
+}

@@ -1,0 +1,17 @@
+// What providers of this package are known by in Nest's container.
+
+import { Inject } from '@nestjs/common'
+import { forRoot } from './messages.js'
+
+/** The set of a module that is imported without a name. */
+export const DEFAULT_SET = 'default'
+
+/** For `app.get()` and `inject: []`. Nest shows it where it cannot be resolved, so it says what to import. */
+export function getLockEngineToken(name: string = DEFAULT_SET): string {
+  return `LockEngine of ${forRoot(name)}`
+}
+
+/** Injects the lock engine of `DspinlockModule`, or of the one with `name`. */
+export function InjectLockEngine(name: string = DEFAULT_SET): PropertyDecorator & ParameterDecorator {
+  return Inject(getLockEngineToken(name))
+}

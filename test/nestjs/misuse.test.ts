@@ -1,0 +1,227 @@
+// Mistakes are told when the application starts, with what to write instead.
+
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  Dspinlock,
+  DspinlockGuard,
+  DspinlockInterceptor,
+  DspinlockModule,
+  type DspinlockModuleAsyncOptions,
+  type DspinlockModuleOptions,
+  Exclusive,
+  InjectLockEngine,
+  type LockEngine,
+  type RouteOptions,
+  SkipDspinlock,
+} from '@dspinlock/nestjs'
+import { Controller, Get, Injectable, type ModuleMetadata, Post, UseGuards, UseInterceptors } from '@nestjs/common'
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
+import { expect } from 'chai'
+import { createNest, nestMajor, platforms } from '../support/nest.js'
+
+/** The error that starting an application ends in. */
+async function startError(metadata: ModuleMetadata): Promise<Error> {
+  let app: Awaited<ReturnType<typeof createNest>> | undefined
+  try {
+    app = await createNest('express', metadata)
+    await app.init()
+  } catch (error) {
+    return error as Error
+  } finally {
+    await app?.close().catch(() => {})
+  }
+  throw new Error('it started')
+}
+
+const thrownBy = (make: () => unknown): Error => {
+  try {
+    make()
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('nothing was thrown')
+}
+
+function controllerWith(...decorators: (ClassDecorator & MethodDecorator)[]): new () => object {
+  class OrdersController {
+    create(): void {}
+  }
+  Controller()(OrdersController)
+  const descriptor = Object.getOwnPropertyDescriptor(OrdersController.prototype, 'create') as PropertyDescriptor
+  for (const decorate of [...decorators, Post()]) decorate(OrdersController.prototype, 'create', descriptor)
+  return OrdersController
+}
+
+describe(`misuse on Nest ${nestMajor}`, () => {
+  it('the module is not imported: a decorated route', async () => {
+    const { message } = await startError({ controllers: [controllerWith(Dspinlock())] })
+    expect(message).to.match(/DspinlockInterceptor needs DspinlockModule.*imports: \[DspinlockModule\.forRoot/)
+  })
+
+  it('the module is not imported: an interceptor or a guard for all routes', async () => {
+    for (const provider of [
+      { provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor },
+      { provide: APP_GUARD, useClass: DspinlockGuard },
+    ]) {
+      const { message } = await startError({ providers: [provider] })
+      expect(message).to.match(/needs DspinlockModule, which is not imported/)
+    }
+  })
+
+  it('the module is not imported: an engine, or a method that needs one', async () => {
+    @Injectable()
+    class Service {
+      constructor(@InjectLockEngine() readonly engine: LockEngine) {}
+    }
+    @Injectable()
+    class Exclusively {
+      @Exclusive('key', { name: 'other' }) async work(): Promise<void> {}
+    }
+    expect((await startError({ providers: [Service] })).message).to.contain('"LockEngine of DspinlockModule.forRoot()"')
+    expect((await startError({ providers: [Exclusively] })).message).to.contain(
+      'LockEngine of DspinlockModule.forRoot({ name: "other" })',
+    )
+  })
+
+  it('a name that no module has', async () => {
+    const { message } = await startError({
+      imports: [DspinlockModule.forRoot()],
+      controllers: [controllerWith(Dspinlock('reports'))],
+    })
+    expect(message).to.match(/OrdersController\.create names the set "reports", but there is only "default"/)
+    expect(message).to.contain('DspinlockModule.forRoot({ name: "reports" })')
+    const global = await startError({
+      imports: [DspinlockModule.forRoot({ name: 'reports' })],
+      providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
+    })
+    expect(global.message).to.match(/DspinlockInterceptor names the set "default", but there is only "reports"/)
+  })
+
+  it('two modules with one name', async () => {
+    const { message } = await startError({ imports: [DspinlockModule.forRoot(), DspinlockModule.forRoot()] })
+    expect(message).to.match(/imported twice with the name "default"; give one of them another name/)
+  })
+
+  it('a decorator on what handles no route', async () => {
+    @Controller()
+    class Plain {
+      @Get() get(): void {}
+      @Dspinlock() helper(): void {}
+    }
+    @Injectable()
+    class Service {
+      @SkipDspinlock() work(): void {}
+    }
+    @Injectable()
+    @Dspinlock()
+    class Whole {}
+    const imports = [DspinlockModule.forRoot()]
+    expect((await startError({ imports, controllers: [Plain] })).message).to.match(
+      /on Plain\.helper, which handles no HTTP route; .*@Exclusive/,
+    )
+    expect((await startError({ imports, providers: [Service] })).message).to.match(/on Service\.work/)
+    expect((await startError({ imports, providers: [Whole] })).message).to.match(/class Whole, which is no controller/)
+  })
+
+  it('a decorator on what is no method', () => {
+    const property = Dspinlock() as unknown as PropertyDecorator
+    expect(thrownBy(() => property({}, 'field')).message).to.match(/@Dspinlock\(\) belongs on a controller or a route/)
+    const exclusive = Exclusive('key') as unknown as PropertyDecorator
+    expect(thrownBy(() => exclusive({}, 'field')).message).to.match(/@Exclusive\(\) belongs on a method/)
+    expect(thrownBy(() => Exclusive(undefined as unknown as string)).message).to.match(/takes a key/)
+    expect(thrownBy(() => Exclusive('key', { waitMs: -1 })).message).to.match(/option waitMs/)
+  })
+
+  it('wrong options of a route, named with the route', async () => {
+    const start = (options: object): Promise<Error> =>
+      startError({
+        imports: [DspinlockModule.forRoot()],
+        controllers: [controllerWith(Dspinlock(options as RouteOptions))],
+      })
+    expect((await start({ ttlMs: -1 })).message).to.match(
+      /option ttlMs must be .* received -1 .*OrdersController\.create/,
+    )
+    expect((await start({ duplicate: 'replay' })).message).to.match(/unknown option "duplicate"/)
+    expect((await start({ store: {} })).message).to.match(/store, which belongs in DspinlockModule\.forRoot\(\)/)
+  })
+
+  it('wrong options of the module', async () => {
+    const wrong = { duplicates: 'never' } as unknown as DspinlockModuleOptions
+    expect((await startError({ imports: [DspinlockModule.forRoot(wrong)] })).message).to.match(/option duplicates/)
+    expect(thrownBy(() => DspinlockModule.forRoot({ name: '' })).message).to.match(/option name/)
+    const none = {} as unknown as DspinlockModuleAsyncOptions
+    expect(thrownBy(() => DspinlockModule.forRootAsync(none)).message).to.match(
+      /one of useFactory, useClass, useExisting/,
+    )
+    const empty = DspinlockModule.forRootAsync({ useFactory: () => undefined as unknown as object })
+    expect((await startError({ imports: [empty] })).message).to.match(/must return an object of options/)
+  })
+
+  it('the guard on a route that does not only refuse', async () => {
+    const guarded = (options: RouteOptions): Promise<Error> =>
+      startError({
+        imports: [DspinlockModule.forRoot()],
+        controllers: [
+          controllerWith(UseGuards(DspinlockGuard) as MethodDecorator & ClassDecorator, Dspinlock(options)),
+        ],
+      })
+    expect((await guarded({ duplicates: 'replay' })).message).to.match(
+      /OrdersController\.create has DspinlockGuard, which can only refuse/,
+    )
+  })
+
+  it('an interceptor that was made by hand', async () => {
+    const made = UseInterceptors(new DspinlockInterceptor()) as MethodDecorator & ClassDecorator
+    const { message } = await startError({
+      imports: [DspinlockModule.forRoot()],
+      controllers: [controllerWith(made)],
+    })
+    expect(message).to.match(/DspinlockInterceptor on OrdersController\.create was not made by Nest; give the class/)
+  })
+
+  it('a version of Nest that is not supported', () => {
+    const root = mkdtempSync(join(tmpdir(), 'dspinlock-nest10-'))
+    const modules = join(root, 'node_modules')
+    mkdirSync(join(modules, '@nestjs/core'), { recursive: true })
+    mkdirSync(join(modules, '@dspinlock'))
+    const real = (name: string): string => fileURLToPath(new URL(import.meta.resolve(name)))
+    const packageOf = (name: string): string => join(real(name), '../..')
+    cpSync(packageOf('@dspinlock/nestjs'), join(modules, '@dspinlock/nestjs'), { recursive: true })
+    for (const name of ['core', 'http']) symlinkSync(packageOf(`@dspinlock/${name}`), join(modules, '@dspinlock', name))
+    symlinkSync(join(real('@nestjs/common'), '..'), join(modules, '@nestjs/common'))
+    symlinkSync(join(packageOf('rxjs'), '..'), join(modules, 'rxjs'))
+    writeFileSync(
+      join(modules, '@nestjs/core/package.json'),
+      JSON.stringify({
+        name: '@nestjs/core',
+        version: '10.4.0',
+        type: 'module',
+        exports: { '.': './index.js', './package.json': './package.json' },
+      }),
+    )
+    writeFileSync(
+      join(modules, '@nestjs/core/index.js'),
+      `export * from ${JSON.stringify(import.meta.resolve('@nestjs/core'))}`,
+    )
+    writeFileSync(
+      join(root, 'main.mjs'),
+      "import { DspinlockModule } from '@dspinlock/nestjs'\ntry { DspinlockModule.forRoot() } catch (error) { console.log(error.message) }",
+    )
+    const told = execFileSync(process.execPath, [join(root, 'main.mjs')], { encoding: 'utf8' })
+    expect(told).to.match(/@nestjs\/core 10\.4\.0 is not supported; @dspinlock\/nestjs is for Nest 11 and 12/)
+  })
+
+  it('tells nothing of this to whom it does not concern', async () => {
+    expect(platforms.length).to.equal(2)
+    const app = await createNest('fastify', {
+      imports: [DspinlockModule.forRoot()],
+      controllers: [controllerWith(Dspinlock())],
+    })
+    await app.init()
+    await app.close()
+  })
+})

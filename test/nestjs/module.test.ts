@@ -1,0 +1,157 @@
+// The module: every way to configure it, what it provides, and what it does when the application ends.
+
+import {
+  Dspinlock,
+  DspinlockInterceptor,
+  DspinlockModule,
+  type DspinlockOptions,
+  type DspinlockOptionsFactory,
+  getLockEngineToken,
+  InjectLockEngine,
+  LockEngine,
+  memoryStore,
+} from '@dspinlock/nestjs'
+import { redisStore } from '@dspinlock/redis'
+import { Controller, type DynamicModule, Get, Injectable, Module, Post } from '@nestjs/common'
+import { expect } from 'chai'
+import { Gate, json, until } from '../support/http.js'
+import { type NestServer, platforms, startNest } from '../support/nest.js'
+import { redisUrl } from '../support/redis.js'
+
+let runs = 0
+let gate = new Gate()
+
+@Controller()
+class ReportsController {
+  @Get('report') @Dspinlock() report(): object {
+    return { run: ++runs }
+  }
+  @Post('held') @Dspinlock({ duplicates: 'serialise' }) async held(): Promise<object> {
+    runs++
+    await gate.opened
+    return { run: runs }
+  }
+}
+
+/** A module of its own, which does not import ours. */
+@Module({ controllers: [ReportsController] })
+class FeatureModule {}
+
+@Injectable()
+class Config implements DspinlockOptionsFactory {
+  readonly ttlMs = 60_000
+  createDspinlockOptions(): Promise<DspinlockOptions> {
+    return Promise.resolve({ duplicates: 'replay', ttlMs: this.ttlMs })
+  }
+}
+
+@Module({ providers: [Config], exports: [Config] })
+class ConfigModule {}
+
+@Injectable()
+class Reports {
+  constructor(
+    @InjectLockEngine() readonly engine: LockEngine,
+    @InjectLockEngine('other') readonly other: LockEngine,
+  ) {}
+}
+
+const options = { duplicates: 'replay', ttlMs: 60_000 } as const
+
+const ways: Record<string, () => DynamicModule> = {
+  forRoot: () => DspinlockModule.forRoot(options),
+  'forRoot, not global': () => DspinlockModule.forRoot({ ...options, isGlobal: false }),
+  'forRoot with an engine': () =>
+    DspinlockModule.forRoot({ ...options, engine: new LockEngine({ store: memoryStore() }) }),
+  useFactory: () =>
+    DspinlockModule.forRootAsync({
+      imports: [ConfigModule],
+      inject: [Config],
+      useFactory: (config: Config) => ({ duplicates: 'replay', ttlMs: config.ttlMs }),
+    }),
+  'useFactory with a promise': () => DspinlockModule.forRootAsync({ useFactory: () => Promise.resolve(options) }),
+  useClass: () => DspinlockModule.forRootAsync({ useClass: Config }),
+  useExisting: () => DspinlockModule.forRootAsync({ imports: [ConfigModule], useExisting: Config }),
+}
+
+for (const platform of platforms) {
+  describe(`the module on ${platform.name}`, () => {
+    let server: NestServer | undefined
+
+    beforeEach(() => {
+      runs = 0
+      gate = new Gate()
+    })
+    afterEach(async () => {
+      await server?.stop()
+      server = undefined
+    })
+
+    for (const [way, make] of Object.entries(ways)) {
+      it(`${way}: its options are those of a route in another module`, async () => {
+        server = await startNest(platform, { imports: [make(), FeatureModule] })
+        expect((await server.ask('/report')).body).to.equal('{"run":1}')
+        expect((await server.ask('/report')).body).to.equal('{"run":1}')
+      })
+    }
+
+    it('gives its engines to services, each by its name', async () => {
+      server = await startNest(platform, {
+        imports: [DspinlockModule.forRoot(), DspinlockModule.forRoot({ name: 'other' }), FeatureModule],
+        providers: [Reports],
+      })
+      const { engine, other } = server.app.get(Reports)
+      expect(engine).to.be.instanceOf(LockEngine)
+      expect(other).to.be.instanceOf(LockEngine)
+      expect(engine).not.to.equal(other)
+      expect(server.app.get(getLockEngineToken())).to.equal(engine)
+      expect(server.app.get(getLockEngineToken('other'))).to.equal(other)
+    })
+
+    it('sets on one store share its engine, so that their duplicates meet in this process', async () => {
+      const store = memoryStore()
+      server = await startNest(platform, {
+        imports: [DspinlockModule.forRoot({ store }), DspinlockModule.forRoot({ store, name: 'other' })],
+        providers: [Reports],
+      })
+      const { engine, other } = server.app.get(Reports)
+      expect(engine).to.equal(other)
+    })
+
+    it('the interceptor can be taken from the application, and used for all routes', async () => {
+      server = await startNest(platform, { imports: [DspinlockModule.forRoot(options), FeatureModule] }, app => {
+        app.useGlobalInterceptors(app.get(DspinlockInterceptor))
+      })
+      expect((await server.ask('/report')).body).to.equal('{"run":1}')
+      expect((await server.ask('/report')).body).to.equal('{"run":1}')
+    })
+
+    it('going down: the holder finishes, waiters get 503, then the store is closed', async () => {
+      const store = redisStore(redisUrl(), { prefix: `nest-close-${process.pid}-${Math.random()}` })
+      server = await startNest(platform, { imports: [DspinlockModule.forRoot({ store }), FeatureModule] })
+      const engine = server.app.get<LockEngine>(getLockEngineToken())
+      const holder = server.ask('/held', json({}))
+      await until(() => runs === 1, 'one runs')
+      const waiter = server.ask('/held', json({}))
+      await until(() => engine.waiters === 1, 'one waits')
+      const closed = server.app.close()
+      server = undefined
+      const refused = await waiter
+      expect([refused.status, (JSON.parse(refused.body) as { code: string }).code]).to.deep.equal([503, 'closing'])
+      expect(store.closed).to.equal(false)
+      gate.open()
+      expect((await holder).status).to.equal(201)
+      await closed
+      expect([engine.closed, store.closed, runs]).to.deep.equal([true, true, 1])
+    })
+
+    it('an engine that was given stays open, and so does its store', async () => {
+      const engine = new LockEngine({ store: memoryStore() })
+      server = await startNest(platform, { imports: [DspinlockModule.forRoot({ engine })] })
+      await server.stop()
+      server = undefined
+      expect([engine.closed, engine.store.closed]).to.deep.equal([false, false])
+      expect(await engine.run('key', () => 1)).to.equal(1)
+    })
+  })
+}

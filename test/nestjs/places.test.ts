@@ -1,0 +1,247 @@
+// Our place among guards, interceptors, middleware and hooks: what is outside applies to a replay, what is inside ran once.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
+import {
+  type CallHandler,
+  type CanActivate,
+  ClassSerializerInterceptor,
+  Controller,
+  type ExecutionContext,
+  Get,
+  type INestApplication,
+  Injectable,
+  type NestInterceptor,
+  Post,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common'
+import { APP_INTERCEPTOR } from '@nestjs/core'
+import { expect } from 'chai'
+import { Exclude } from 'class-transformer'
+import { finalize, map, type Observable, retry, tap, timeout } from 'rxjs'
+import { Gate, json, until } from '../support/http.js'
+import { type NestServer, platforms, startNest } from '../support/nest.js'
+
+let runs = 0
+let log: string[] = []
+let gate = new Gate()
+
+const replayed = { duplicates: 'replay', ttlMs: 60_000 } as const
+
+class User {
+  name = 'me'
+  @Exclude() password = 'secret'
+}
+
+@Injectable()
+class LogInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(
+      tap(value => log.push(`value ${typeof value}`)),
+      finalize(() => log.push('end')),
+    )
+  }
+}
+
+@Injectable()
+class WrapInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(map(data => ({ data })))
+  }
+}
+
+@Injectable()
+class TimeoutInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string> }>()
+    return headers['x-timeout'] === undefined
+      ? next.handle()
+      : next.handle().pipe(timeout(Number(headers['x-timeout'])))
+  }
+}
+
+@Injectable()
+class RetryInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(retry(2))
+  }
+}
+
+/** Says no without asking further. */
+@Injectable()
+class AuthGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    return context.switchToHttp().getRequest<{ headers: Record<string, string> }>().headers['x-user'] !== 'nobody'
+  }
+}
+
+@Controller()
+class PlacesController {
+  @Get('guarded') @UseGuards(AuthGuard) @Dspinlock({ ...replayed, identity: 'public' }) guarded(): string {
+    runs++
+    return 'for those who may'
+  }
+  @Get('serializer-outside')
+  @Dspinlock(replayed)
+  @UseInterceptors(ClassSerializerInterceptor)
+  serializerOutside(): User {
+    runs++
+    return new User()
+  }
+  @Get('serializer-inside') @UseInterceptors(ClassSerializerInterceptor) @Dspinlock(replayed) serializerInside(): User {
+    runs++
+    return new User()
+  }
+  @Get('wrapped') @UseInterceptors(LogInterceptor, WrapInterceptor) @Dspinlock(replayed) wrapped(): string {
+    runs++
+    return 'inner'
+  }
+  @Get('outside') @Dspinlock(replayed) @UseInterceptors(LogInterceptor, WrapInterceptor) outside(): string {
+    runs++
+    return 'inner'
+  }
+  @Post('slow') @UseInterceptors(TimeoutInterceptor, DspinlockInterceptor) async slow(): Promise<string> {
+    runs++
+    await gate.opened
+    return 'slow'
+  }
+  @Get('quick') @UseInterceptors(TimeoutInterceptor, DspinlockInterceptor) @Dspinlock(replayed) quick(): string {
+    runs++
+    return 'quick'
+  }
+  @Post('retried') @UseInterceptors(RetryInterceptor, DspinlockInterceptor) retried(): string {
+    runs++
+    if (runs < 3) throw new Error('not yet')
+    return `run ${runs}`
+  }
+  @Get('late-headers') @Dspinlock({ ...replayed, identity: 'public' }) lateHeaders(): string {
+    runs++
+    return 'whose'
+  }
+}
+
+/** Both are bound here, one for all routes and one by the decorator. */
+@Controller('twice')
+@Dspinlock(replayed)
+class TwiceController {
+  @Get() @Dspinlock({ duplicates: 'reject', ttlMs: 60_000 }) get(): string {
+    runs++
+    return 'once'
+  }
+}
+
+/** Says whose request it is in a header, as CORS does. */
+function addHeaders(app: INestApplication, kind: string): void {
+  const instance = app.getHttpAdapter().getInstance() as { addHook?(name: string, hook: unknown): void }
+  if (kind === 'express') {
+    app.use(
+      (
+        req: { headers: Record<string, string> },
+        res: { setHeader(name: string, value: string): void },
+        next: () => void,
+      ) => {
+        res.setHeader('x-origin', req.headers['x-user'] ?? 'none')
+        next()
+      },
+    )
+    return
+  }
+  instance.addHook?.(
+    'onRequest',
+    (req: { headers: Record<string, string> }, reply: { header(n: string, v: string): void }, done: () => void) => {
+      reply.header('x-origin', req.headers['x-user'] ?? 'none')
+      done()
+    },
+  )
+}
+
+for (const platform of platforms) {
+  describe(`places on ${platform.name}`, () => {
+    let server: NestServer
+
+    before(async () => {
+      server = await startNest(
+        platform,
+        {
+          imports: [DspinlockModule.forRoot({ duplicates: 'replay' })],
+          controllers: [PlacesController, TwiceController],
+          providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
+        },
+        app => {
+          addHeaders(app, platform.kind)
+          app.enableCors({ origin: true })
+        },
+      )
+    })
+    beforeEach(() => {
+      runs = 0
+      log = []
+      gate = new Gate()
+    })
+    after(() => server.stop())
+
+    it('who is refused by a guard never sees a replay', async () => {
+      expect((await server.ask('/guarded', { headers: { 'x-user': 'somebody' } })).status).to.equal(200)
+      const refused = await server.ask('/guarded', { headers: { 'x-user': 'nobody' } })
+      expect([refused.status, runs]).to.deep.equal([403, 1])
+      expect(refused.body).not.to.contain('for those who may')
+    })
+
+    for (const path of ['/serializer-outside', '/serializer-inside']) {
+      it(`${path}: what a class hides stays hidden`, async () => {
+        const [first, second] = [await server.ask(path), await server.ask(path)]
+        expect([first.body, second.body, runs]).to.deep.equal(['{"name":"me"}', '{"name":"me"}', 1])
+      })
+    }
+
+    it('interceptors inside ran once', async () => {
+      const [first, second] = [await server.ask('/wrapped'), await server.ask('/wrapped')]
+      expect([first.body, second.body]).to.deep.equal(['{"data":"inner"}', '{"data":"inner"}'])
+      expect([runs, log]).to.deep.equal([1, ['value object', 'end']])
+    })
+
+    it('interceptors outside see undefined in place of a replay, and what they make of it is not sent', async () => {
+      const [first, second] = [await server.ask('/outside'), await server.ask('/outside')]
+      await until(() => log.length === 4, 'both have ended')
+      expect([first.body, second.body, runs]).to.deep.equal(['{"data":"inner"}', '{"data":"inner"}', 1])
+      expect(log.slice(2)).to.deep.equal(['value object', 'end'])
+    })
+
+    it('a timeout outside answers while its duplicate waits, which runs nothing later', async () => {
+      const holder = server.ask('/slow', json({}))
+      await until(() => runs === 1, 'one runs')
+      expect((await server.ask('/slow', json({}, { 'x-timeout': '30' }))).status).to.equal(500)
+      gate.open()
+      expect([(await holder).body, runs]).to.deep.equal(['slow', 1])
+    })
+
+    it('a timeout outside has nothing to say about a replay that is out', async () => {
+      const ask = { headers: { 'x-timeout': '30' } }
+      await server.ask('/quick', ask)
+      const second = await server.ask('/quick', ask)
+      await sleep(50)
+      expect([second.body, (await server.ask('/quick', ask)).body, runs]).to.deep.equal(['quick', 'quick', 1])
+    })
+
+    it('who tries again outside does so under the same hold', async () => {
+      expect((await server.ask('/retried', json({}))).body).to.equal('run 3')
+    })
+
+    it('bound for all, to the controller and to the method: the method decides, and it runs once', async () => {
+      expect((await server.ask('/twice')).status).to.equal(200)
+      const second = await server.ask('/twice')
+      expect([second.status, runs]).to.deep.equal([409, 1])
+      expect(JSON.parse(second.body)).to.include({ code: 'settled' })
+    })
+
+    it("headers set outside are the follower's own", async () => {
+      const [first, second] = [
+        await server.ask('/late-headers', { headers: { 'x-user': 'a', origin: 'https://a.test' } }),
+        await server.ask('/late-headers', { headers: { 'x-user': 'b', origin: 'https://a.test' } }),
+      ]
+      expect([first.headers['x-origin'], second.headers['x-origin'], runs]).to.deep.equal(['a', 'b', 1])
+      expect(second.headers['access-control-allow-origin']).to.equal('https://a.test')
+    })
+  })
+}

@@ -1,0 +1,194 @@
+// Each policy, wherever the interceptor is bound, with real duplicates.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  CurrentLock,
+  Dspinlock,
+  DspinlockInterceptor,
+  DspinlockModule,
+  type RequestLock,
+  SkipDspinlock,
+} from '@dspinlock/nestjs'
+import { Controller, Delete, Get, Post, UseInterceptors } from '@nestjs/common'
+import { APP_INTERCEPTOR } from '@nestjs/core'
+import { expect } from 'chai'
+import { type Answer, json } from '../support/http.js'
+import { type NestServer, platforms, startNest } from '../support/nest.js'
+
+let runs = 0
+let inside = 0
+let overlapped = false
+
+async function work(ms: number): Promise<{ run: number }> {
+  const run = ++runs
+  overlapped ||= ++inside > 1
+  await sleep(ms)
+  inside--
+  return { run }
+}
+
+@Controller('global')
+class GlobalController {
+  @Get() get(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+  @Post() post(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role, fence: lock?.fence, isHeld: lock?.signal?.aborted === false }
+  }
+  @Post('skipped') @SkipDspinlock() skipped(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+  @Post('serialise') serialise(): Promise<object> {
+    return work(2)
+  }
+  @Get('replay') @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 }) replay(): Promise<object> {
+    return work(50)
+  }
+  @Post('reject') @Dspinlock({ duplicates: 'reject', ttlMs: 60_000 }) reject(): Promise<object> {
+    return work(50)
+  }
+  @Post('early') @Dspinlock({ duplicates: 'replay', ttlMs: 60_000, whileInFlight: 'reject' }) early(): Promise<object> {
+    return work(50)
+  }
+  @Get('named') @Dspinlock('reports') named(): Promise<object> {
+    return work(0)
+  }
+  @Get('renamed') @Dspinlock('reports', { duplicates: 'reject' }) renamed(): Promise<object> {
+    return work(0)
+  }
+}
+
+@Controller('controller')
+@Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+class DecoratedController {
+  @Get() get(): Promise<object> {
+    return work(0)
+  }
+  @Get('method') @Dspinlock({ duplicates: 'serialise' }) method(): Promise<object> {
+    return work(0)
+  }
+  @Get('skipped') @SkipDspinlock() skipped(): Promise<object> {
+    return work(0)
+  }
+}
+
+@Controller('open')
+@SkipDspinlock()
+class OpenController {
+  @Delete() remove(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+  @Post() @Dspinlock() post(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+  @Get() @Dspinlock() get(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+  @Get('bound') @UseInterceptors(DspinlockInterceptor) bound(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+}
+
+@Controller('bound')
+@UseInterceptors(DspinlockInterceptor)
+class BoundController {
+  @Get() get(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+}
+
+for (const platform of platforms) {
+  describe(`policies on ${platform.name}`, () => {
+    let server: NestServer
+
+    before(async () => {
+      server = await startNest(platform, {
+        imports: [
+          DspinlockModule.forRoot(),
+          DspinlockModule.forRoot({ name: 'reports', duplicates: 'replay', ttlMs: 60_000 }),
+        ],
+        controllers: [GlobalController, DecoratedController, OpenController, BoundController],
+        providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
+      })
+    })
+    beforeEach(() => {
+      runs = 0
+      overlapped = false
+    })
+    after(() => server.stop())
+
+    const burst = (count: number, path: string, ask = {}): Promise<Answer[]> =>
+      Promise.all(Array.from({ length: count }, () => server.ask(path, ask)))
+    const count = (answers: readonly Answer[], status: number): number =>
+      answers.filter(answer => answer.status === status).length
+    const read = async (path: string, ask = {}): Promise<unknown> =>
+      JSON.parse((await server.ask(path, ask)).body) as unknown
+
+    it('for all routes: a GET runs unguarded, a POST under a lock, and a skipped one unguarded', async () => {
+      expect(await read('/global')).to.deep.equal({})
+      const held = (await read('/global', json({}))) as { fence: number }
+      expect(held).to.deep.include({ role: 'holder', isHeld: true })
+      expect(held.fence).to.be.a('number')
+      expect(await read('/global/skipped', json({}))).to.deep.equal({})
+    })
+
+    it('serialise: 20 at once are 20 runs that never overlap', async () => {
+      const answers = await burst(20, '/global/serialise', json({ a: 1 }))
+      expect(new Set(answers.map(({ body }) => body)).size).to.equal(20)
+      expect([runs, overlapped]).to.deep.equal([20, false])
+    })
+
+    it('replay: 50 at once are one run and 50 identical answers, and later ones get it, too', async () => {
+      const answers = await burst(50, '/global/replay')
+      expect([runs, count(answers, 200)]).to.deep.equal([1, 50])
+      expect(new Set(answers.map(({ body }) => body)).size).to.equal(1)
+      expect((await server.ask('/global/replay')).headers['cache-status']).to.equal('dspinlock; hit')
+      expect(answers.filter(({ headers }) => headers['cache-status'] === 'dspinlock; collapsed').length).to.equal(49)
+    })
+
+    it('reject: one runs, the others get 409 with a problem, also after it finished', async () => {
+      const answers = await burst(10, '/global/reject', json({ pay: 1 }))
+      expect([runs, count(answers, 201), count(answers, 409)]).to.deep.equal([1, 1, 9])
+      const later = await server.ask('/global/reject', json({ pay: 1 }))
+      expect(later.headers['content-type']).to.equal('application/problem+json')
+      expect(JSON.parse(later.body)).to.include({ status: 409, code: 'settled' })
+    })
+
+    it("whileInFlight: 'reject': the early ones get 409, the late ones the record", async () => {
+      const answers = await burst(5, '/global/early', json({ pay: 1 }))
+      expect([runs, count(answers, 201), count(answers, 409)]).to.deep.equal([1, 1, 4])
+      expect((await server.ask('/global/early', json({ pay: 1 }))).status).to.equal(201)
+    })
+
+    it('a named set gives its options to the routes that name it, and they may differ', async () => {
+      const [first, second] = [await server.ask('/global/named'), await server.ask('/global/named')]
+      expect([second.body, runs]).to.deep.equal([first.body, 1])
+      // Its policy is its own: no ttlMs of the set, or the second would be refused.
+      expect([
+        (await server.ask('/global/renamed')).status,
+        (await server.ask('/global/renamed')).status,
+      ]).to.deep.equal([200, 200])
+    })
+
+    it("a controller's decorator covers its methods, and theirs come first", async () => {
+      await burst(2, '/controller')
+      expect(runs).to.equal(1)
+      await burst(2, '/controller/method')
+      expect(runs).to.equal(3)
+      await burst(2, '/controller/skipped')
+      expect(runs).to.equal(5)
+    })
+
+    it('a skipped controller, and methods of it that are guarded nevertheless', async () => {
+      expect(await read('/open', { method: 'DELETE' })).to.deep.equal({})
+      expect(await read('/open', json({}))).to.deep.equal({ role: 'holder' })
+      expect(await read('/open')).to.deep.equal({ role: 'holder' })
+      // The interceptor alone says nothing against the controller's decorator.
+      expect(await read('/open/bound')).to.deep.equal({})
+    })
+
+    it('bound to a controller, the interceptor guards every method', async () => {
+      expect(await read('/bound')).to.deep.equal({ role: 'holder' })
+    })
+  })
+}
