@@ -65,6 +65,16 @@ export class StoreError extends DspinlockError {
   }
 }
 
+/** What a store threw, as the StoreError that callers are promised. */
+export function asStoreError(
+  store: { readonly name: string },
+  operation: string,
+  key: string,
+  error: unknown,
+): StoreError {
+  return error instanceof StoreError ? error : new StoreError(store.name, operation, key, error)
+}
+
 /** The reason of a hold's signal when the lease was taken away or ran out. */
 export class LeaseLostError extends DspinlockError {
   constructor(key: string, why: 'taken' | 'expired') {

@@ -17,11 +17,12 @@ export {
   channels,
   type EndEvent,
   type EnterEvent,
+  type ForgetEvent,
   type LostEvent,
   publishTrouble,
   type TroubleEvent,
 } from './events.js'
 export { MemoryStore, type MemoryStoreOptions, memoryStore } from './memory-store.js'
-export { type CallOptions, Policy, type PolicyOptions, policyOptionNames } from './policy.js'
+export { type CallOptions, type EnginePolicyOptions, Policy, type PolicyOptions, policyOptionNames } from './policy.js'
 export type { Codec, RunOptions, Task, TaskContext } from './run.js'
 export type * from './store.js'

@@ -56,6 +56,7 @@ class Entry {
   /** The holder's token, '' if nobody holds. It stays after the lease ran out, until somebody claims. */
   token = ''
   leaseEndsAt = 0
+  heldSince = 0
   fence = 0
   payload = ''
   /** Turns in a row that the holder's process gave to itself while others waited. */
@@ -202,10 +203,10 @@ export class MemoryStore implements Store {
     this.#dropIfIdle(key, entry, now)
   }
 
-  forget(key: string): boolean {
+  forget(key: string, fence?: number): boolean {
     this.#assertOpen()
     const entry = this.#entries.get(key)
-    if (entry === undefined) return false
+    if (entry === undefined || (fence !== undefined && entry.fence !== fence)) return false
     const existed = this.#describe(key, entry, performance.now()).state !== 'free'
     this.#drop(key, entry)
     for (const waiter of entry.waiters) this.#wake({ kind: 'look', token: waiter.token })
@@ -256,7 +257,8 @@ export class MemoryStore implements Store {
   #take(entry: Entry, request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>, localTurns: number): ClaimReply {
     entry.token = request.token
     entry.fence = this.#tick()
-    entry.leaseEndsAt = performance.now() + request.leaseMs
+    entry.heldSince = performance.now()
+    entry.leaseEndsAt = entry.heldSince + request.leaseMs
     entry.payload = request.payload
     entry.localTurns = localTurns
     entry.passUntil = 0
@@ -395,6 +397,7 @@ export class MemoryStore implements Store {
       key,
       state: held ? 'held' : record !== undefined ? 'settled' : passes ? 'pass' : 'free',
       fence: entry.fence,
+      heldMs: held ? now - entry.heldSince : 0,
       leaseLeftMs: held ? entry.leaseEndsAt - now : 0,
       recordBytes: record?.bytes.byteLength ?? 0,
       ageMs: record === undefined ? 0 : now - record.settledAt,

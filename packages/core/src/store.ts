@@ -100,6 +100,8 @@ export interface KeyState {
   readonly state: 'held' | 'settled' | 'pass' | 'free'
   /** The last fence given out for this key, 0 if it is not known any more. */
   readonly fence: number
+  /** Since the hold began, in milliseconds; 0 unless held. */
+  readonly heldMs: number
   /** Until the hold runs out unless renewed, in milliseconds; 0 unless held. */
   readonly leaseLeftMs: number
   /** Size of the record in bytes; 0 without one. */
@@ -157,8 +159,11 @@ export interface Store {
   release(request: ReleaseRequest): MaybePromise<ReleaseReply>
   /** A waiter gives up. If the key had been handed to it, it goes to the next. Of a token that does not wait: nothing. */
   leave(key: string, token: string): MaybePromise<void>
-  /** Drop hold, record and mark of a key, and tell its waiters to look again. `false`: there was nothing. For people. */
-  forget(key: string): MaybePromise<boolean>
+  /**
+   * Drop hold, record and mark of a key, and tell its waiters to look again. With `fence`: only while that is still the
+   * last fence given out for the key. `false`: nothing was dropped.
+   */
+  forget(key: string, fence?: number): MaybePromise<boolean>
   /** What is known of one key; undefined if nothing. For people. */
   inspect(key: string): MaybePromise<KeyState | undefined>
   /** Every live key, in no order, not as of one moment. For people; never on a request's path. */

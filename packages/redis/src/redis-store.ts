@@ -140,8 +140,8 @@ export class RedisStore implements Store {
     await this.#run(scripts.leaveScript, 'leave', key, [token])
   }
 
-  async forget(key: string): Promise<boolean> {
-    return (await this.#run(scripts.forgetScript, 'forget', key, [])) === 1
+  async forget(key: string, fence?: number): Promise<boolean> {
+    return (await this.#run(scripts.forgetScript, 'forget', key, fence === undefined ? [] : [fence])) === 1
   }
 
   async inspect(key: string): Promise<KeyState | undefined> {
