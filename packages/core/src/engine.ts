@@ -5,6 +5,7 @@ import { asStoreError, ClosedError, optionError, WaiterLimitError } from './erro
 import { channels } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
+import { logByEnvironment } from './log-environment.js'
 import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
@@ -68,6 +69,7 @@ export class LockEngine {
 
   constructor(options: EngineOptions) {
     const { store, maxWaiters, maxWaitersPerKey, pollMs } = parseOptions('LockEngine', options, shape)
+    logByEnvironment()
     this.store = store
     this.#maxWaiters = maxWaiters
     this.#maxWaitersPerKey = maxWaitersPerKey
