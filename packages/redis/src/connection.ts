@@ -30,7 +30,7 @@ export interface Connection {
 }
 
 /** How long to wait before connecting again: soon at first, and never so long that locking stays away after Redis is back. */
-function retryDelayMs(times: number): number {
+export function retryDelayMs(times: number): number {
   return Math.min(50 * 2 ** Math.min(times, 5), 1_000)
 }
 
@@ -38,13 +38,13 @@ function retryDelayMs(times: number): number {
  * Commands fail at once while there is no connection, instead of piling up: the store tries them again within its own
  * deadline, and a claim whose caller has long been told 503 must not be carried out when Redis comes back.
  */
-const ownDefaults = {
+export const ownDefaults: Readonly<Omit<RedisOptions, 'replyMapping'>> = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   connectTimeout: 2_000,
   retryStrategy: retryDelayMs,
-} as const
+}
 
 /** @throws TypeError for anything but a Redis URL, ioredis options, or an ioredis client. */
 export function connectTo(given: unknown): Connection {
@@ -52,7 +52,7 @@ export function connectTo(given: unknown): Connection {
     const own = makeOwn(new Redis(checkUrl(given), { ...ownDefaults } satisfies RedisOptions) as unknown as OwnClient)
     return { client: own, own }
   }
-  if (isClient(given)) return { client: given, own: undefined }
+  if (isClient(given)) return { client: given, own: adopted.has(given) ? (given as OwnClient) : undefined }
   if (isPlainObject(given)) {
     // ioredis tells its constructors apart by these two, which do not change what this store reads.
     const options = { ...ownDefaults, ...given } as RedisOptions & { replyMapping?: 'legacy' }
@@ -60,6 +60,14 @@ export function connectTo(given: unknown): Connection {
     return { client: own, own }
   }
   throw optionError('connection', given, 'a Redis URL, ioredis options, or an ioredis client (Redis or Cluster)')
+}
+
+const adopted = new WeakSet<object>()
+
+/** Makes a client that this package made elsewhere one that its store closes, and that keeps no process alive. */
+export function adopt(client: OwnClient): OwnClient {
+  adopted.add(client)
+  return makeOwn(client)
 }
 
 /** A second connection of the same kind, for listening. It outlives any outage. */
@@ -84,6 +92,11 @@ function makeOwn(client: OwnClient): OwnClient {
   // Nothing here keeps a process alive that wants to exit: neither an idle connection nor the wait for the next attempt.
   client.on('connect', () => client.stream?.unref?.())
   client.on('reconnecting', () => client.reconnectTimeout?.unref?.())
+  // A cluster's client is one for each node.
+  client.on('+node', (node: OwnClient) => {
+    node.stream?.unref?.()
+    node.on('connect', () => node.stream?.unref?.())
+  })
   return client
 }
 

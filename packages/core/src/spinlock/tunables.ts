@@ -2,16 +2,7 @@
 
 import { optionError, secretOptionError } from '../errors.js'
 import type { Logger } from '../logger.js'
-import {
-  boolean,
-  integer,
-  MAX_TIMER_MS,
-  type OptionReader,
-  optional,
-  type Parsed,
-  parseOptions,
-  timerMs,
-} from '../options.js'
+import { boolean, integer, MAX_TIMER_MS, type OptionReader, optional, parseOptions, timerMs } from '../options.js'
 import type { Store } from '../store.js'
 import { type RedisParameters, type RedisSettings, readRedisParameters } from './redis-parameters.js'
 
@@ -105,7 +96,16 @@ const ownShape = {
   logger: optional('a logger with a method debug', isLogger),
 } as const
 
-export type SpinlockSettings = Parsed<typeof ownShape> & { readonly tunables: Partial<Tunables> }
+/** Options as read: the tunables among them apart, and only those that were given. */
+export interface SpinlockSettings {
+  readonly store: Store | undefined
+  readonly redis: object | undefined
+  readonly redisParams: RedisSettings | undefined
+  readonly failIfKeyExists: boolean
+  readonly cachedIfComputed: boolean
+  readonly logger: Logger | undefined
+  readonly tunables: Partial<Tunables>
+}
 
 /**
  * @throws TypeError for unknown or wrong options, for two connections, and for two options that contradict each other.
