@@ -219,8 +219,9 @@ export const storeProblems = Object.freeze({
     "the options redis and redisParams need the packages @dspinlock/redis and ioredis, which cannot be imported from here; run `npm install @dspinlock/redis ioredis`, or pass store: redisStore('redis://…')",
   otherRedisPackage:
     'the installed @dspinlock/redis does not go with this @dspinlock/core; install the same version of both',
+  closed: 'it was closed; create a new one',
   notMade: 'it could not be made from the options; see the cause',
-}) as Readonly<Record<'noRedisPackage' | 'otherRedisPackage' | 'notMade', string>>
+}) as Readonly<Record<'noRedisPackage' | 'otherRedisPackage' | 'closed' | 'notMade', string>>
 
 export const spinlockMemoryHint =
   'a HashDSpinlock was given no connection and uses the memory store of this process, which excludes nobody in other processes. Give it store, redis or redisParams'

@@ -30,7 +30,10 @@ export function chooseEngine(connection: {
   if (store !== undefined) {
     // Made at once, so that a store that is none is told where the lock is made.
     engineOn(store)
-    return () => engineOn(store)
+    return key => {
+      if (store.closed) throw new StoreNotInitialisedError(key, storeProblems.closed)
+      return engineOn(store)
+    }
   }
   if (redis !== undefined) return key => redisEngine(redis, key, redisPackage => redisPackage.redisStore(redis))
   if (redisParams !== undefined) {
@@ -57,7 +60,7 @@ export async function closeSpinlocks(options?: CloseOptions): Promise<void> {
 
 function engineOn(store: Store): LockEngine {
   let engine = byStore.get(store)
-  if (engine === undefined || engine.closed) {
+  if (engine === undefined || engine.closed || store.closed) {
     engine = new LockEngine({ store })
     byStore.set(store, engine)
   }

@@ -73,7 +73,7 @@ const nodes =
   (given, name) => {
     if (given === undefined) return undefined
     if (!Array.isArray(given) || given.length === 0) {
-      throw optionError(name, given, "a list of nodes, for example [{ host: 'redis-1', port: 6379 }]")
+      throw secretOptionError(name, "a list of nodes, for example [{ host: 'redis-1', port: 6379 }]")
     }
     return given.map((node: unknown, at) => {
       const read = parseOptions(`${name}[${at}]`, node, {

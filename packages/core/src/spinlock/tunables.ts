@@ -87,9 +87,17 @@ const isClient = (given: unknown): given is object =>
 const isLogger = (given: unknown): given is Logger =>
   isObject(given) && typeof (given as Partial<Record<keyof Logger, unknown>>).debug === 'function'
 
+/** As `optional`, but what was received is not repeated: a URL in this place may hold a password. */
+function connection<T>(expected: string, accepts: (given: unknown) => given is T): OptionReader<T | undefined> {
+  return (given, name) => {
+    if (given === undefined || accepts(given)) return given
+    throw secretOptionError(name, expected)
+  }
+}
+
 const ownShape = {
-  store: optional('a store, for example memoryStore()', (value: unknown): value is Store => isObject(value)),
-  redis: optional('an ioredis client (Redis or Cluster); URLs and parameters go into redisParams', isClient),
+  store: connection('a store, for example memoryStore()', (given): given is Store => isObject(given)),
+  redis: connection('an ioredis client (Redis or Cluster); URLs and parameters go into redisParams', isClient),
   redisParams: readParameters,
   failIfKeyExists: boolean(false),
   cachedIfComputed: boolean(false),
@@ -127,8 +135,6 @@ export function readSpinlockOptions(where: string, options: SpinlockOptions | un
 }
 
 function readParameters(given: unknown, name: string): RedisSettings | undefined {
-  if (given === undefined) return undefined
-  // Not repeated: a URL in this place may hold a password.
-  if (!isObject(given)) throw secretOptionError(name, 'an object of RedisParameters, for example { host, port }')
-  return readRedisParameters(given as RedisParameters)
+  const read = connection('an object of RedisParameters, for example { host, port }', isObject)(given, name)
+  return read === undefined ? undefined : readRedisParameters(read as RedisParameters)
 }
