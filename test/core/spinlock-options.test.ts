@@ -86,13 +86,17 @@ describe('spinlock: options', () => {
     })
   }
 
-  const redis = { duplicate: () => undefined }
+  class Client {
+    duplicate(): void {}
+  }
+  const redis = new Client()
   const refused: readonly [what: string, options: unknown, message: RegExp][] = [
     ['no object', 5, /argument of HashDSpinlock/],
     ['an unknown option', { store, maxTries: 3 }, /unknown option "maxTries"/],
     ['no store', { store: 'redis://secret' }, /option store/],
     ['a store without its methods', { store: {} }, /no method open/],
     ['no client', { redis: 'redis://u:secret@h' }, /option redis must be an ioredis client/],
+    ['options in place of a client', { redis: { host: 'h', duplicate: () => undefined } }, /option redis must be/],
     ['a URL for parameters', { redisParams: 'redis://u:secret@h' }, /option redisParams/],
     ['store and redis', { store, redis }, /option redis must be left out with store/],
     ['store and redisParams', { store, redisParams: {} }, /option redisParams must be left out with store/],

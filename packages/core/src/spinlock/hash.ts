@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { endianness } from 'node:os'
 import { NotHashableError } from '../errors.js'
+import { pathTo } from './path.js'
 
 /** Changes whenever the encoding does, so that processes of two versions never mistake each other's hashes. */
 const VERSION = 'dspinlock-value-1:'
@@ -110,7 +111,7 @@ function writeArray(value: readonly unknown[], out: string[], path: string, ance
       continue
     }
     present++
-    write(value[at], out, `${path}[${at}]`, ancestors)
+    write(value[at], out, pathTo(path, at), ancestors)
   }
   if (Reflect.ownKeys(value).length !== present + 1) throw new NotHashableError(path, 'an array with named properties')
 }
@@ -126,12 +127,7 @@ function writePlain(value: Record<string, unknown>, out: string[], path: string,
   out.push(`o${keys.length}:`)
   for (const key of keys) {
     out.push(sized('k', key))
-    write(
-      value[key],
-      out,
-      /^[A-Za-z_$][\w$]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`,
-      ancestors,
-    )
+    write(value[key], out, pathTo(path, key), ancestors)
   }
 }
 

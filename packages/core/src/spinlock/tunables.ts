@@ -80,9 +80,11 @@ export function readTunables(where: string, given: Partial<Tunables>): Tunables 
 
 const isObject = (given: unknown): given is object => typeof given === 'object' && given !== null
 
-/** Nothing of a client is used here but that it is one; the package @dspinlock/redis knows more. */
+/** Nothing of a client is used here; @dspinlock/redis looks closer. An object literal is options, which are no client. */
 const isClient = (given: unknown): given is object =>
-  isObject(given) && typeof (given as { duplicate?: unknown }).duplicate === 'function'
+  isObject(given) &&
+  typeof (given as { duplicate?: unknown }).duplicate === 'function' &&
+  Object.getPrototypeOf(given) !== Object.prototype
 
 const isLogger = (given: unknown): given is Logger =>
   isObject(given) && typeof (given as Partial<Record<keyof Logger, unknown>>).debug === 'function'

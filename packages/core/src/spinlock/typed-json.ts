@@ -1,5 +1,7 @@
 // Results as text and back, with the types that JSON alone would lose.
 
+import { pathTo } from './path.js'
+
 const MAX_DEPTH = 500
 
 /** Stands for what JSON has no form for; an object of the user's that has this very key is written as `object`. */
@@ -13,7 +15,7 @@ type Tagged = { readonly [TAG]: string; readonly v?: unknown }
  * @throws TypeError naming the path for anything else: functions, symbols, cycles, instances of other classes.
  */
 export function writeTyped(value: unknown): string {
-  return JSON.stringify(toTree(value, 'result', new Set()))
+  return JSON.stringify(toTree(value, 'record', new Set()))
 }
 
 /** @throws SyntaxError or TypeError for anything that `writeTyped` does not write. */
@@ -49,8 +51,7 @@ function objectToTree(value: object, path: string, ancestors: Set<object>): unkn
   if (ancestors.has(value)) throw new TypeError(`${path} is a cycle`)
   if (ancestors.size >= MAX_DEPTH) throw new TypeError(`${path} is more than ${MAX_DEPTH} levels deep`)
   ancestors.add(value)
-  const tree = (item: unknown, at: string | number): unknown =>
-    toTree(item, `${path}[${JSON.stringify(at)}]`, ancestors)
+  const tree = (item: unknown, at: string | number): unknown => toTree(item, pathTo(path, at), ancestors)
   try {
     if (Array.isArray(value)) return Array.from(value, tree)
     const prototype: unknown = Object.getPrototypeOf(value)
