@@ -11,7 +11,7 @@ import { closeSpinlocks, HashDSpinlock, type RedisParameters } from '@dspinlock/
 import { readRedisParameters } from '@dspinlock/core/support'
 import { createRedisConnection } from '@dspinlock/redis'
 import { expect } from 'chai'
-import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { findFreePort, findServerBinary, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Cluster, Redis } from 'ioredis'
 import { failure } from '../support/failure.js'
 
@@ -151,7 +151,9 @@ describe('createRedisConnection', () => {
       config,
       `port ${sentinelPort}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor jobs 127.0.0.1 ${port} 1\n`,
     )
-    sentinel = spawn('redis-server', [config, '--sentinel'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    sentinel = spawn(findServerBinary() ?? 'redis-server', [config, '--sentinel'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let output = ''
     for await (const chunk of sentinel.stdout ?? []) {
       output += String(chunk)
