@@ -1,13 +1,11 @@
 // The lock that names what it locks by a value: one instance is one holder. Mechanism here, what may be overridden below it.
 
-import type { LockEngine } from '../engine.js'
-import type { EnterOptions, Hold } from '../entry.js'
+import type { Hold } from '../entry.js'
 import {
   hookError,
   InvalidReleaseError,
   InvalidStateError,
   InvalidValueError,
-  KeyExistsError,
   LeaseLostError,
   optionError,
   RecordError,
@@ -18,6 +16,7 @@ import {
 import { publishTrouble } from '../events.js'
 import { attachLogger } from '../logger.js'
 import { boolean, optional, parseOptions } from '../options.js'
+import { claimKey } from './claim.js'
 import { chooseEngine, type EngineSource } from './engines.js'
 import { hashValue } from './hash.js'
 import { checkRecord } from './record.js'
@@ -52,9 +51,6 @@ export interface SpinlockContext {
   /** Aborts when the lock is lost, or held longer than `maxBlockMs`; stop writing then. */
   readonly signal: AbortSignal
 }
-
-/** How often a computed key without a value is dropped for one that has one, before the work is done in any case. */
-const MAX_ROUNDS = 4
 
 const readAcquire = {
   signal: optional('an AbortSignal', (given: unknown): given is AbortSignal => given instanceof AbortSignal),
@@ -302,16 +298,21 @@ export abstract class DSpinlockBase implements Tunables {
     this.#phase = 'acquiring'
     this.#found = undefined
     this.#computed = false
-    const { logger } = this.#settings
+    const { logger, failIfKeyExists, cachedIfComputed } = this.#settings
     if (logger !== undefined) this.#detachLogger = attachLogger(logger, { key })
     let stopWatching = (): void => {}
     try {
       const engine = await this.#source(key)
-      if (!this.#settings.failIfKeyExists && tunables.maxSpinlockTries > 1) {
+      if (!failIfKeyExists && tunables.maxSpinlockTries > 1) {
         const isExhausted = (blocked: Blocked): boolean => this.hasExhaustedBlockTime(blocked)
         stopWatching = watchForTakeover(engine, { key, everyMs: tunables.spinlockSleepMs, isExhausted })
       }
-      this.#found = await this.#enter(engine, tunables, signal, needsValue)
+      const expiryMs = this.#readExpiry()
+      const unpack = (record: Uint8Array): SpinlockRecord => this.#unpack(record)
+      const rules = { key, tunables, expiryMs, failIfKeyExists, cachedIfComputed, needsValue, signal, unpack }
+      const claimed = await claimKey(engine, rules)
+      if ('hasValue' in claimed) this.#found = claimed
+      else this.#hold = claimed
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error
       throw new TriesExceededError(key, tunables.maxSpinlockTries, tunables.spinlockSleepMs, error)
@@ -321,48 +322,6 @@ export abstract class DSpinlockBase implements Tunables {
       else this.#phase = 'held'
     }
     return this.#found
-  }
-
-  async #enter(
-    engine: LockEngine,
-    tunables: Tunables,
-    signal: AbortSignal | undefined,
-    needsValue: boolean,
-  ): Promise<SpinlockRecord | undefined> {
-    const { key } = this
-    const { maxSpinlockTries, spinlockSleepMs, leaseMs, maxBlockMs: maxHoldMs } = tunables
-    const { failIfKeyExists, cachedIfComputed } = this.#settings
-    const ttlMs = this.#readExpiry()
-    // After the last try there is nothing left to wait for.
-    const deadline = performance.now() + (maxSpinlockTries - 1) * spinlockSleepMs
-    let takesRecord = cachedIfComputed
-    for (let round = 1; ; round++) {
-      const duplicates = failIfKeyExists ? 'reject' : takesRecord ? 'replay' : 'serialise'
-      const wishes: EnterOptions = {
-        duplicates,
-        ttlMs,
-        leaseMs,
-        maxHoldMs,
-        pollMs: spinlockSleepMs,
-        waitMs: Math.max(0, Math.ceil(deadline - performance.now())),
-        ...(duplicates === 'serialise' ? { leaveRecord: true } : {}),
-        ...(signal === undefined ? {} : { signal }),
-      }
-      const entry = await engine.enter(key, wishes)
-      if (entry.role === 'holder') {
-        this.#hold = entry.hold
-        return undefined
-      }
-      if (entry.role === 'refused') throw new KeyExistsError(key, entry.reason === 'settled' ? 'COMPUTED' : 'BLOCKED')
-      if (entry.role === 'follower') {
-        const record = this.#unpack(entry.record)
-        if (record.hasValue || !needsValue) return record
-        // A mark without a result gives `run` nothing to return: drop it, and let one of those who need a result make it.
-        await engine.forget(key, record.fence)
-      }
-      // Under a pass mark nothing may run unlocked here, and a mark that does not go away must not be met for ever.
-      if (entry.role === 'pass' || round >= MAX_ROUNDS) takesRecord = false
-    }
   }
 
   /** Ends the hold with a record. */

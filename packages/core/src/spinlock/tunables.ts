@@ -35,7 +35,7 @@ export interface SpinlockOptions extends Partial<Tunables> {
   readonly failIfKeyExists?: boolean
   /** Acquiring a computed key does not block it: `run` gives the stored result. Default false: computed keys are blocked again. */
   readonly cachedIfComputed?: boolean
-  /** Where to log what happens to this lock. `console`, pino and winston loggers fit. */
+  /** Where to log what happens to this lock's key while it waits and holds. `console`, pino and winston loggers fit. */
   readonly logger?: Logger
 }
 
