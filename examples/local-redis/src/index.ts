@@ -118,7 +118,8 @@ export async function findFreePort(): Promise<number> {
   return address.port
 }
 
-function findServerBinary(): string | undefined {
+/** The server on PATH that tests start; undefined if there is none. */
+export function findServerBinary(): string | undefined {
   return ['redis-server', 'valkey-server'].find(name => spawnSync(name, ['--version']).status === 0)
 }
 

@@ -74,7 +74,7 @@ export class ActiveHold implements Hold, KeptHold {
   settle(record: Uint8Array): MaybePromise<boolean> {
     if (this.#ended) return false
     this.#ended = true
-    if (!this.policy.takesRecord) return this.#reportEnd('released', 0, this.#owner.release(this, 0))
+    if (!this.policy.leavesRecord) return this.#reportEnd('released', 0, this.#owner.release(this, 0))
     return this.#reportEnd('settled', record.byteLength, this.#owner.settle(this, record))
   }
 

@@ -1,14 +1,15 @@
 // The lock engine: one lane for each key that this process is interested in, one mailbox, one lease keeper.
 
 import type { EnterOptions, Entry } from './entry.js'
-import { ClosedError, keyTooLongError, optionError, WaiterLimitError } from './errors.js'
+import { asStoreError, ClosedError, keyTooLongError, optionError, WaiterLimitError } from './errors.js'
 import { channels } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
+import { logByEnvironment } from './log-environment.js'
 import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
-import { type CallOptions, Policy, type PolicyOptions } from './policy.js'
+import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
-import type { Mailbox, Store, Wake } from './store.js'
+import type { KeyState, Mailbox, Store, Wake } from './store.js'
 
 export interface EngineOptions {
   /** Where claims and records live. */
@@ -74,6 +75,7 @@ export class LockEngine {
 
   constructor(options: EngineOptions) {
     const { store, maxWaiters, maxWaitersPerKey, pollMs } = parseOptions('LockEngine', options, shape)
+    logByEnvironment()
     this.store = store
     this.#maxWaiters = maxWaiters
     this.#maxWaitersPerKey = maxWaitersPerKey
@@ -129,6 +131,31 @@ export class LockEngine {
    */
   run<T>(key: string, task: Task<T>, options?: RunOptions<T>): Promise<T> {
     return runTask(this, key, task, options)
+  }
+
+  /**
+   * Takes the key away from the holder that has `fence`, or drops the record that it left, if no other has held the key
+   * since. `false`: one has, or there is nothing left to drop. A holder in this process is told at once, another one with
+   * its next renewal. Rejects with a StoreError.
+   */
+  async forget(key: string, fence: number): Promise<boolean> {
+    try {
+      const dropped = await this.store.forget(key, fence)
+      if (dropped) this.#lanes.get(key)?.forgotten(fence)
+      if (dropped && channels.forget.hasSubscribers) channels.forget.publish({ key, fence })
+      return dropped
+    } catch (error) {
+      throw asStoreError(this.store, 'forget', key, error)
+    }
+  }
+
+  /** What the store knows of the key; undefined if nothing. Rejects with a StoreError. */
+  async inspect(key: string): Promise<KeyState | undefined> {
+    try {
+      return await this.store.inspect(key)
+    } catch (error) {
+      throw asStoreError(this.store, 'inspect', key, error)
+    }
   }
 
   /**
@@ -197,7 +224,7 @@ function readCall(
   const { signal = call?.signal, payload = call?.payload ?? '', ...rest } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal')
   if (typeof payload !== 'string') throw optionError('payload', payload, 'a string')
-  return { policy: new Policy(rest as PolicyOptions), signal, payload }
+  return { policy: new Policy(rest as EnginePolicyOptions), signal, payload }
 }
 
 const serialise = new Policy()

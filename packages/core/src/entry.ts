@@ -26,6 +26,17 @@ export interface EnterOptions {
   readonly maxHoldMs?: number
   /** Ends the wait; `enter` rejects with its reason. It does not end a hold. */
   readonly signal?: AbortSignal
+  /**
+   * Only with `'serialise'`: settling leaves a record for `ttlMs` all the same. It ends no wait and is not looked at under
+   * this policy; others who enter the key, under `'replay'` or `'reject'`, are answered by it. The next hold under this
+   * policy ends it. Default false.
+   */
+  readonly leaveRecord?: boolean
+  /**
+   * How often this call asks again while it waits, in case a message was lost, in milliseconds, give or take a fifth.
+   * Default: the engine's `pollMs`.
+   */
+  readonly pollMs?: number
   /** Digest of what the work is to be done with: the same key with another payload is refused as a mismatch. */
   readonly payload?: string
 }
@@ -38,7 +49,7 @@ export interface Hold {
   /** Aborts when the lease is lost or ran out, after `maxHoldMs`, never on a normal end. Its reason says which. */
   readonly signal: AbortSignal
   /**
-   * End the hold and leave a record for duplicates (under `'serialise'`: none). Resolves to `false` if the hold had been
+   * End the hold and leave a record for duplicates (under `'serialise'`: none unless `leaveRecord`). Resolves to `false` if the hold had been
    * lost: nothing was stored then. A synchronous store answers without a promise. A second end does nothing: `false`.
    * Rejects with a StoreError if the store cannot be reached.
    */

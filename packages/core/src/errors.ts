@@ -15,7 +15,8 @@ export class DspinlockError extends Error {
   }
 }
 
-const shortKey = (key: string): string => JSON.stringify(key.length > 80 ? `${key.slice(0, 77)}…` : key)
+/** A key as messages show it: quoted, and not longer than a line. */
+export const shortKey = (key: string): string => JSON.stringify(key.length > 80 ? `${key.slice(0, 77)}…` : key)
 
 /** The wait ended without a turn or a record. */
 export class WaitTimeoutError extends DspinlockError {
@@ -63,6 +64,16 @@ export class StoreError extends DspinlockError {
     )
     this.operation = operation
   }
+}
+
+/** What a store threw, as the StoreError that callers are promised. */
+export function asStoreError(
+  store: { readonly name: string },
+  operation: string,
+  key: string,
+  error: unknown,
+): StoreError {
+  return error instanceof StoreError ? error : new StoreError(store.name, operation, key, error)
 }
 
 /** The reason of a hold's signal when the lease was taken away or ran out. */
@@ -120,6 +131,101 @@ export class RecordError extends DspinlockError {
   }
 }
 
+/** A lock was not had within `maxSpinlockTries`; `cause` is the WaitTimeoutError behind it. */
+export class TriesExceededError extends DspinlockError {
+  constructor(key: string, tries: number, sleepMs: number, cause: unknown) {
+    super(
+      'ERR_DSPINLOCK_TRIES_EXCEEDED',
+      `the key ${shortKey(key)} is still blocked after ${tries} tries, ${sleepMs} ms apart; raise maxSpinlockTries or spinlockSleepMs, shorten the work, or try again later`,
+      { key, cause },
+    )
+  }
+}
+
+/** A lock with `failIfKeyExists` met a key that is blocked or computed. */
+export class KeyExistsError extends DspinlockError {
+  readonly state: 'BLOCKED' | 'COMPUTED'
+
+  constructor(key: string, state: 'BLOCKED' | 'COMPUTED') {
+    super(
+      'ERR_DSPINLOCK_KEY_EXISTS',
+      `the key ${shortKey(key)} is ${state === 'BLOCKED' ? 'blocked' : 'computed already'}, and failIfKeyExists is set; wait for it to expire, or call deleteState()`,
+      { key },
+    )
+    this.state = state
+  }
+}
+
+/** A release of what is not this lock's: it was never acquired, was released already, or was lost meanwhile (then `cause` says how). */
+export class InvalidReleaseError extends DspinlockError {
+  constructor(key: string, why: 'not-held' | 'lost' | 'others', cause?: unknown) {
+    const what = {
+      'not-held': 'is not held by this lock, so there is nothing to release; await acquire() first, and release once',
+      lost: 'was lost before it was released, so others may have held it meanwhile; watch the signal, or raise maxBlockMs',
+      others: 'is blocked by another lock; leave its state alone, or pass { force: true }',
+    }[why]
+    super('ERR_DSPINLOCK_INVALID_RELEASE', `the key ${shortKey(key)} ${what}`, { key, cause })
+  }
+}
+
+/** A lock was used in a state that does not allow it. */
+export class InvalidStateError extends DspinlockError {
+  constructor(key: string, operation: string, state: string) {
+    super(
+      'ERR_DSPINLOCK_INVALID_STATE',
+      `${operation} of the key ${shortKey(key)} by a lock that is ${state}; an instance is one holder: release it first, or create another instance`,
+      { key },
+    )
+  }
+}
+
+/** What is stored under a key is nothing that `unpackRecord` understands; `cause` says why. */
+export class InvalidValueError extends DspinlockError {
+  constructor(key: string, cause: unknown) {
+    super(
+      'ERR_DSPINLOCK_INVALID_VALUE',
+      `what is stored for the key ${shortKey(key)} cannot be read; drop it with deleteState(), or keep other programs and versions off this key`,
+      { key, cause },
+    )
+  }
+}
+
+/** A value cannot name a lock. `path` says which part of it. */
+export class NotHashableError extends DspinlockError {
+  /** For example `value.filters[0]`. */
+  readonly path: string
+
+  constructor(path: string, what: string, cause?: unknown) {
+    super(
+      'ERR_DSPINLOCK_NOT_HASHABLE',
+      `${path} is ${what}, which has no stable hash; lock something made of plain data, or give it a method hashCode()`,
+      { cause },
+    )
+    this.path = path
+  }
+}
+
+/** The store that a lock was told to use cannot be had. */
+export class StoreNotInitialisedError extends DspinlockError {
+  constructor(key: string | undefined, why: string, cause?: unknown) {
+    const what = key === undefined ? 'there is no store' : `there is no store for the key ${shortKey(key)}`
+    super('ERR_DSPINLOCK_STORE_NOT_INITIALISED', `${what}: ${why}`, { key, cause })
+  }
+}
+
+/** Why a store cannot be had, and the remedy. */
+export const storeProblems = Object.freeze({
+  noRedisPackage:
+    "the options redis and redisParams need the packages @dspinlock/redis and ioredis, which cannot be imported from here; run `npm install @dspinlock/redis ioredis`, or pass store: redisStore('redis://…')",
+  otherRedisPackage:
+    'the installed @dspinlock/redis does not go with this @dspinlock/core; install the same version of both',
+  closed: 'it was closed; create a new one',
+  notMade: 'it could not be made from the options; see the cause',
+}) as Readonly<Record<'noRedisPackage' | 'otherRedisPackage' | 'closed' | 'notMade', string>>
+
+export const spinlockMemoryHint =
+  'a HashDSpinlock was given no connection and uses the memory store of this process, which excludes nobody in other processes. Give it store, redis or redisParams'
+
 /** How a wrong option is reported: its name, what was received, what it takes. */
 export function optionError(name: string, received: unknown, expected: string): TypeError {
   return new TypeError(`dspinlock: option ${name} must be ${expected}, but received ${describe(received)}`)
@@ -136,6 +242,18 @@ export function lateAnswerError(leaseMs: number, tries: number): Error {
   return new Error(
     `${tries} times in a row the answer took longer than the lease of ${leaseMs} ms that it granted; raise leaseMs, or look for what stalls the store or this process`,
   )
+}
+
+/** As `optionError`, for options that may hold a password: what was received is not repeated. */
+export function secretOptionError(name: string, expected: string): TypeError {
+  return new TypeError(
+    `dspinlock: option ${name} must be ${expected}; what was received is not shown, because it may hold a password`,
+  )
+}
+
+/** How a wrong answer of an overridden method is reported. */
+export function hookError(hook: string, received: unknown, expected: string): TypeError {
+  return new TypeError(`dspinlock: ${hook}() must return ${expected}, but returned ${describe(received)}`)
 }
 
 export function unknownOptionError(where: string, name: string, known: readonly string[]): TypeError {

@@ -40,17 +40,29 @@ export interface EndEvent {
   readonly recordBytes: number
 }
 
-/** The channels and what they carry. Names: `dspinlock:trouble`, `dspinlock:lost`, `dspinlock:enter`, `dspinlock:end`. */
+/** A hold was taken away, or a record dropped, by somebody who asked for that. */
+export interface ForgetEvent {
+  readonly key: string
+  /** Of the hold, or of the one that left the record. */
+  readonly fence: number
+}
+
+/**
+ * The channels and what they carry. Names: `dspinlock:trouble`, `dspinlock:lost`, `dspinlock:enter`, `dspinlock:end`,
+ * `dspinlock:forget`.
+ */
 export const channels: {
   readonly trouble: Channel<unknown, TroubleEvent>
   readonly lost: Channel<unknown, LostEvent>
   readonly enter: Channel<unknown, EnterEvent>
   readonly end: Channel<unknown, EndEvent>
+  readonly forget: Channel<unknown, ForgetEvent>
 } = Object.freeze({
   trouble: channel('dspinlock:trouble') as Channel<unknown, TroubleEvent>,
   lost: channel('dspinlock:lost') as Channel<unknown, LostEvent>,
   enter: channel('dspinlock:enter') as Channel<unknown, EnterEvent>,
   end: channel('dspinlock:end') as Channel<unknown, EndEvent>,
+  forget: channel('dspinlock:forget') as Channel<unknown, ForgetEvent>,
 })
 
 export function publishTrouble(source: string, operation: string, error: unknown, key?: string): void {

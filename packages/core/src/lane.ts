@@ -3,7 +3,7 @@
 import { ActiveHold, type HoldOwner } from './active-hold.js'
 import { type Asker, answerFor, refuse, refuseWhileBusy, toReply } from './answers.js'
 import type { Entry } from './entry.js'
-import { HoldTimeoutError, LeaseLostError, lateAnswerError, StoreError } from './errors.js'
+import { asStoreError, HoldTimeoutError, LeaseLostError, lateAnswerError, StoreError } from './errors.js'
 import { publishTrouble } from './events.js'
 import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
 import { differ } from './payload.js'
@@ -108,6 +108,16 @@ export class Lane implements HoldOwner {
     if (this.#hold !== undefined || this.#waiters.size === 0) return
     if (this.#asking) this.#askAgain = true
     else this.#ask()
+  }
+
+  /** The store dropped the hold under `fence`: if it was this process's, its holder is told, and the next one asks. */
+  forgotten(fence: number): void {
+    const hold = this.#hold
+    // A hold that is ending goes on from there by itself.
+    if (hold === undefined || hold.ended || hold.fence !== fence) return
+    this.#host.keeper.remove(hold)
+    hold.lose(new LeaseLostError(this.key, 'taken'))
+    this.#end(hold, undefined)
   }
 
   /** Ends every wait with `reason` and leaves the store's waiters. */
@@ -284,7 +294,7 @@ export class Lane implements HoldOwner {
     this.#joined = wasJoined
     if (this.#waiters.size === 0) return this.#quit()
     if (this.#askAgain || !wasJoined) return this.#ask()
-    const pollMs = this.#host.pollMs * (0.7 + 0.2 * Math.random())
+    const pollMs = (first(this.#waiters)?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
     // The waiters' own timers keep the process alive, as long as there is somebody to serve.
@@ -432,8 +442,4 @@ function first<T>(set: ReadonlySet<T>): T | undefined {
 
 function andThen<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
   return value instanceof Promise ? value.then(then) : then(value)
-}
-
-function asStoreError(store: Store, operation: string, key: string, error: unknown): StoreError {
-  return error instanceof StoreError ? error : new StoreError(store.name, operation, key, error)
 }

@@ -25,6 +25,7 @@ export class StoredKey {
   /** The holder's token, '' if nobody holds. It stays after the lease ran out, until somebody claims. */
   token = ''
   leaseEndsAt = 0
+  heldSince = 0
   fence = 0
   payload = ''
   /** Turns in a row that the holder's process gave to itself while others waited. */
@@ -63,6 +64,7 @@ export class StoredKey {
       key,
       state: held ? 'held' : record !== undefined ? 'settled' : passes ? 'pass' : 'free',
       fence: this.fence,
+      heldMs: held ? now - this.heldSince : 0,
       leaseLeftMs: held ? this.leaseEndsAt - now : 0,
       recordBytes: record?.bytes.byteLength ?? 0,
       ageMs: record === undefined ? 0 : now - record.settledAt,

@@ -171,10 +171,10 @@ export class MemoryStore implements Store {
     this.#dropIfIdle(key, entry, now)
   }
 
-  forget(key: string): boolean {
+  forget(key: string, fence?: number): boolean {
     this.#assertOpen()
     const entry = this.#entries.get(key)
-    if (entry === undefined) return false
+    if (entry === undefined || (fence !== undefined && entry.fence !== fence)) return false
     const existed = entry.describe(key, performance.now()).state !== 'free'
     this.#drop(key, entry)
     if (entry.token !== '') this.#wake({ kind: 'lost', token: entry.token })
@@ -226,7 +226,8 @@ export class MemoryStore implements Store {
   #take(entry: StoredKey, request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>, localTurns: number): ClaimReply {
     entry.token = request.token
     entry.fence = this.#tick()
-    entry.leaseEndsAt = performance.now() + request.leaseMs
+    entry.heldSince = performance.now()
+    entry.leaseEndsAt = entry.heldSince + request.leaseMs
     entry.payload = request.payload
     entry.localTurns = localTurns
     entry.passUntil = 0

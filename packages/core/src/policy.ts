@@ -2,16 +2,21 @@
 
 import type { Duplicates, EnterOptions } from './entry.js'
 import { optionError } from './errors.js'
-import { integer, oneOf, type Parsed, parseOptions, timerMs } from './options.js'
+import { boolean, integer, type OptionReader, oneOf, type Parsed, parseOptions, timerMs } from './options.js'
 
-/** The options of `enter` that stay the same from call to call. */
-export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload'>
+/** The options of `enter` that stay the same from call to call and make sense for any kind of work. */
+export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'leaveRecord' | 'pollMs'>
+
+/** Those and the ones that only direct users of the engine have a use for. */
+export type EnginePolicyOptions = Omit<EnterOptions, 'signal' | 'payload'>
 
 /** The options of `enter` that belong to one call. */
 export type CallOptions = Pick<EnterOptions, 'signal' | 'payload'>
 
 /** Below this, a lease ends before anything can be done under it. */
 const MIN_LEASE_MS = 10
+const readPollMs: OptionReader<number | undefined> = (given, name) =>
+  given === undefined ? undefined : timerMs(1)(given, name)
 
 const shape = {
   duplicates: oneOf<Duplicates>('serialise', 'serialise', 'replay', 'reject'),
@@ -21,6 +26,8 @@ const shape = {
   waitMs: timerMs(30_000, 0),
   maxHoldMs: timerMs(1_800_000),
 } as const
+
+const engineShape = { ...shape, leaveRecord: boolean(false), pollMs: readPollMs } as const
 
 /** The names of the options that make a policy, for packages that pass them on. */
 export const policyOptionNames: readonly (keyof PolicyOptions)[] = Object.freeze(
@@ -37,14 +44,25 @@ export class Policy {
   readonly leaseMs: number
   readonly waitMs: number
   readonly maxHoldMs: number
+  /** How often to ask again; undefined: as often as the engine does. */
+  readonly pollMs: number | undefined
+  /** Settling leaves a record. */
+  readonly leavesRecord: boolean
   /** A record would do instead of a turn. */
   readonly takesRecord: boolean
   /** Whether a duplicate waits while the holder is at work. */
   readonly waits: boolean
 
-  constructor(options?: PolicyOptions) {
-    const parsed: Parsed<typeof shape> = parseOptions('enter', options, shape)
-    if (parsed.duplicates === 'serialise' && parsed.ttlMs > 0) {
+  constructor(options?: EnginePolicyOptions) {
+    const parsed: Parsed<typeof engineShape> = parseOptions('enter', options, engineShape)
+    if (parsed.duplicates !== 'serialise' && parsed.leaveRecord) {
+      throw optionError(
+        'leaveRecord',
+        true,
+        "left out unless duplicates is 'serialise': the other policies leave one anyway",
+      )
+    }
+    if (parsed.duplicates === 'serialise' && parsed.ttlMs > 0 && !parsed.leaveRecord) {
       throw optionError('ttlMs', parsed.ttlMs, "0 with duplicates: 'serialise', which leaves no record")
     }
     if (parsed.duplicates !== 'replay' && options?.whileInFlight !== undefined) {
@@ -55,6 +73,8 @@ export class Policy {
     this.leaseMs = parsed.leaseMs
     this.waitMs = parsed.waitMs
     this.maxHoldMs = parsed.maxHoldMs
+    this.pollMs = parsed.pollMs
+    this.leavesRecord = parsed.duplicates !== 'serialise' || parsed.leaveRecord
     this.takesRecord = parsed.duplicates !== 'serialise'
     this.waits =
       parsed.duplicates === 'serialise' || (parsed.duplicates === 'replay' && parsed.whileInFlight === 'wait')

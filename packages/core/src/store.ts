@@ -102,6 +102,8 @@ export interface KeyState {
   readonly state: 'held' | 'settled' | 'pass' | 'free'
   /** The last fence given out for this key, 0 if it is not known any more. */
   readonly fence: number
+  /** Since the hold began, in milliseconds; 0 unless held. */
+  readonly heldMs: number
   /** Until the hold runs out unless renewed, in milliseconds; 0 unless held. */
   readonly leaseLeftMs: number
   /** Size of the record in bytes; 0 without one. */
@@ -163,8 +165,11 @@ export interface Store {
    * changes. A claim by this token that arrives afterwards, by whatever detour, takes nothing.
    */
   leave(key: string, token: string): MaybePromise<void>
-  /** Drop hold, record and mark of a key, tell its holder and tell its waiters to look again. `false`: there was nothing. For people. */
-  forget(key: string): MaybePromise<boolean>
+  /**
+   * Drop hold, record and mark of a key, tell its holder, and tell its waiters to look again. With `fence`: only while that is
+   * still the last fence given out for the key. `false`: nothing was dropped.
+   */
+  forget(key: string, fence?: number): MaybePromise<boolean>
   /** What is known of one key; undefined if nothing. For people. */
   inspect(key: string): MaybePromise<KeyState | undefined>
   /** Every live key, in no order, not as of one moment. For people; never on a request's path. */

@@ -2,4 +2,5 @@
 
 export { optionError, unknownOptionError } from './errors.js'
 export * from './options.js'
+export { type RedisSettings, readRedisParameters } from './spinlock/redis-parameters.js'
 export { warnOnce } from './warnings.js'

@@ -187,8 +187,8 @@ export class RedisStore implements Store {
     await this.#run(scripts.leaveScript, 'leave', key, token, [token])
   }
 
-  async forget(key: string): Promise<boolean> {
-    const [reply] = await this.#run(scripts.forgetScript, 'forget', key, '', [])
+  async forget(key: string, fence?: number): Promise<boolean> {
+    const [reply] = await this.#run(scripts.forgetScript, 'forget', key, '', fence === undefined ? [] : [fence])
     return reply === 1
   }
 

@@ -35,9 +35,18 @@ export function hasForeignMark(reply: unknown): boolean {
 }
 
 export function parseState(key: string, reply: unknown): KeyState | undefined {
-  if (!isReply(reply) || reply.length !== 7) return undefined
-  const numbers = reply.map(item => Number(String(item))) as [number, number, number, number, number, number, number]
-  const [fence, leaseLeftMs, recordBytes, ageMs, ttlMs, passMs, waiters] = numbers
+  if (!isReply(reply) || reply.length !== 8) return undefined
+  const numbers = reply.map(item => Number(String(item))) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const [fence, heldMs, leaseLeftMs, recordBytes, ageMs, ttlMs, passMs, waiters] = numbers
   const state = leaseLeftMs > 0 ? 'held' : ttlMs > 0 ? 'settled' : passMs > 0 ? 'pass' : 'free'
-  return { key, state, fence, leaseLeftMs, recordBytes, ageMs, ttlLeftMs: ttlMs > 0 ? ttlMs : passMs, waiters }
+  return { key, state, fence, heldMs, leaseLeftMs, recordBytes, ageMs, ttlLeftMs: ttlMs > 0 ? ttlMs : passMs, waiters }
 }

@@ -168,6 +168,38 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'forgetting a fence drops that hold or record, and none that came after it',
+    async run({ a, b, key }) {
+      const first = await a.hold(key)
+      await a.release(key, first.token)
+      const second = await b.hold(key)
+      equal(await a.store.forget(key, first.fence), false)
+      equal(await b.store.renew({ key, token: second.token, leaseMs: 10_000 }), true)
+      const waiting = await a.queue(key)
+      equal(await a.store.forget(key, second.fence), true)
+      equal((await a.wake(waiting.token)).kind, 'look')
+      equal(await b.store.renew({ key, token: second.token, leaseMs: 10_000 }), false)
+      const third = await b.hold(key)
+      await b.settle(key, third.token, bytes('r'), 60_000)
+      equal(await a.store.forget(key, second.fence), false)
+      equal(await a.store.forget(key, third.fence), true)
+      notEqual((await a.store.inspect(key))?.state, 'settled')
+    },
+  },
+  {
+    name: 'how long a hold lasts is counted from its own beginning, however often it is renewed',
+    async run({ a, b, key }) {
+      const first = await a.hold(key)
+      await pause(40)
+      await a.store.renew({ key, token: first.token, leaseMs: 10_000 })
+      const heldMs = (await b.store.inspect(key))?.heldMs ?? 0
+      ok(heldMs >= 39 && heldMs < 5_000, `held for ${heldMs} ms`)
+      await a.release(key, first.token)
+      await b.hold(key)
+      ok(((await b.store.inspect(key))?.heldMs ?? heldMs) < heldMs)
+    },
+  },
+  {
     name: 'a record can be looked at',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)

@@ -1,7 +1,7 @@
 // ioredis 5 and 6: `Redis` (also through Sentinels) and `Cluster`.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { Redis, type RedisOptions } from 'ioredis'
+import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
 /** What is used of a client that was given: `Redis` and `Cluster` of both versions have it. */
@@ -38,7 +38,7 @@ const HEARTBEAT_MS = 5_000
 const NO_NODE_MS = 200
 
 /** How long to wait before connecting again: soon at first, and never so long that locking stays away after Redis is back. */
-function retryDelayMs(times: number): number {
+export function retryDelayMs(times: number): number {
   return Math.min(50 * 2 ** Math.min(times, 5), 1_000)
 }
 
@@ -47,14 +47,14 @@ function retryDelayMs(times: number): number {
  * deadline, and a claim whose caller has long been told 503 must not be carried out when Redis comes back. A
  * connection that answers nothing any more is given up and made anew.
  */
-const ownDefaults = {
+export const ownDefaults: Readonly<Omit<RedisOptions, 'replyMapping'>> = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   connectTimeout: 2_000,
   socketTimeout: 4_000,
   retryStrategy: retryDelayMs,
-} as const
+}
 
 export function isIoredisClient(given: object): given is IoredisClient {
   const client = given as Partial<Record<keyof IoredisClient, unknown>>
@@ -72,6 +72,11 @@ export function connectIoredis(
   // ioredis tells its constructors apart by this one, which does not change what this store reads.
   const options = { ...ownDefaults, ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
   return new IoredisStoreClient(makeOwn(new Redis(options) as unknown as OwnRedis, onTrouble), true)
+}
+
+/** Puts a client behind the store's interface that this package made elsewhere: the store closes it. */
+export function adoptIoredis(client: Redis | Cluster, onTrouble: (error: unknown) => void): StoreClient {
+  return new IoredisStoreClient(makeOwn(client as unknown as OwnRedis, onTrouble), true)
 }
 
 export class IoredisStoreClient implements StoreClient {
@@ -224,5 +229,10 @@ function makeOwn(client: OwnRedis, onTrouble: (error: unknown) => void): OwnRedi
   // Nothing here keeps a process alive that wants to exit: neither an idle connection nor the wait for the next attempt.
   client.on('connect', () => client.stream?.unref?.())
   client.on('reconnecting', () => client.reconnectTimeout?.unref?.())
+  // A cluster's client is one for each node.
+  client.on('+node', (node: OwnRedis) => {
+    node.stream?.unref?.()
+    node.on('connect', () => node.stream?.unref?.())
+  })
   return client
 }

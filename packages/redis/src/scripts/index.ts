@@ -125,10 +125,14 @@ return 1
 `,
 )
 
-/** Reply: 1 if there was a hold, a record or a mark, else 0. The last fence stays for a while. */
+/**
+ * ARGV 4, if given: only if this is the last fence. Reply: 1 if a hold, a record or a mark was dropped, else 0. The last fence
+ * stays for a while.
+ */
 export const forgetScript: Script = script(
   2,
   `
+if ARGV[4] and ARGV[4] ~= text(fence) then return 0 end
 local existed = (held.token ~= '' and held.ends > now) or record.visible > now or passUntil > now
 for _, member in ipairs(waiters(0, -1)) do
   local waiting = string.match(member, '^(%S+) ')
@@ -144,7 +148,10 @@ return existed and 1 or 0
 `,
 )
 
-/** Reply: fence, lease left, record's size, age, ttl left, pass mark left, waiters; times in ms. Empty if nothing is known. */
+/**
+ * Reply: fence, held for, lease left, record's size, age, ttl left, pass mark left, waiters; times in ms. Empty if nothing is
+ * known.
+ */
 export const inspectScript: Script = script(
   2,
   `
@@ -154,6 +161,8 @@ if record.visible > now and redis.call('HEXISTS', KEYS[1], 'r') == 1 then
   size, age, ttl = redis.call('HSTRLEN', KEYS[1], 'r'), (us - record.settled) / 1000, record.visible - now
 end
 local lease = held.token ~= '' and math.max(0, held.ends - now) or 0
-return { text(fence), text(lease), text(size), text(age), text(ttl), text(math.max(0, passUntil - now)), text(#waiters(0, -1)) }
+-- A fence is the time at which its hold began, unless the clock was set back.
+local heldFor = lease > 0 and math.max(0, (us - fence) / 1000) or 0
+return { text(fence), text(heldFor), text(lease), text(size), text(age), text(ttl), text(math.max(0, passUntil - now)), text(#waiters(0, -1)) }
 `,
 )

@@ -1,0 +1,413 @@
+// The lock that names what it locks by a value: one instance is one holder. Mechanism here, what may be overridden below it.
+
+import type { Hold } from '../entry.js'
+import {
+  hookError,
+  InvalidReleaseError,
+  InvalidStateError,
+  InvalidValueError,
+  LeaseLostError,
+  optionError,
+  RecordError,
+  StoreError,
+  TriesExceededError,
+  WaitTimeoutError,
+} from '../errors.js'
+import { publishTrouble } from '../events.js'
+import { attachLogger } from '../logger.js'
+import { boolean, optional, parseOptions } from '../options.js'
+import { claimKey } from './claim.js'
+import { chooseEngine, type EngineSource } from './engines.js'
+import { hashValue } from './hash.js'
+import { checkRecord } from './record.js'
+import { type Blocked, type SpinlockRecord, SpinlockState } from './states.js'
+import { watchForTakeover } from './takeover.js'
+import {
+  readSpinlockOptions,
+  readTunables,
+  type SpinlockOptions,
+  type SpinlockSettings,
+  type Tunables,
+  tunableDefaults,
+  tunableNames,
+} from './tunables.js'
+
+export interface AcquireOptions {
+  /** Ends the wait; `acquire` and `run` reject with its reason. It does not end a hold. */
+  readonly signal?: AbortSignal
+}
+
+export interface DeleteStateOptions {
+  /** Also while another lock holds the key; that one's signal aborts. Default false. */
+  readonly force?: boolean
+}
+
+/** What the work under a lock is given. */
+export interface SpinlockContext {
+  readonly key: string
+  readonly tag: string
+  /** Grows with every hold of the key; hand it to the database so that it can refuse a late writer. */
+  readonly fence: number
+  /** Aborts when the lock is lost, or held longer than `maxBlockMs`; stop writing then. */
+  readonly signal: AbortSignal
+}
+
+const readAcquire = {
+  signal: optional('an AbortSignal', (given: unknown): given is AbortSignal => given instanceof AbortSignal),
+} as const
+
+/**
+ * A lock on any value, without the decisions that HashDSpinlock takes: what the key looks like, what tags a lock, how its
+ * record is written. Extend it to take your own.
+ */
+export abstract class DSpinlockBase implements Tunables {
+  maxSpinlockTries: number = tunableDefaults.maxSpinlockTries
+  spinlockSleepMs: number = tunableDefaults.spinlockSleepMs
+  expireAtMs: number = tunableDefaults.expireAtMs
+  maxBlockMs: number = tunableDefaults.maxBlockMs
+  leaseMs: number = tunableDefaults.leaseMs
+  keyPrefix: string = tunableDefaults.keyPrefix
+  keySeparator: string = tunableDefaults.keySeparator
+
+  /** What is locked. */
+  readonly value: unknown
+  /** What `getUid` made of it when the lock was made: changing the value later changes nothing. */
+  readonly uid: string
+
+  readonly #settings: SpinlockSettings
+  readonly #source: EngineSource
+  /** The options stand above the attributes of a subclass, which are set after the constructor of this class. */
+  #hasApplied = false
+  #key: string | undefined
+  #tag: string | undefined
+  #phase: 'idle' | 'acquiring' | 'held' | 'releasing' = 'idle'
+  /** Set while the phase is `held` or `releasing`. */
+  #hold: Hold | undefined
+  /** What the last acquire found in place of a turn. */
+  #found: SpinlockRecord | undefined
+  /** The last hold ended with a record. */
+  #computed = false
+  #detachLogger: (() => void) | undefined
+
+  /**
+   * Opens no connection yet.
+   * @throws TypeError for unknown or wrong options and for two connections; NotHashableError for a value without a hash.
+   */
+  constructor(value: unknown, options?: SpinlockOptions) {
+    this.#settings = readSpinlockOptions(new.target.name, options)
+    Object.assign(this, this.#settings.tunables)
+    this.value = value
+    const uid: unknown = this.getUid(value)
+    if (typeof uid !== 'string' || uid === '') throw hookError('getUid', uid, 'a string that is not empty')
+    this.uid = uid
+    this.#source = chooseEngine(this.#settings)
+  }
+
+  // --- what a subclass decides ---
+
+  /** Names the key of this lock. Equal keys exclude each other, in all processes on the same store. Called once. */
+  abstract getKey(): string
+  /** Tells this lock from all others on the key; it is kept with what the lock leaves. Called once. */
+  abstract getTag(): string
+  /** Turns what a lock leaves into bytes. May throw for a value that it cannot write. */
+  abstract packRecord(record: SpinlockRecord): Uint8Array
+  /** The reverse of `packRecord`. Whatever it throws becomes the cause of an InvalidValueError. */
+  abstract unpackRecord(record: Uint8Array): SpinlockRecord
+
+  /**
+   * Names the value: equal for what is to be locked as one. By default its hash, see `hashValue`. Called once, by the
+   * constructor, when the fields of a subclass are not there yet. @throws NotHashableError
+   */
+  getUid(value: unknown): string {
+    return hashValue(value)
+  }
+
+  /** How long from the end of the work it is remembered that it was done, in milliseconds. By default `expireAtMs`. */
+  getExpiry(): number {
+    return this.tunables.expireAtMs
+  }
+
+  /**
+   * Asked while this lock waits: whether the block is so old that it may be taken over. By default, when it lasted longer
+   * than `maxBlockMs` on the store's clock. It is asked again just before, and only that very block is ended.
+   */
+  hasExhaustedBlockTime(blocked: Blocked): boolean {
+    return blocked.heldMs > this.tunables.maxBlockMs
+  }
+
+  // --- what everybody sees ---
+
+  /** What `getKey` gave. @throws TypeError for wrong tunables. */
+  get key(): string {
+    this.#key ??= check('getKey', this.getKey())
+    return this.#key
+  }
+
+  /** What `getTag` gave. */
+  get tag(): string {
+    this.#tag ??= check('getTag', this.getTag())
+    return this.#tag
+  }
+
+  /**
+   * What this lock knows: BLOCKED while it holds the key, COMPUTED after it was released or if it was computed by another,
+   * undefined otherwise, also when the hold was lost. What the store knows is another question.
+   */
+  get state(): SpinlockState | undefined {
+    if (this.#hold !== undefined) return this.#hold.signal.aborted ? undefined : SpinlockState.BLOCKED
+    return this.#computed || this.#found !== undefined ? SpinlockState.COMPUTED : undefined
+  }
+
+  /** The last `acquire` or `run` found the work done, and this lock does not hold the key. Only with `cachedIfComputed`. */
+  get cached(): boolean {
+    return this.#found !== undefined
+  }
+
+  /** The result that was found, if it was found with one. */
+  get cachedValue(): unknown {
+    return this.#found?.value
+  }
+
+  /** Grows with every hold of the key; undefined unless this lock holds it. */
+  get fence(): number | undefined {
+    return this.#hold?.fence
+  }
+
+  /** Aborts when this lock's hold is lost, or lasts longer than `maxBlockMs`; undefined unless it holds the key. */
+  get signal(): AbortSignal | undefined {
+    return this.#hold?.signal
+  }
+
+  /**
+   * Blocks the key, waiting for it if need be, and resolves to this lock. With `cachedIfComputed` it resolves at once, or as
+   * soon as the work is done, with `cached` true and nothing blocked.
+   *
+   * Rejects with TriesExceededError; KeyExistsError with `failIfKeyExists`; InvalidStateError if this very instance holds or
+   * acquires the key already; InvalidValueError; StoreNotInitialisedError; StoreError; the reason of `signal`; a TypeError
+   * for wrong tunables.
+   */
+  async acquire(options?: AcquireOptions): Promise<this> {
+    await this.#acquire('acquire', options, false)
+    return this
+  }
+
+  /**
+   * Ends the hold and marks the key as computed for `getExpiry()`. Of a lock that was `cached`, nothing. Rejects with
+   * InvalidReleaseError if the lock does not hold the key or has lost it, and with a StoreError.
+   */
+  async release(): Promise<void> {
+    if (this.cached && this.#phase === 'idle') return
+    if (this.#phase !== 'held') throw new InvalidReleaseError(this.key, 'not-held')
+    await this.#settle(this.#pack(false, undefined))
+  }
+
+  /**
+   * Runs `task` under the lock, marks the key as computed with its result, and resolves to it; with `cachedIfComputed`,
+   * resolves to the result that is stored already, in which case `cached` is true and `task` does not run. A task that throws
+   * leaves the key free, and its error is what the caller gets. Where a key is marked as computed without a result,
+   * the task runs, under the lock.
+   *
+   * Rejects as `acquire`; with InvalidReleaseError if the lock was lost while the task ran; with RecordError if
+   * `cachedIfComputed` asks for a result to be stored that cannot be.
+   */
+  async run<T>(task: (context: SpinlockContext) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
+    if (typeof task !== 'function') throw optionError('task', task, 'a function')
+    const found = await this.#acquire('run', options, true)
+    if (found !== undefined) return found.value as T
+    const hold = this.#hold as Hold
+    let result: T
+    let record: Uint8Array
+    try {
+      const { key, tag } = this
+      result = await task({
+        key,
+        tag,
+        fence: hold.fence,
+        get signal() {
+          return hold.signal
+        },
+      })
+      record = this.#packResult(result)
+    } catch (error) {
+      await this.#abandon()
+      throw error
+    }
+    try {
+      if (this.#hold !== hold) throw new InvalidReleaseError(this.key, 'not-held')
+      await this.#settle(record)
+    } catch (error) {
+      // The work is done and its result is the caller's; the store's failure was published where it happened.
+      if (!(error instanceof StoreError)) throw error
+    }
+    return result
+  }
+
+  /**
+   * Frees the key without marking it as computed: a block that ends cannot say whether it failed. `release()` at the end of the
+   * block, or `run`, marks it. Never rejects; that the lock was lost is published.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#abandon()
+  }
+
+  /**
+   * Frees the key and forgets that it was computed. False: there was nothing to delete. Rejects with InvalidReleaseError
+   * while another lock holds it, unless `force` is true; with a StoreError.
+   */
+  async deleteState(options?: DeleteStateOptions): Promise<boolean> {
+    const { force } = parseOptions('deleteState', options, { force: boolean(false) })
+    const { key } = this
+    const engine = await this.#source(key)
+    for (;;) {
+      const state = await engine.inspect(key)
+      if (state === undefined || state.state === 'free') {
+        // A hold that ran out could still be settled by who had it.
+        if (state !== undefined && force) await engine.forget(key, state.fence)
+        return false
+      }
+      if (state.state === 'held' && this.#phase === 'held' && state.fence === this.fence) return this.#abandon()
+      if (state.state === 'held' && !force) throw new InvalidReleaseError(key, 'others')
+      if (await engine.forget(key, state.fence)) {
+        this.#computed = false
+        this.#found = undefined
+        return true
+      }
+    }
+  }
+
+  /** Attributes and options, options first. @throws TypeError naming what is wrong. */
+  protected get tunables(): Tunables {
+    if (!this.#hasApplied) {
+      this.#hasApplied = true
+      Object.assign(this, this.#settings.tunables)
+    }
+    return readTunables(this.constructor.name, Object.fromEntries(tunableNames.map(name => [name, this[name]])))
+  }
+
+  // --- the one holder that an instance is ---
+
+  /** Undefined: this lock holds the key. Otherwise what was found in place of a turn. */
+  async #acquire(
+    operation: 'acquire' | 'run',
+    options: AcquireOptions | undefined,
+    needsValue: boolean,
+  ): Promise<SpinlockRecord | undefined> {
+    const { signal } = parseOptions(operation, options, readAcquire)
+    const { key, tunables } = this
+    if (this.#phase !== 'idle') throw new InvalidStateError(key, operation, this.#phase)
+    this.#phase = 'acquiring'
+    this.#found = undefined
+    this.#computed = false
+    const { logger, failIfKeyExists, cachedIfComputed } = this.#settings
+    if (logger !== undefined) this.#detachLogger = attachLogger(logger, { key })
+    let stopWatching = (): void => {}
+    try {
+      const engine = await this.#source(key)
+      if (!failIfKeyExists && tunables.maxSpinlockTries > 1) {
+        const isExhausted = (blocked: Blocked): boolean => this.hasExhaustedBlockTime(blocked)
+        stopWatching = watchForTakeover(engine, { key, everyMs: tunables.spinlockSleepMs, isExhausted })
+      }
+      const expiryMs = this.#readExpiry()
+      const unpack = (record: Uint8Array): SpinlockRecord => this.#unpack(record)
+      const rules = { key, tunables, expiryMs, failIfKeyExists, cachedIfComputed, needsValue, signal, unpack }
+      const claimed = await claimKey(engine, rules)
+      if ('hasValue' in claimed) this.#found = claimed
+      else this.#hold = claimed
+    } catch (error) {
+      if (!(error instanceof WaitTimeoutError)) throw error
+      throw new TriesExceededError(key, tunables.maxSpinlockTries, tunables.spinlockSleepMs, error)
+    } finally {
+      stopWatching()
+      if (this.#hold === undefined) this.#toIdle()
+      else this.#phase = 'held'
+    }
+    return this.#found
+  }
+
+  /** Ends the hold with a record. */
+  async #settle(record: Uint8Array): Promise<void> {
+    const hold = this.#hold as Hold
+    this.#phase = 'releasing'
+    try {
+      if (!(await hold.settle(record))) throw this.#lost(hold)
+      this.#computed = true
+    } finally {
+      this.#toIdle()
+    }
+  }
+
+  /** Ends the hold without a record, if there is one. Never rejects. False: it was not this lock's any more. */
+  async #abandon(): Promise<boolean> {
+    const hold = this.#hold
+    if (hold === undefined || this.#phase !== 'held') return false
+    this.#phase = 'releasing'
+    try {
+      const mine = await hold.release()
+      if (!mine) publishTrouble('spinlock', 'release', this.#lost(hold), this.key)
+      return mine
+    } catch {
+      // It was published where it happened, and would hide the error that ended the work.
+      return false
+    } finally {
+      this.#toIdle()
+    }
+  }
+
+  #toIdle(): void {
+    this.#phase = 'idle'
+    this.#hold = undefined
+    this.#detachLogger?.()
+    this.#detachLogger = undefined
+  }
+
+  #lost(hold: Hold): InvalidReleaseError {
+    const { signal } = hold
+    return new InvalidReleaseError(
+      this.key,
+      'lost',
+      signal.aborted ? signal.reason : new LeaseLostError(this.key, 'taken'),
+    )
+  }
+
+  #pack(hasValue: boolean, value: unknown): Uint8Array {
+    const { tag } = this
+    const record: unknown = this.packRecord({
+      state: SpinlockState.COMPUTED,
+      tag,
+      fence: this.#hold?.fence ?? 0,
+      hasValue,
+      value,
+    })
+    if (!(record instanceof Uint8Array)) throw hookError('packRecord', record, 'a Uint8Array')
+    return record
+  }
+
+  /** With the result if it can be stored: who did not ask for that with `cachedIfComputed` may return anything. */
+  #packResult(result: unknown): Uint8Array {
+    try {
+      return this.#pack(true, result)
+    } catch (error) {
+      if (this.#settings.cachedIfComputed) throw new RecordError(this.key, 'encode', error)
+      return this.#pack(false, undefined)
+    }
+  }
+
+  #unpack(record: Uint8Array): SpinlockRecord {
+    try {
+      return checkRecord(this.unpackRecord(record))
+    } catch (error) {
+      throw new InvalidValueError(this.key, error)
+    }
+  }
+
+  #readExpiry(): number {
+    const expiry: unknown = this.getExpiry()
+    if (typeof expiry === 'number' && Number.isInteger(expiry) && expiry >= 0) return expiry
+    throw hookError('getExpiry', expiry, 'milliseconds, a whole number, 0 or more')
+  }
+}
+
+function check(hook: string, name: unknown): string {
+  if (typeof name === 'string' && name !== '') return name
+  throw hookError(hook, name, 'a string that is not empty')
+}

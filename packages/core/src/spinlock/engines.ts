@@ -1,0 +1,142 @@
+// Which engine a lock works on: one for each store, each client and each set of parameters, shared by all locks.
+
+import { type CloseOptions, LockEngine } from '../engine.js'
+import { StoreNotInitialisedError, spinlockMemoryHint, storeProblems } from '../errors.js'
+import { memoryStore } from '../memory-store.js'
+import type { Store } from '../store.js'
+import { warnOnce } from '../warnings.js'
+import { hashValue } from './hash.js'
+import type { RedisSettings } from './redis-parameters.js'
+
+/** Gives a lock its engine, when it first needs one. Rejects with a StoreNotInitialisedError. */
+export type EngineSource = (key: string) => LockEngine | Promise<LockEngine>
+
+/** What core uses of @dspinlock/redis, which depends on core and is imported only when a lock asks for Redis. */
+interface RedisPackage {
+  redisStore(client: object): Store
+  parameterStore(settings: RedisSettings): Store
+}
+
+const byStore = new WeakMap<Store, LockEngine>()
+/** Made here, and open until `closeSpinlocks`: by client, by parameters, and the one in memory. */
+const made = new Map<object | string, Promise<LockEngine> | LockEngine>()
+
+export function chooseEngine(connection: {
+  readonly store: Store | undefined
+  readonly redis: object | undefined
+  readonly redisParams: RedisSettings | undefined
+}): EngineSource {
+  const { store, redis, redisParams } = connection
+  if (store !== undefined) {
+    // Made at once, so that a store that is none is told where the lock is made.
+    engineOn(store)
+    return key => {
+      if (store.closed) throw new StoreNotInitialisedError(key, storeProblems.closed)
+      return engineOn(store)
+    }
+  }
+  if (redis !== undefined) return key => redisEngine(redis, key, redisPackage => redisPackage.redisStore(redis))
+  if (redisParams !== undefined) {
+    const id = identify(redisParams)
+    return key => redisEngine(id, key, redisPackage => redisPackage.parameterStore(redisParams))
+  }
+  return memoryEngine
+}
+
+/**
+ * Closes what locks without a `store` of their own share: refuses their waiters, waits for their holders, and
+ * closes the connections that were made for them; clients that were given stay open. Later locks start anew.
+ */
+export async function closeSpinlocks(options?: CloseOptions): Promise<void> {
+  const engines = [...made.values()]
+  made.clear()
+  const close = async (pending: Promise<LockEngine> | LockEngine): Promise<void> => {
+    const engine = await Promise.resolve(pending).catch(() => undefined)
+    await engine?.close(options)
+    await engine?.store.close()
+  }
+  await Promise.all(engines.map(close))
+}
+
+function engineOn(store: Store): LockEngine {
+  let engine = byStore.get(store)
+  if (engine === undefined || engine.closed || store.closed) {
+    engine = new LockEngine({ store })
+    byStore.set(store, engine)
+  }
+  return engine
+}
+
+function memoryEngine(): LockEngine {
+  let engine = made.get('memory') as LockEngine | undefined
+  if (engine === undefined) {
+    warnOnce('DSPINLOCK_W_SPINLOCK_MEMORY', spinlockMemoryHint)
+    engine = new LockEngine({ store: memoryStore() })
+    made.set('memory', engine)
+  }
+  return engine
+}
+
+function redisEngine(
+  id: object | string,
+  key: string,
+  makeStore: (redisPackage: RedisPackage) => Store,
+): Promise<LockEngine> | LockEngine {
+  const known = made.get(id)
+  if (known !== undefined) return known
+  const engine = makeRedisEngine(key, makeStore)
+  made.set(id, engine)
+  const forget = (): void => {
+    if (made.get(id) === engine) made.delete(id)
+  }
+  // Who comes later may have more luck.
+  engine.catch(forget)
+  if (typeof id === 'object')
+    onEnd(id, () => void engine.then(one => (forget(), one.close().then(() => one.store.close()))))
+  return engine
+}
+
+async function makeRedisEngine(key: string, makeStore: (redisPackage: RedisPackage) => Store): Promise<LockEngine> {
+  const redisPackage = await importRedisPackage(key)
+  try {
+    return new LockEngine({ store: makeStore(redisPackage) })
+  } catch (error) {
+    throw new StoreNotInitialisedError(key, storeProblems.notMade, error)
+  }
+}
+
+async function importRedisPackage(key: string): Promise<RedisPackage> {
+  // A name that the compiler does not look up: the package is built after this one, and need not be there.
+  const name: string = '@dspinlock/redis'
+  let redisPackage: Partial<RedisPackage>
+  try {
+    redisPackage = (await import(name)) as Partial<RedisPackage>
+  } catch (error) {
+    throw new StoreNotInitialisedError(key, storeProblems.noRedisPackage, error)
+  }
+  if (typeof redisPackage.redisStore !== 'function' || typeof redisPackage.parameterStore !== 'function') {
+    throw new StoreNotInitialisedError(key, storeProblems.otherRedisPackage)
+  }
+  return redisPackage as RedisPackage
+}
+
+/** A client that its owner ended takes the connection for wake-ups that was opened beside it along. */
+function onEnd(client: object, listener: () => void): void {
+  const { once } = client as { once?: (event: string, listener: () => void) => unknown }
+  once?.call(client, 'end', listener)
+}
+
+let unhashable = 0
+const unhashableIds = new WeakMap<object, number>()
+
+/** Equal for equal parameters, and a digest, because a password is among them. TLS options may hold what has no hash. */
+function identify({ tls, ...rest }: RedisSettings): string {
+  if (tls === undefined) return hashValue(rest)
+  try {
+    return hashValue({ ...rest, tls })
+  } catch {
+    const id = unhashableIds.get(tls) ?? ++unhashable
+    unhashableIds.set(tls, id)
+    return hashValue({ ...rest, tls: id })
+  }
+}

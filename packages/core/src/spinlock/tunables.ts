@@ -1,0 +1,142 @@
+// The options of a lock and its tunables, which a subclass may set as attributes, too: read strictly, defaults here.
+
+import { optionError, secretOptionError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import { boolean, integer, MAX_TIMER_MS, type OptionReader, optional, parseOptions, timerMs } from '../options.js'
+import type { Store } from '../store.js'
+import { type RedisParameters, type RedisSettings, readRedisParameters } from './redis-parameters.js'
+
+/** What a subclass may set as attributes, and every lock as options, which come first. */
+export interface Tunables {
+  /** How many times to try, the first time at once. Default 10; 1 does not wait at all. */
+  readonly maxSpinlockTries: number
+  /** The time between two tries, in milliseconds. Default 500. A release wakes those who wait before that. */
+  readonly spinlockSleepMs: number
+  /** How long it is remembered that the work was done, in milliseconds. Default 3 600 000 (1 h). 0: only for those who wait. */
+  readonly expireAtMs: number
+  /** A lock that is held longer may be taken over, and its signal aborts; in milliseconds. Default 1 800 000 (30 min). */
+  readonly maxBlockMs: number
+  /** How long a hold counts unless renewed, in milliseconds: what a crashed holder costs. Default 10 000. Renewed by itself. */
+  readonly leaseMs: number
+  /** Starts the key. Default `'dspinlock'`. */
+  readonly keyPrefix: string
+  /** Stands between the parts of the key. Default `','`. It must not occur in the prefix. */
+  readonly keySeparator: string
+}
+
+export interface SpinlockOptions extends Partial<Tunables> {
+  /** Where locks live. One of `store`, `redis`, `redisParams`; without any, in the memory of this process. */
+  readonly store?: Store
+  /** An ioredis client, `Redis` or `Cluster`, which stays yours. Needs the package @dspinlock/redis. */
+  readonly redis?: object
+  /** How to reach a Redis. All locks with equal parameters share one connection. Needs the package @dspinlock/redis. */
+  readonly redisParams?: RedisParameters
+  /** Acquiring a key that is blocked or computed is a KeyExistsError, at once. Default false. */
+  readonly failIfKeyExists?: boolean
+  /** Acquiring a computed key does not block it: `run` gives the stored result. Default false: computed keys are blocked again. */
+  readonly cachedIfComputed?: boolean
+  /** Where to log what happens to this lock's key while it waits and holds. `console`, pino and winston loggers fit. */
+  readonly logger?: Logger
+}
+
+const text =
+  (fallback: string): OptionReader<string> =>
+  (given, name) => {
+    if (given === undefined) return fallback
+    if (typeof given === 'string' && given !== '') return given
+    throw optionError(name, given, 'a string that is not empty')
+  }
+
+const tunableShape = {
+  maxSpinlockTries: integer(10, 1),
+  spinlockSleepMs: timerMs(500),
+  expireAtMs: integer(3_600_000, 0, 1e15),
+  maxBlockMs: timerMs(1_800_000),
+  leaseMs: timerMs(10_000),
+  keyPrefix: text('dspinlock'),
+  keySeparator: text(','),
+} as const
+
+export const tunableNames: readonly (keyof Tunables)[] = Object.keys(tunableShape) as (keyof Tunables)[]
+
+export const tunableDefaults: Tunables = parseOptions('DSpinlockBase', {}, tunableShape)
+
+/**
+ * @throws TypeError naming the tunable, what was received and what it takes.
+ */
+export function readTunables(where: string, given: Partial<Tunables>): Tunables {
+  const tunables: Tunables = parseOptions(where, given, tunableShape)
+  const { maxSpinlockTries, spinlockSleepMs, keyPrefix, keySeparator } = tunables
+  if (maxSpinlockTries * spinlockSleepMs > MAX_TIMER_MS) {
+    const most = `at most ${Math.floor(MAX_TIMER_MS / spinlockSleepMs)} with a spinlockSleepMs of ${spinlockSleepMs}`
+    throw optionError('maxSpinlockTries', maxSpinlockTries, most)
+  }
+  if (keyPrefix.includes(keySeparator)) {
+    const expected = `a string without the keySeparator ${JSON.stringify(keySeparator)}, so that no two keys are spelt alike`
+    throw optionError('keyPrefix', keyPrefix, expected)
+  }
+  return tunables
+}
+
+const isObject = (given: unknown): given is object => typeof given === 'object' && given !== null
+
+/** Nothing of a client is used here; @dspinlock/redis looks closer. An object literal is options, which are no client. */
+const isClient = (given: unknown): given is object =>
+  isObject(given) &&
+  typeof (given as { duplicate?: unknown }).duplicate === 'function' &&
+  Object.getPrototypeOf(given) !== Object.prototype
+
+const isLogger = (given: unknown): given is Logger =>
+  isObject(given) && typeof (given as Partial<Record<keyof Logger, unknown>>).debug === 'function'
+
+/** As `optional`, but what was received is not repeated: a URL in this place may hold a password. */
+function connection<T>(expected: string, accepts: (given: unknown) => given is T): OptionReader<T | undefined> {
+  return (given, name) => {
+    if (given === undefined || accepts(given)) return given
+    throw secretOptionError(name, expected)
+  }
+}
+
+const ownShape = {
+  store: connection('a store, for example memoryStore()', (given): given is Store => isObject(given)),
+  redis: connection('an ioredis client (Redis or Cluster); URLs and parameters go into redisParams', isClient),
+  redisParams: readParameters,
+  failIfKeyExists: boolean(false),
+  cachedIfComputed: boolean(false),
+  logger: optional('a logger with a method debug', isLogger),
+} as const
+
+/** Options as read: the tunables among them apart, and only those that were given. */
+export interface SpinlockSettings {
+  readonly store: Store | undefined
+  readonly redis: object | undefined
+  readonly redisParams: RedisSettings | undefined
+  readonly failIfKeyExists: boolean
+  readonly cachedIfComputed: boolean
+  readonly logger: Logger | undefined
+  readonly tunables: Partial<Tunables>
+}
+
+/**
+ * @throws TypeError for unknown or wrong options, for two connections, and for two options that contradict each other.
+ */
+export function readSpinlockOptions(where: string, options: SpinlockOptions | undefined): SpinlockSettings {
+  const parsed = parseOptions(where, options, { ...ownShape, ...tunableShape })
+  const [first, second] = (['store', 'redis', 'redisParams'] as const).filter(name => parsed[name] !== undefined)
+  if (first !== undefined && second !== undefined) {
+    throw secretOptionError(second, `left out with ${first}, because a lock has one connection`)
+  }
+  if (parsed.failIfKeyExists && parsed.cachedIfComputed) {
+    throw optionError('cachedIfComputed', true, 'left out with failIfKeyExists, which makes a computed key an error')
+  }
+  const tunables = Object.fromEntries(
+    tunableNames.filter(name => options?.[name] !== undefined).map(name => [name, parsed[name]]),
+  ) as Partial<Tunables>
+  const { store, redis, redisParams, failIfKeyExists, cachedIfComputed, logger } = parsed
+  return Object.freeze({ store, redis, redisParams, failIfKeyExists, cachedIfComputed, logger, tunables })
+}
+
+function readParameters(given: unknown, name: string): RedisSettings | undefined {
+  const read = connection('an object of RedisParameters, for example { host, port }', isObject)(given, name)
+  return read === undefined ? undefined : readRedisParameters(read as RedisParameters)
+}

@@ -1,0 +1,160 @@
+// What a lock stores of a result, and what it says about records that are none.
+
+import { HashDSpinlock, LockEngine, memoryStore, RecordError, type SpinlockRecord } from '@dspinlock/core'
+import { expect } from 'chai'
+import { failure } from '../support/failure.js'
+
+const store = memoryStore()
+const options = { store, cachedIfComputed: true }
+let count = 0
+
+/** As another lock gets it that finds the work done. */
+async function roundTrip(result: unknown): Promise<unknown> {
+  const value = ['records', ++count]
+  await new HashDSpinlock(value, options).run(() => result)
+  const reader = new HashDSpinlock(value, options)
+  const found = await reader.run(() => expect.fail('it should have been found'))
+  expect(reader.cached).to.equal(true)
+  return found
+}
+
+describe('spinlock: stored results', () => {
+  after(() => store.close())
+
+  const results: readonly (readonly [what: string, result: unknown])[] = [
+    ['text', 'é\0\u2028"\\'],
+    ['a lone surrogate', '\ud800'],
+    ['a number', -1.5e-7],
+    ['NaN', Number.NaN],
+    ['infinity', Number.NEGATIVE_INFINITY],
+    ['-0', -0],
+    ['a bigint', -(2n ** 70n)],
+    ['false', false],
+    ['null', null],
+    ['undefined', undefined],
+    ['an empty array', []],
+    ['what an array holds', [1, undefined, [null]]],
+    ['an object', { a: { b: undefined }, 'odd key': 1 }],
+    ['a date', new Date(1_700_000_000_123)],
+    ['a URL', new URL('https://example.org/?a=1')],
+    [
+      'a Map',
+      new Map<unknown, unknown>([
+        [{ k: 1 }, new Set([1n])],
+        ['b', new Date(0)],
+      ]),
+    ],
+    ['a Set', new Set([1, '1', undefined])],
+    ['a Buffer', Buffer.from([0, 255, 10])],
+    ['bytes', Uint8Array.of(0, 255, 10)],
+    ['an object that looks like ours', { $: 'Date', v: '5' }],
+    ['an object with __proto__', JSON.parse('{"__proto__":{"polluted":true},"a":1}')],
+  ]
+  for (const [what, result] of results) {
+    it(`${what} comes back as it was`, async () => {
+      const found = await roundTrip(result)
+      expect(found).to.deep.equal(result)
+      expect(Object.is(found, -0)).to.equal(Object.is(result, -0))
+      if (typeof result === 'object' && result !== null) {
+        expect(Object.getPrototypeOf(found)).to.equal(Object.getPrototypeOf(result))
+        expect(found).not.to.equal(result)
+      }
+    })
+  }
+
+  it('an invalid date stays one', async () => {
+    expect(String(await roundTrip(new Date(Number.NaN)))).to.equal('Invalid Date')
+  })
+
+  it('an object with toJSON comes back as what that gives', async () => {
+    expect(await roundTrip({ money: { toJSON: () => '12.00' } })).to.deep.equal({ money: '12.00' })
+  })
+
+  const cyclic: Record<string, unknown> = {}
+  cyclic['self'] = [cyclic]
+  class Row {
+    readonly id = 1
+  }
+  const unstorable: readonly (readonly [what: string, result: unknown, path: RegExp])[] = [
+    ['a function', { list: [() => 1] }, /record\.value\.list\[0\] is a function/],
+    ['a symbol', Symbol('s'), /record\.value is a symbol/],
+    ['a class instance', [new Row()], /record\.value\[0\] is an instance of Row/],
+    ['a cycle', cyclic, /record\.value\.self\[0\] is a cycle/],
+  ]
+  for (const [what, result, path] of unstorable) {
+    it(`${what} cannot be stored: an error where the result was to be stored, and nobody's business elsewhere`, async () => {
+      const value = ['unstorable', what]
+      const asked = await failure(new HashDSpinlock(value, options).run(() => result))
+      expect(asked).to.be.instanceOf(RecordError)
+      expect((asked.cause as Error).message).to.match(path)
+      expect(await new HashDSpinlock(value, { store }).run(() => result)).to.equal(result)
+      const exists = new HashDSpinlock(value, { store, failIfKeyExists: true })
+      expect(await failure(exists.acquire())).to.include({ state: 'COMPUTED' })
+    })
+  }
+
+  const broken: readonly (readonly [what: string, bytes: Uint8Array])[] = [
+    ['nothing', new Uint8Array(0)],
+    ['no text', Uint8Array.of(0xff, 0xfe)],
+    ['no JSON', Buffer.from('{"format":1')],
+    ['JSON of another kind', Buffer.from('[1]')],
+    ['null', Buffer.from('null')],
+    ['another format', Buffer.from('{"format":2,"state":"COMPUTED","tag":"t","fence":1}')],
+    ['an unknown state', Buffer.from('{"format":1,"state":"DONE","tag":"t","fence":1}')],
+    ['no tag', Buffer.from('{"format":1,"state":"COMPUTED","fence":1}')],
+    [
+      'an unknown type',
+      Buffer.from('{"format":1,"state":"COMPUTED","tag":"t","fence":1,"value":{"$":"Regex","v":"x"}}'),
+    ],
+    ['no bigint', Buffer.from('{"format":1,"state":"COMPUTED","tag":"t","fence":1,"value":{"$":"bigint","v":"x"}}')],
+    ['no Map', Buffer.from('{"format":1,"state":"COMPUTED","tag":"t","fence":1,"value":{"$":"Map","v":[1]}}')],
+  ]
+  for (const [what, bytes] of broken) {
+    it(`a record that is ${what} is an InvalidValueError, and deleteState mends it`, async () => {
+      const lock = new HashDSpinlock(['broken', what], options)
+      const entry = await new LockEngine({ store }).enter(lock.key, { duplicates: 'replay', ttlMs: 60_000 })
+      if (entry.role === 'holder') await entry.hold.settle(bytes)
+      let ran = false
+      const error = await failure(lock.run(() => (ran = true)))
+      expect(error).to.include({ code: 'ERR_DSPINLOCK_INVALID_VALUE', key: lock.key })
+      expect(error.cause).to.be.instanceOf(Error)
+      expect([ran, lock.state]).to.deep.equal([false, undefined])
+      expect((await failure(lock.acquire())).code).to.equal('ERR_DSPINLOCK_INVALID_VALUE')
+      expect(await lock.deleteState()).to.equal(true)
+      expect(await lock.run(() => 'mended')).to.equal('mended')
+    })
+  }
+
+  it('unpackRecord and packRecord can be overridden, and what they get wrong is an InvalidValueError', async () => {
+    const stored: SpinlockRecord[] = []
+    class Logged extends HashDSpinlock {
+      override packRecord(record: SpinlockRecord): Uint8Array {
+        stored.push(record)
+        return super.packRecord(record)
+      }
+      override unpackRecord(record: Uint8Array): SpinlockRecord {
+        const unpacked = super.unpackRecord(record)
+        return unpacked.value === 'wrong'
+          ? ({} as SpinlockRecord)
+          : { ...unpacked, value: `${String(unpacked.value)}!` }
+      }
+    }
+    const lock = new Logged('hooks', options)
+    await lock.run(() => 'right')
+    expect(stored[0]).to.include({ state: 'COMPUTED', tag: lock.tag, hasValue: true, value: 'right' })
+    expect(await new Logged('hooks', options).run(() => 'never')).to.equal('right!')
+    await lock.deleteState()
+    await lock.run(() => 'wrong')
+    expect((await failure(new Logged('hooks', options).run(() => 'never'))).code).to.equal(
+      'ERR_DSPINLOCK_INVALID_VALUE',
+    )
+  })
+
+  it('under a pass mark, nothing runs unlocked', async () => {
+    const lock = new HashDSpinlock('passed', options)
+    const engine = new LockEngine({ store })
+    const entry = await engine.enter(lock.key, { duplicates: 'replay' })
+    if (entry.role === 'holder') await entry.hold.release({ passMs: 60_000 })
+    expect(await lock.run(({ fence }) => fence)).to.be.a('number')
+  })
+})
