@@ -1,34 +1,8 @@
 // What the engine promises, in one process with two engines on one store.
 
-import { type Entry, type Hold, LockEngine, memoryStore, type Store, StoreError } from '@dspinlock/core'
+import { LockEngine, memoryStore, StoreError } from '@dspinlock/core'
 import { expect } from 'chai'
-
-/** Rejects as it should, or fails the test. */
-async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  try {
-    await promise
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('it should have been rejected')
-}
-
-function holdOf(entry: Entry): Hold {
-  if (entry.role !== 'holder') throw new Error(`expected to hold, but was ${entry.role}`)
-  return entry.hold
-}
-
-/** A store of which some operations are replaced. */
-function storeWith(changes: Partial<Store>): Store {
-  const store = memoryStore()
-  return new Proxy(store, {
-    get(target, name) {
-      if (Object.hasOwn(changes, name)) return Reflect.get(changes, name) as unknown
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
-}
+import { failure, holdOf, storeWith } from '../support/engine.js'
 
 describe('LockEngine', () => {
   it('never lets two in at once, in order of arrival, under growing fences', async () => {

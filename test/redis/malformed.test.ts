@@ -1,9 +1,12 @@
 // What others put under our names in Redis is no lock and no record.
 
-import { type Entry, LockEngine } from '@dspinlock/core'
+import { channels, type Entry, LockEngine, type TroubleEvent } from '@dspinlock/core'
+import { dspinlock } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
+import express from 'express'
 import { Redis } from 'ioredis'
+import { serve } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 
 describe('foreign data in Redis', () => {
@@ -31,6 +34,48 @@ describe('foreign data in Redis', () => {
       expect(entry.role).to.equal('holder')
       if (entry.role === 'holder') expect(await entry.hold.release()).to.equal(true)
       await engine.close()
+      await store.close()
+      redis.disconnect()
+    })
+  }
+})
+
+describe('a record in Redis that no middleware wrote', () => {
+  const cases: readonly [string, (record: Buffer) => Buffer][] = [
+    ['text', () => Buffer.from('{"status":200,"headers":{"x":"y"}}')],
+    ['nothing', () => Buffer.alloc(0)],
+    ['half a record', record => record.subarray(0, 20)],
+    ['one of another version', record => Buffer.from(record).fill(9, 2, 3)],
+    ['a status that cannot be sent', record => Buffer.from(record).fill(0, 4, 6)],
+  ]
+  for (const [what, change] of cases) {
+    it(`${what}: the handler runs, trouble is told, and no answer is made of it`, async () => {
+      const redis = new Redis(redisUrl())
+      const prefix = `foreign-http-${process.pid}`
+      const store = redisStore(redisUrl(), { prefix })
+      const troubles: string[] = []
+      const onTrouble = (event: unknown): void => void troubles.push((event as TroubleEvent).operation)
+      channels.trouble.subscribe(onTrouble)
+      let runs = 0
+      const app = express()
+      app.get('/:what', dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 }), (_req, res) => {
+        res.send(`run ${String(++runs)}`)
+      })
+      const server = await serve(app)
+      const path = `/${encodeURIComponent(what)}`
+      expect((await server.ask(path)).body).to.equal('run 1')
+      const [name] = (await redis.keys(`${prefix}:*`)).filter(found => !found.endsWith(':w'))
+      const record = await redis.hgetBuffer(String(name), 'r')
+      expect(record, 'where the record is').to.be.instanceOf(Buffer)
+      const changed = change(record as Buffer)
+      await redis.hset(String(name), 'r', changed)
+      const answer = await server.ask(path)
+      expect([answer.status, answer.body]).to.deep.equal([200, 'run 2'])
+      expect(troubles).to.deep.equal(['decode'])
+      expect((await server.ask(path)).body, 'the new record').to.equal('run 2')
+      channels.trouble.unsubscribe(onTrouble)
+      await server.stop()
+      await redis.del(String(name))
       await store.close()
       redis.disconnect()
     })

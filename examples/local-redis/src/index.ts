@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,8 +21,10 @@ export interface LocalRedis {
 export interface RedisServer extends LocalRedis {
   /** SIGKILL, as in a crash. */
   kill(): Promise<void>
-  /** Starts it anew, empty, on the same port. */
+  /** Starts it anew on the same port: empty, unless it was told to persist. */
   start(): Promise<void>
+  /** Removes what a killed server left on disk. */
+  wipe(): Promise<void>
 }
 
 /** What `REDIS_URL` names, or a server from PATH started for the occasion; undefined if there is neither. */
@@ -93,6 +95,10 @@ export async function startRedisServer(extraArguments: readonly string[] = []): 
     description: `${binary} on 127.0.0.1:${port}, started for the occasion`,
     kill,
     start,
+    wipe: async () => {
+      await rm(directory, { recursive: true, force: true })
+      await mkdir(directory)
+    },
     stop: async () => {
       process.removeListener('exit', endWithUs)
       await kill()

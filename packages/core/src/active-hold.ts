@@ -1,7 +1,7 @@
 // A hold while it lasts: what its holder sees, and the one state behind it.
 
 import type { Hold } from './entry.js'
-import type { HoldTimeoutError, LeaseLostError } from './errors.js'
+import { type HoldTimeoutError, LeaseLostError } from './errors.js'
 import { channels } from './events.js'
 import type { KeptHold } from './lease-keeper.js'
 import type { Policy } from './policy.js'
@@ -62,6 +62,8 @@ export class ActiveHold implements Hold, KeptHold {
   }
 
   get signal(): AbortSignal {
+    // After a stall, whoever asks is not told the old state because no timer has run yet.
+    if (!this.#ended && this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
       if (this.#lostFor !== undefined) this.#controller.abort(this.#lostFor)

@@ -1,7 +1,7 @@
 // The lock engine: one lane for each key that this process is interested in, one mailbox, one lease keeper.
 
 import type { EnterOptions, Entry } from './entry.js'
-import { ClosedError, optionError, WaiterLimitError } from './errors.js'
+import { ClosedError, keyTooLongError, optionError, WaiterLimitError } from './errors.js'
 import { channels } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
@@ -17,7 +17,10 @@ export interface EngineOptions {
   readonly maxWaiters?: number
   /** How many callers may wait for one key in this process. Default 1 000. */
   readonly maxWaitersPerKey?: number
-  /** How often a waiter asks again in case a message was lost, in milliseconds, give or take a fifth. Default 1 000. */
+  /**
+   * How often a waiter asks again in case a message was lost, in milliseconds, at random a tenth to three tenths sooner.
+   * Default 1 000. Sooner than a hand-over to a process that died since runs out, so that it costs the others no more.
+   */
   readonly pollMs?: number
 }
 
@@ -25,6 +28,9 @@ export interface CloseOptions {
   /** For how long to wait for the holders to finish, in milliseconds. Default 30 000. */
   readonly timeoutMs?: number
 }
+
+/** In UTF-16 units, 1 MiB of ASCII: every operation reads the whole key, and every waiter's message names it. */
+const MAX_KEY_LENGTH = 1_048_576
 
 const storeMethods = [
   'open',
@@ -97,7 +103,8 @@ export class LockEngine {
    */
   enter(key: string, options?: EnterOptions | Policy, call?: CallOptions): Promise<Entry> {
     try {
-      if (typeof key !== 'string') throw optionError('key', key, 'a string')
+      if (typeof key !== 'string') throw optionError('key', key, 'a string; encode bytes, for example as hex')
+      if (key.length > MAX_KEY_LENGTH) throw keyTooLongError(key.length, MAX_KEY_LENGTH)
       const { policy, signal, payload } = readCall(options, call)
       if (this.closed) throw new ClosedError('engine', key)
       signal?.throwIfAborted()

@@ -17,7 +17,7 @@ export interface EnterOptions {
   readonly whileInFlight?: 'wait' | 'reject'
   /**
    * For how long a hold counts unless renewed, in milliseconds. Default 10 000: a crashed holder blocks its key that
-   * long, a stalled one may stall that long. Renewed every third of it.
+   * long, a stalled one may stall that long. Renewed every third of it. At least 10, and longer than the store takes to answer.
    */
   readonly leaseMs?: number
   /** For how long to wait for a turn or a record, in milliseconds. Default 30 000. */

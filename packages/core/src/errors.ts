@@ -125,6 +125,19 @@ export function optionError(name: string, received: unknown, expected: string): 
   return new TypeError(`dspinlock: option ${name} must be ${expected}, but received ${describe(received)}`)
 }
 
+export function keyTooLongError(length: number, most: number): TypeError {
+  return new TypeError(
+    `dspinlock: a key must have at most ${most} characters, but this one has ${length}; use a digest of it, for example SHA-256`,
+  )
+}
+
+/** The cause of a StoreError: by the time the store answered, its answer was worth nothing any more. */
+export function lateAnswerError(leaseMs: number, tries: number): Error {
+  return new Error(
+    `${tries} times in a row the answer took longer than the lease of ${leaseMs} ms that it granted; raise leaseMs, or look for what stalls the store or this process`,
+  )
+}
+
 export function unknownOptionError(where: string, name: string, known: readonly string[]): TypeError {
   return new TypeError(`dspinlock: unknown option ${JSON.stringify(name)} for ${where}; it takes ${known.join(', ')}`)
 }

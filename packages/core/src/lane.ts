@@ -1,10 +1,12 @@
 // All that one process knows of one key: the hold it has, the callers that wait, and the one claim it sends for them.
 
 import { ActiveHold, type HoldOwner } from './active-hold.js'
+import { type Asker, answerFor, refuse, refuseWhileBusy, toReply } from './answers.js'
 import type { Entry } from './entry.js'
-import { HoldTimeoutError, type LeaseLostError, StoreError } from './errors.js'
+import { HoldTimeoutError, LeaseLostError, lateAnswerError, StoreError } from './errors.js'
 import { publishTrouble } from './events.js'
-import type { LeaseKeeper } from './lease-keeper.js'
+import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
+import { differ } from './payload.js'
 import type { Policy } from './policy.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import { Waiter } from './waiter.js'
@@ -32,6 +34,8 @@ const MAX_LOCAL_TURNS = 4
 const RETAIN_POLLS = 3
 /** Beyond `waitMs`, what a first claim may take before anybody knows whether there is something to wait for. */
 const FIRST_CLAIM_MS = 5_000
+/** How often in a row the key may be granted in an answer that came after the lease's end. */
+const MAX_LATE_GRANTS = 3
 /** The soonest that a waiter asks again. */
 const MIN_POLL_MS = 5
 
@@ -52,6 +56,7 @@ export class Lane implements HoldOwner {
   #joined = false
   #arrival = 0
   #clockAheadMs = 0
+  #lateGrants = 0
   #pollTimer: NodeJS.Timeout | undefined
 
   constructor(key: string, host: LaneHost) {
@@ -60,7 +65,7 @@ export class Lane implements HoldOwner {
   }
 
   enter(policy: Policy, payload: string, signal: AbortSignal | undefined): Promise<Entry> {
-    const refusal = this.#refuseLocally(policy, payload)
+    const refusal = this.#refuseLocally({ policy, payload })
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
     const isAlone = this.#waiters.size === 0 && this.#hold === undefined && !this.#asking
@@ -79,14 +84,17 @@ export class Lane implements HoldOwner {
 
   /** A message from the store for this lane's token. */
   wake(wake: Exclude<Wake, { kind: 'resync' }>): void {
+    if (wake.kind === 'lost' && wake.token === this.#hold?.token) {
+      return this.#hold.lose(new LeaseLostError(this.key, 'taken'))
+    }
     if (wake.token !== this.#token) return
     if (this.#asking) {
       // The answer under way may have been given before this wake or after it; only asking again can tell.
-      if (wake.kind === 'turn' || wake.kind === 'look') this.#askAgain = true
+      if (wake.kind !== 'record' && wake.kind !== 'pass') this.#askAgain = true
       else this.#onReply(toReply(wake), this.#token, 0)
       return
     }
-    if (wake.kind === 'look') return this.#ask()
+    if (wake.kind === 'look' || wake.kind === 'lost') return this.#ask()
     if (wake.kind !== 'turn') return this.#onReply(toReply(wake), this.#token, 0)
     const now = performance.now()
     const leaseLeftMs = wake.leaseEndsAt - (now + this.#clockAheadMs)
@@ -137,7 +145,7 @@ export class Lane implements HoldOwner {
     keeper.remove(hold)
     const heir = passMs > 0 || this.#hold !== hold ? undefined : first(this.#waiters)
     const next = heir === undefined ? undefined : this.#claimFor(heir, this.#host.newToken(this), 0)
-    const leaseEndsAt = performance.now() + (next?.leaseMs ?? 0)
+    const leaseEndsAt = leaseEnd(performance.now(), next?.leaseMs ?? 0)
     if (next !== undefined) {
       this.#asking = true
       this.#askAgain = false
@@ -171,6 +179,7 @@ export class Lane implements HoldOwner {
   }
 
   lost(hold: ActiveHold, reason: LeaseLostError | HoldTimeoutError): void {
+    this.#host.keeper.remove(hold)
     if (this.#hold !== hold) return
     const leftMs = hold.leaseEndsAt - performance.now()
     // Not renewed any more, but its lease still keeps the others out: asking before that is in vain.
@@ -184,12 +193,9 @@ export class Lane implements HoldOwner {
   // --- the state machine ---
 
   /** What can be said without asking the store: a hold in this process, or one that others here wait for already. */
-  #refuseLocally(policy: Policy, payload: string): Entry | undefined {
+  #refuseLocally(asker: Asker): Entry | undefined {
     const known = this.#hold ?? (this.#joined ? first(this.#waiters) : undefined)
-    if (known === undefined) return undefined
-    if (payload !== '' && known.payload !== '' && payload !== known.payload)
-      return refuse('mismatch', this.#leaseLeftMs())
-    return policy.waits ? undefined : refuse('in-flight', this.#leaseLeftMs())
+    return known && refuseWhileBusy(asker, known.payload, this.#leaseLeftMs())
   }
 
   #leaseLeftMs(): number {
@@ -210,7 +216,7 @@ export class Lane implements HoldOwner {
     if (this.#token === '') this.#token = this.#host.newToken(this)
     const token = this.#token
     const request = this.#claimFor(head, token, this.#arrival)
-    const leaseEndsAt = performance.now() + request.leaseMs
+    const leaseEndsAt = leaseEnd(performance.now(), request.leaseMs)
     this.#asking = true
     this.#askAgain = false
     try {
@@ -278,7 +284,7 @@ export class Lane implements HoldOwner {
     this.#joined = wasJoined
     if (this.#waiters.size === 0) return this.#quit()
     if (this.#askAgain || !wasJoined) return this.#ask()
-    const pollMs = this.#host.pollMs * (0.8 + 0.4 * Math.random())
+    const pollMs = this.#host.pollMs * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
     // The waiters' own timers keep the process alive, as long as there is somebody to serve.
@@ -293,12 +299,14 @@ export class Lane implements HoldOwner {
     this.#askAgain = false
     const head = first(this.#waiters)
     if (head === undefined) return this.#giveBack(token)
+    if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
+    this.#lateGrants = 0
     this.#remove(head)
     const hold = new ActiveHold(this, this.key, token, fence, head.payload, head.policy, leaseEndsAt)
     this.#hold = hold
     this.#token = ''
     for (const waiter of this.#waiters) {
-      const refusal = this.#refuseLocally(waiter.policy, waiter.payload)
+      const refusal = this.#refuseLocally(waiter)
       if (refusal !== undefined) {
         this.#remove(waiter)
         waiter.answer(refusal)
@@ -306,6 +314,18 @@ export class Lane implements HoldOwner {
     }
     this.#host.keeper.add(hold, renewNow)
     head.answer({ role: 'holder', hold })
+  }
+
+  /** The answer was under way for so long that its lease has run out: ask whether the key is still ours. */
+  #onLateGrant(head: Waiter): void {
+    if (++this.#lateGrants < MAX_LATE_GRANTS) return this.#ask()
+    this.#lateGrants = 0
+    const { store } = this.#host
+    const reason = new StoreError(store.name, 'claim', this.key, lateAnswerError(head.policy.leaseMs, MAX_LATE_GRANTS))
+    publishTrouble('core', 'claim', reason, this.key)
+    this.#remove(head)
+    head.reject(reason)
+    this.#giveBack(this.#token)
   }
 
   /** The hold is over. `outcome`: what those who waited for it here get instead of a turn. */
@@ -408,34 +428,6 @@ export class Lane implements HoldOwner {
 function first<T>(set: ReadonlySet<T>): T | undefined {
   for (const item of set) return item
   return undefined
-}
-
-function refuse(reason: 'in-flight' | 'settled' | 'mismatch', retryAfterMs: number): Entry {
-  return { role: 'refused', reason, retryAfterMs }
-}
-
-function differ(a: string, b: string): boolean {
-  return a !== '' && b !== '' && a !== b
-}
-
-function toReply(wake: Extract<Wake, { kind: 'record' | 'pass' }>): ClaimReply {
-  if (wake.kind === 'pass') return { state: 'pass' }
-  return { state: 'record', record: wake.record, ageMs: 0, joined: true }
-}
-
-/** What a reply that was meant for `head` says to `waiter`; undefined: it has to ask again. */
-function answerFor(
-  waiter: Waiter,
-  reply: Extract<ClaimReply, { state: 'record' | 'pass' | 'mismatch' }>,
-  head: Waiter | undefined,
-): Entry | undefined {
-  if (reply.state === 'mismatch') return waiter.payload === head?.payload ? refuse('mismatch', 0) : undefined
-  if (!waiter.policy.takesRecord) return undefined
-  if (reply.state === 'pass') return { role: 'pass' }
-  if (head !== undefined && differ(head.payload, waiter.payload)) return refuse('mismatch', 0)
-  if (waiter.policy.duplicates === 'reject') return refuse('settled', 0)
-  const { record, ageMs, joined } = reply
-  return { role: 'follower', record, ageMs, joined }
 }
 
 function andThen<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {

@@ -18,6 +18,14 @@ export interface KeptHold {
   lose(reason: LeaseLostError | HoldTimeoutError): void
 }
 
+/**
+ * When a lease that was asked for at `sentAt` ends for whoever asked, before it does for the store, which counts whole
+ * milliseconds by another quartz.
+ */
+export function leaseEnd(sentAt: number, leaseMs: number): number {
+  return sentAt + leaseMs * 0.999 - 1
+}
+
 /** Renewals within one lease: two may fail before it is lost. */
 const RENEWALS_PER_LEASE = 3
 /** After a failed renewal, the next try comes this soon. */
@@ -121,7 +129,9 @@ export class LeaseKeeper {
       kept.renewing = false
       if (!this.#isKept(kept)) return
       if (!mine) return this.#lose(kept, new LeaseLostError(hold.key, 'taken'))
-      hold.leaseEndsAt = sentAt + hold.leaseMs
+      hold.leaseEndsAt = leaseEnd(sentAt, hold.leaseMs)
+      // The answer came too late to rely on: somebody may hold the key by now.
+      if (hold.leaseEndsAt <= performance.now()) return this.#lose(kept, new LeaseLostError(hold.key, 'expired'))
       clearTimeout(kept.expiryTimer)
       kept.expiryTimer = undefined
     }

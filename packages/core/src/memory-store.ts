@@ -1,7 +1,9 @@
 // The embedded store: claims and records in this process, every answer at once.
 
 import { ClosedError } from './errors.js'
+import { StoredKey, type StoredRecord, type StoredWaiter } from './memory-key.js'
 import { integer, parseOptions, timerMs } from './options.js'
+import { differ } from './payload.js'
 import type {
   ClaimReply,
   ClaimRequest,
@@ -33,39 +35,6 @@ const SWEEP_SHARE = 1 / 20
 
 type AddressedWake = Exclude<Wake, { kind: 'resync' }>
 
-interface Waiter {
-  readonly token: string
-  readonly takeRecord: boolean
-  readonly payload: string
-  readonly arrival: number
-}
-
-interface StoredRecord {
-  readonly bytes: Uint8Array
-  readonly payload: string
-  /** The fence of the hold that left it: who arrived after that was waiting for it. */
-  readonly fence: number
-  readonly settledAt: number
-  /** On the scale of fences and arrivals. */
-  readonly settledTick: number
-  visibleUntil: number
-  readonly retainedUntil: number
-}
-
-class Entry {
-  /** The holder's token, '' if nobody holds. It stays after the lease ran out, until somebody claims. */
-  token = ''
-  leaseEndsAt = 0
-  fence = 0
-  payload = ''
-  /** Turns in a row that the holder's process gave to itself while others waited. */
-  localTurns = 0
-  passUntil = 0
-  record: StoredRecord | undefined = undefined
-  /** In order of arrival. */
-  readonly waiters: Waiter[] = []
-}
-
 /**
  * A store inside this process. Its locks exclude nobody in other processes.
  * @throws TypeError for unknown or wrong options.
@@ -79,16 +48,16 @@ export class MemoryStore implements Store {
   readonly synchronous = true
   readonly #maxBytes: number
   readonly #grantMs: number
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, StoredKey>()
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  /** Tokens whose hold ended last, and whether with a record; the oldest is dropped first. */
-  readonly #ended = new Map<string, 'settled' | 'released'>()
+  /** Tokens that ended last, and how; the oldest is dropped first. */
+  readonly #ended = new Map<string, 'settled' | 'released' | 'left'>()
   /** The last fence, arrival or settling: all three are on one scale, so that they can be compared. */
   #lastTick = 0
   #recordBytes = 0
   #closed = false
   #sweepTimer: NodeJS.Timeout | undefined
-  #sweepAt: IterableIterator<[string, Entry]> | undefined
+  #sweepAt: IterableIterator<[string, StoredKey]> | undefined
 
   constructor(options?: MemoryStoreOptions) {
     const parsed = parseOptions('memoryStore', options, shape)
@@ -110,17 +79,19 @@ export class MemoryStore implements Store {
   claim(request: ClaimRequest): ClaimReply {
     this.#assertOpen()
     const entry = this.#entries.get(request.key)
+    if (entry === undefined && this.#ended.has(request.token)) return nothingLeft
     if (entry === undefined) return this.#take(this.#add(request.key), request, 0)
     const now = performance.now()
     if (entry.token === request.token) {
       entry.leaseEndsAt = now + request.leaseMs
       return { state: 'held', fence: entry.fence }
     }
+    if (this.#ended.has(request.token)) return nothingLeft
     if (request.takeRecord) {
       const shared = this.#share(entry, request, now)
       if (shared !== undefined) return shared
     }
-    if (entry.token !== '' && entry.leaseEndsAt > now) return this.#queue(entry, request, now)
+    if (entry.isHeld(now)) return this.#queue(entry, request, now)
     const first = entry.waiters[0]
     if (first !== undefined && first.token !== request.token) {
       this.#hand(entry, now)
@@ -178,7 +149,7 @@ export class MemoryStore implements Store {
       const { next } = request
       const othersWait = entry.waiters.some(waiter => waiter.token !== next.token)
       if (!othersWait || entry.localTurns < request.maxLocalTurns) {
-        removeWaiter(entry, next.token)
+        entry.removeWaiter(next.token)
         return { mine: true, next: this.#take(entry, next, othersWait ? entry.localTurns + 1 : 0) }
       }
       this.#queue(entry, next, now)
@@ -191,14 +162,12 @@ export class MemoryStore implements Store {
 
   leave(key: string, token: string): void {
     this.#assertOpen()
+    this.#remember(token, 'left')
     const entry = this.#entries.get(key)
     if (entry === undefined) return
-    removeWaiter(entry, token)
+    entry.removeWaiter(token)
     const now = performance.now()
-    if (entry.token === token) {
-      this.#end(entry, 'released')
-      this.#hand(entry, now)
-    }
+    if (entry.token === token) this.#hand(entry, now)
     this.#dropIfIdle(key, entry, now)
   }
 
@@ -206,8 +175,9 @@ export class MemoryStore implements Store {
     this.#assertOpen()
     const entry = this.#entries.get(key)
     if (entry === undefined) return false
-    const existed = this.#describe(key, entry, performance.now()).state !== 'free'
+    const existed = entry.describe(key, performance.now()).state !== 'free'
     this.#drop(key, entry)
+    if (entry.token !== '') this.#wake({ kind: 'lost', token: entry.token })
     for (const waiter of entry.waiters) this.#wake({ kind: 'look', token: waiter.token })
     return existed
   }
@@ -215,13 +185,13 @@ export class MemoryStore implements Store {
   inspect(key: string): KeyState | undefined {
     this.#assertOpen()
     const entry = this.#entries.get(key)
-    return entry === undefined ? undefined : this.#describe(key, entry, performance.now())
+    return entry === undefined ? undefined : entry.describe(key, performance.now())
   }
 
   async *list(): AsyncIterableIterator<KeyState> {
     this.#assertOpen()
     for (const [key, entry] of this.#entries) {
-      const state = this.#describe(key, entry, performance.now())
+      const state = entry.describe(key, performance.now())
       if (state.state !== 'free' || state.waiters > 0) yield state
     }
   }
@@ -240,8 +210,8 @@ export class MemoryStore implements Store {
     if (this.#closed) throw new ClosedError('store')
   }
 
-  #add(key: string): Entry {
-    const entry = new Entry()
+  #add(key: string): StoredKey {
+    const entry = new StoredKey()
     this.#entries.set(key, entry)
     this.#sweepTimer ??= setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref()
     return entry
@@ -253,7 +223,7 @@ export class MemoryStore implements Store {
     return this.#lastTick
   }
 
-  #take(entry: Entry, request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>, localTurns: number): ClaimReply {
+  #take(entry: StoredKey, request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>, localTurns: number): ClaimReply {
     entry.token = request.token
     entry.fence = this.#tick()
     entry.leaseEndsAt = performance.now() + request.leaseMs
@@ -265,26 +235,26 @@ export class MemoryStore implements Store {
   }
 
   /** What a claim that takes records is given instead of a turn, if there is anything. */
-  #share(entry: Entry, request: ClaimRequest, now: number): ClaimReply | undefined {
+  #share(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply | undefined {
     const { record } = entry
     if (record !== undefined) {
       const joined = request.arrival > record.fence && request.arrival <= record.settledTick
       if (record.visibleUntil > now || (joined && record.retainedUntil > now)) {
-        removeWaiter(entry, request.token)
-        if (differs(request.payload, record.payload)) return { state: 'mismatch', inFlight: false }
+        entry.removeWaiter(request.token)
+        if (differ(request.payload, record.payload)) return { state: 'mismatch', inFlight: false }
         return { state: 'record', record: record.bytes, ageMs: now - record.settledAt, joined }
       }
     }
     if (entry.passUntil <= now) return undefined
-    removeWaiter(entry, request.token)
+    entry.removeWaiter(request.token)
     return { state: 'pass' }
   }
 
-  #queue(entry: Entry, request: ClaimRequest, now: number): ClaimReply {
+  #queue(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply {
     // Handing the key on may just have given it to this very claim.
     if (entry.token === request.token) return { state: 'held', fence: entry.fence }
-    if (differs(request.payload, entry.payload)) {
-      removeWaiter(entry, request.token)
+    if (differ(request.payload, entry.payload)) {
+      entry.removeWaiter(request.token)
       return { state: 'mismatch', inFlight: true }
     }
     let arrival = request.arrival
@@ -293,8 +263,7 @@ export class MemoryStore implements Store {
       if (known === undefined) {
         arrival = arrival === 0 ? this.#tick() : arrival
         const { token, takeRecord, payload } = request
-        const behind = entry.waiters.findIndex(waiter => waiter.arrival > arrival)
-        entry.waiters.splice(behind < 0 ? entry.waiters.length : behind, 0, { token, takeRecord, payload, arrival })
+        entry.addWaiter({ token, takeRecord, payload, arrival })
       } else {
         arrival = known.arrival
       }
@@ -303,7 +272,7 @@ export class MemoryStore implements Store {
   }
 
   /** Gives the key to the first waiter, if there is one. */
-  #hand(entry: Entry, now: number): void {
+  #hand(entry: StoredKey, now: number): void {
     const first = entry.waiters.shift()
     if (first === undefined) {
       entry.token = ''
@@ -314,25 +283,29 @@ export class MemoryStore implements Store {
     this.#wake({ kind: 'turn', token: first.token, fence: entry.fence, leaseEndsAt: entry.leaseEndsAt })
   }
 
-  #end(entry: Entry, how: 'settled' | 'released'): void {
-    this.#ended.set(entry.token, how)
+  #end(entry: StoredKey, how: 'settled' | 'released'): void {
+    this.#remember(entry.token, how)
+    entry.token = ''
+  }
+
+  #remember(token: string, how: 'settled' | 'released' | 'left'): void {
+    this.#ended.set(token, how)
     if (this.#ended.size > REMEMBERED_ENDS) {
       for (const oldest of this.#ended.keys()) {
         this.#ended.delete(oldest)
         break
       }
     }
-    entry.token = ''
   }
 
-  #dismiss(entry: Entry, waiters: readonly Waiter[], message: (waiter: Waiter) => AddressedWake): void {
+  #dismiss(entry: StoredKey, waiters: readonly StoredWaiter[], message: (waiter: StoredWaiter) => AddressedWake): void {
     for (const waiter of waiters) {
-      removeWaiter(entry, waiter.token)
+      entry.removeWaiter(waiter.token)
       this.#wake(message(waiter))
     }
   }
 
-  #keep(entry: Entry, record: StoredRecord): void {
+  #keep(entry: StoredKey, record: StoredRecord): void {
     this.#recordBytes += record.bytes.byteLength - (entry.record?.bytes.byteLength ?? 0)
     entry.record = record
     if (this.#recordBytes <= this.#maxBytes) return
@@ -354,13 +327,11 @@ export class MemoryStore implements Store {
     queueMicrotask(() => this.#mailboxes.get(wake.token.slice(0, wake.token.indexOf('.')))?.(wake))
   }
 
-  #dropIfIdle(key: string, entry: Entry, now: number): void {
-    if (entry.token !== '' || entry.waiters.length > 0 || entry.passUntil > now) return
-    if (entry.record !== undefined && Math.max(entry.record.visibleUntil, entry.record.retainedUntil) > now) return
-    this.#drop(key, entry)
+  #dropIfIdle(key: string, entry: StoredKey, now: number): void {
+    if (entry.isIdle(now)) this.#drop(key, entry)
   }
 
-  #drop(key: string, entry: Entry): void {
+  #drop(key: string, entry: StoredKey): void {
     this.#recordBytes -= entry.record?.bytes.byteLength ?? 0
     entry.record = undefined
     if (this.#entries.get(key) === entry) this.#entries.delete(key)
@@ -386,32 +357,9 @@ export class MemoryStore implements Store {
     this.#sweepTimer = undefined
     this.#sweepAt = undefined
   }
-
-  #describe(key: string, entry: Entry, now: number): KeyState {
-    const held = entry.token !== '' && entry.leaseEndsAt > now
-    const record = entry.record !== undefined && entry.record.visibleUntil > now ? entry.record : undefined
-    const passes = entry.passUntil > now
-    return {
-      key,
-      state: held ? 'held' : record !== undefined ? 'settled' : passes ? 'pass' : 'free',
-      fence: entry.fence,
-      leaseLeftMs: held ? entry.leaseEndsAt - now : 0,
-      recordBytes: record?.bytes.byteLength ?? 0,
-      ageMs: record === undefined ? 0 : now - record.settledAt,
-      ttlLeftMs: record !== undefined ? record.visibleUntil - now : passes ? entry.passUntil - now : 0,
-      waiters: entry.waiters.length,
-    }
-  }
 }
 
 let mailboxes = 0
 
-/** Two payloads contradict each other only if both are given. */
-function differs(a: string, b: string): boolean {
-  return a !== '' && b !== '' && a !== b
-}
-
-function removeWaiter(entry: Entry, token: string): void {
-  const at = entry.waiters.findIndex(waiter => waiter.token === token)
-  if (at >= 0) entry.waiters.splice(at, 1)
-}
+/** For a claim that arrives after its own end: nobody waits for the answer any more. */
+const nothingLeft: ClaimReply = { state: 'busy', leaseLeftMs: 0, arrival: 0, clockAheadMs: 0 }

@@ -10,11 +10,14 @@ export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload'>
 /** The options of `enter` that belong to one call. */
 export type CallOptions = Pick<EnterOptions, 'signal' | 'payload'>
 
+/** Below this, a lease ends before anything can be done under it. */
+const MIN_LEASE_MS = 10
+
 const shape = {
   duplicates: oneOf<Duplicates>('serialise', 'serialise', 'replay', 'reject'),
   ttlMs: integer(0, 0),
   whileInFlight: oneOf<'wait' | 'reject'>('wait', 'wait', 'reject'),
-  leaseMs: timerMs(10_000),
+  leaseMs: timerMs(10_000, MIN_LEASE_MS),
   waitMs: timerMs(30_000, 0),
   maxHoldMs: timerMs(1_800_000),
 } as const

@@ -81,6 +81,8 @@ export type Wake =
   | { readonly kind: 'record'; readonly token: string; readonly record: Uint8Array }
   /** The holder released with a pass mark. You are no longer among the waiters. */
   | { readonly kind: 'pass'; readonly token: string }
+  /** Your hold was ended by `forget`: stop working under it. */
+  | { readonly kind: 'lost'; readonly token: string }
   /** Something changed that does not fit into a message: claim again. */
   | { readonly kind: 'look'; readonly token: string }
   /** Messages may have been lost: everyone who waits claims again. */
@@ -132,7 +134,8 @@ export interface Store {
   /**
    * Take a free key, join the waiters of a held one, or be given what is there instead.
    *
-   * In this order: held by this token → renewed, `held` with the same fence. A record that this claim may have
+   * In this order: held by this token → renewed, `held` with the same fence. Ended or left by this token within the last
+   * seconds → `busy` with nothing left and no arrival, as nobody waits for the answer any more. A record that this claim may have
    * (it takes records, and the record is within `ttlMs`, or was settled after this claim's `arrival` and is within
    * `retainMs`) → `record`, and the claim leaves the waiters. A pass mark, and it takes records → `pass`, likewise.
    * Held by another whose lease has not run out → `mismatch` if payloads differ, else `busy`, joining if `wait`.
@@ -155,9 +158,12 @@ export interface Store {
    * Repeated by the token that released last: the same answer.
    */
   release(request: ReleaseRequest): MaybePromise<ReleaseReply>
-  /** A waiter gives up. If the key had been handed to it, it goes to the next. Of a token that does not wait: nothing. */
+  /**
+   * A waiter gives up. If the key had been handed to it, it goes to the next. Of a token that does not wait: nothing
+   * changes. A claim by this token that arrives afterwards, by whatever detour, takes nothing.
+   */
   leave(key: string, token: string): MaybePromise<void>
-  /** Drop hold, record and mark of a key, and tell its waiters to look again. `false`: there was nothing. For people. */
+  /** Drop hold, record and mark of a key, tell its holder and tell its waiters to look again. `false`: there was nothing. For people. */
   forget(key: string): MaybePromise<boolean>
   /** What is known of one key; undefined if nothing. For people. */
   inspect(key: string): MaybePromise<KeyState | undefined>

@@ -24,7 +24,14 @@ export {
   WaiterLimitError,
   WaitTimeoutError,
 } from '@dspinlock/core'
-export type { IdentityOption, Problem, RequestLock } from '@dspinlock/http'
+export {
+  type IdempotencyKeyOptions,
+  type IdempotencyPolicy,
+  type IdentityOption,
+  idempotencyPolicy,
+  type Problem,
+  type RequestLock,
+} from '@dspinlock/http'
 
 export type DspinlockOptions = GuardOptions<Request, Response>
 

@@ -7,11 +7,16 @@ const UNSAFE: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const NEVER: ReadonlySet<string> = new Set(['HEAD', 'OPTIONS', 'TRACE', 'CONNECT'])
 
 /**
- * On a route everything that reaches it; app-wide what changes something; or what `methods` lists. Never HEAD, OPTIONS, TRACE,
+ * `headFromGet`: a HEAD is what a GET is. On a route everything that reaches it; app-wide what changes something; or what `methods` lists. Never HEAD, OPTIONS, TRACE,
  * CONNECT, an upgrade, or a request for a range, whose answer is one client's own.
  */
-export function isGuarded(req: IncomingMessage, methods: ReadonlySet<string> | undefined, onRoute: boolean): boolean {
-  const method = req.method ?? ''
+export function isGuarded(
+  req: IncomingMessage,
+  methods: ReadonlySet<string> | undefined,
+  onRoute: boolean,
+  headFromGet: boolean,
+): boolean {
+  const method = headFromGet && req.method === 'HEAD' ? 'GET' : (req.method ?? '')
   if (methods === undefined ? !onRoute && !UNSAFE.has(method) : !methods.has(method)) return false
   return !NEVER.has(method) && req.headers.upgrade === undefined && req.headers.range === undefined
 }

@@ -3,6 +3,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import type { Duplicates } from '@dspinlock/core'
 import { canonicalise } from './canonical.js'
+import { readBoundary, splitAt } from './multipart.js'
 
 export type Identity =
   | { readonly kind: 'public' }
@@ -11,7 +12,7 @@ export type Identity =
 
 export type BodyInput =
   | { readonly kind: 'none' }
-  | { readonly kind: 'raw'; readonly bytes: Uint8Array }
+  | { readonly kind: 'raw'; readonly bytes: Buffer }
   | { readonly kind: 'parsed'; readonly value: unknown }
 
 export interface FingerprintParts {
@@ -26,6 +27,8 @@ export interface FingerprintParts {
   readonly identity: Identity
   /** The user's own key, which stands for path, query and body. */
   readonly customKey: string | undefined
+  /** The client's key, which stands for query and body. */
+  readonly idempotencyKey: string | undefined
   /** Request headers that the response varies by and that nothing else here covers. */
   readonly variant: readonly (readonly [name: string, value: string | undefined])[]
 }
@@ -49,9 +52,15 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   ]
   if (identity.kind === 'custom') fields.push(identity.id)
   if (identity.kind === 'headers') fields.push(identity.authorization, identity.cookie)
-  if (parts.customKey === undefined) {
+  // The same form sent twice has two boundaries.
+  const multipart = readBoundary(parts.contentType)
+  const contentType = multipart?.rest ?? parts.contentType
+  const isWhole = parts.customKey === undefined && parts.idempotencyKey === undefined
+  if (parts.idempotencyKey !== undefined) {
+    fields.push('idempotency', splitUrl(parts.url)[0], parts.idempotencyKey)
+  } else if (parts.customKey === undefined) {
     const [path, query] = splitUrl(parts.url)
-    fields.push('request', path, query, parts.contentType, parts.contentEncoding)
+    fields.push('request', path, query, contentType, parts.contentEncoding)
   } else {
     fields.push('key', parts.customKey)
   }
@@ -59,12 +68,15 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   for (const [name, value] of parts.variant) fields.push(name, value)
   let text = ''
   for (const field of fields) text += encodeField(field)
-  if (parts.customKey === undefined && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
+  if (isWhole && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
   // Lone surrogates would all become the same bytes in UTF-8.
   hash.update(text, 'utf16le')
-  if (parts.customKey === undefined && body.kind === 'raw') {
-    hash.update(`raw ${body.bytes.byteLength}:`, 'utf16le')
-    hash.update(body.bytes)
+  if (isWhole && body.kind === 'raw') {
+    const pieces = multipart === undefined ? [body.bytes] : splitAt(body.bytes, multipart.boundary)
+    for (const piece of pieces) {
+      hash.update(`raw ${piece.byteLength}:`, 'utf16le')
+      hash.update(piece)
+    }
   }
   return hash.digest('base64url')
 }

@@ -5,6 +5,7 @@ import { LockEngine, memoryStore } from '@dspinlock/core'
 import { isGuarded } from './eligible.js'
 import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
+import { IdentityLimit } from './identity-limit.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
 import { type PassageTools, passThrough } from './passage.js'
 
@@ -36,6 +37,8 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
     settings,
     engine,
     covered: new Set(listCovered(settings.identity === undefined, settings.key !== undefined)),
+    identityLimit:
+      settings.maxRequestsPerIdentity === undefined ? undefined : new IdentityLimit(settings.maxRequestsPerIdentity),
     localEngine: () => {
       local ??= new LockEngine({ store: memoryStore() })
       return local
@@ -43,7 +46,7 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   }
   return {
     engine,
-    guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute),
+    guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute, settings.headFromGet),
     handle: exchange => passThrough(exchange, tools).catch((error: unknown) => exchange.fail(error)),
     close: async () => {
       await Promise.all([lease.close(), local?.close()])

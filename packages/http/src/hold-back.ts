@@ -16,8 +16,15 @@ export function holdBack(res: ServerResponse): () => void {
   const cork = (socket: Socket): void => {
     if (released) return
     corked = socket
+    // Corked bytes would leave with the end; others wait for a client that does not keep up.
+    const writableLength = socket.writableCorked > 0 ? 0 : socket.writableLength
     socket.cork()
-    Object.defineProperty(socket, 'uncork', { value: () => {}, configurable: true, writable: true, enumerable: false })
+    Object.defineProperties(socket, {
+      uncork: { value: () => {}, configurable: true, writable: true },
+      // What the response says of itself after its end.
+      writableLength: { get: () => writableLength, configurable: true },
+      writableCorked: { get: () => readCorked(socket) - 1, configurable: true },
+    })
   }
   if (res.socket !== null) cork(res.socket)
   // A pipelined response gets its socket when the one before it is through.
@@ -26,7 +33,12 @@ export function holdBack(res: ServerResponse): () => void {
     released = true
     res.removeListener('socket', cork)
     if (corked === undefined) return
-    Reflect.deleteProperty(corked, 'uncork')
+    for (const name of ['uncork', 'writableLength', 'writableCorked']) Reflect.deleteProperty(corked, name)
     while (corked.writableCorked > 0) corked.uncork()
   }
+}
+
+/** Without what is defined on this one socket. */
+function readCorked(socket: Socket): number {
+  return Number(Reflect.get(Object.getPrototypeOf(socket) as object, 'writableCorked', socket))
 }

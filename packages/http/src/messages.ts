@@ -18,7 +18,10 @@ export type ProblemCode =
   | 'settled'
   | 'not-kept'
   | 'mismatch'
+  | 'key-missing'
+  | 'key-invalid'
   | 'too-large'
+  | 'too-many-of-identity'
   | 'waited-too-long'
   | 'too-many-waiters'
   | 'unavailable'
@@ -44,11 +47,29 @@ export const problems: Readonly<Record<ProblemCode, Problem>> = Object.freeze({
     'Key used with another payload',
     'The same key was used with another payload. Use a new key.',
   ),
+  'key-missing': problem(
+    400,
+    'key-missing',
+    'Idempotency-Key is missing',
+    'This operation needs an Idempotency-Key header: a new one for each operation, the same one for its retries.',
+  ),
+  'key-invalid': problem(
+    400,
+    'key-invalid',
+    'Idempotency-Key is invalid',
+    'The Idempotency-Key header is not a single key of the form that this resource takes.',
+  ),
   'too-large': problem(
     413,
     'too-large',
     'Body too large',
     'The body is larger than what this resource can check for duplicates.',
+  ),
+  'too-many-of-identity': problem(
+    429,
+    'too-many-of-identity',
+    'Too many requests at once',
+    'Too many requests of yours are under way. Try again when some of them have ended.',
   ),
   'waited-too-long': problem(
     503,
@@ -108,6 +129,21 @@ export class MalformedRecordError extends Error {
     this.name = 'MalformedRecordError'
   }
 }
+
+/** No record of ours may be opened with the keys that are there; running the work again would be a guess. */
+export class UnknownEncryptionKeyError extends Error {
+  constructor() {
+    super(
+      'a record is encrypted with a key that is not in encryptionKeys, so its duplicate was refused; give all servers the keys of all records that still live',
+    )
+    this.name = 'UnknownEncryptionKeyError'
+  }
+}
+
+export const badEncryptionKeys = (): TypeError =>
+  new TypeError(
+    'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, each a Uint8Array or its base64 (what was received is not shown)',
+  )
 
 export class SettleTimeoutError extends Error {
   constructor(settleTimeoutMs: number) {

@@ -2,8 +2,19 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LockEngine, Policy, type PolicyOptions, policyOptionNames, type Store } from '@dspinlock/core'
-import { integer, oneOf, optional, optionError, type Parsed, parseOptions, timerMs } from '@dspinlock/core/support'
+import {
+  boolean,
+  integer,
+  oneOf,
+  optional,
+  optionError,
+  type Parsed,
+  parseOptions,
+  timerMs,
+} from '@dspinlock/core/support'
+import { type IdempotencyKeyOptions, type IdempotencyKeyRules, readIdempotencyKeyRules } from './idempotency-key.js'
 import type { Problem } from './messages.js'
+import { type RecordSealer, readEncryptionKeys } from './sealed-record.js'
 
 type Answer<T> = T | Promise<T>
 
@@ -24,13 +35,24 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly identity?: IdentityOption<Req>
   /** A key of your own in place of path, query and body; method, host and identity still count. undefined: not guarded. */
   readonly key?: (req: Req) => Answer<string | undefined>
+  /**
+   * The client's Idempotency-Key names the operation instead of query and body, and another payload under the same key is
+   * refused with 422. Requests without one: `'optional'`, not guarded; `'required'`, 400 unless the method is safe. Makes
+   * `duplicates` `'replay'`, `ttlMs` 86 400 000 (24 h) and `oversize` `'reject'` by default. Not together with `key`.
+   */
+  readonly idempotencyKey?: 'optional' | 'required' | IdempotencyKeyOptions
   /** True: not guarded. */
   readonly skip?: (req: Req, res: Res) => Answer<boolean>
   /** Makes keys by HMAC, so that who can read the store cannot guess what was asked. At least 16 characters. */
   readonly secret?: string
+  /**
+   * Encrypts what the store keeps of responses (AES-256-GCM): keys of 32 bytes, as bytes or base64. The first one encrypts,
+   * all of them decrypt, so that a new one can be put in front.
+   */
+  readonly encryptionKeys?: readonly (Uint8Array | string)[]
   /** The most of a body that is read to compare it, in bytes. Default 1 048 576. */
   readonly maxBodyBytes?: number
-  /** Larger bodies: `'pass'` (default) lets them through unguarded, `'reject'` answers 413. */
+  /** Larger bodies: `'pass'` (default, unless `idempotencyKey` is given) lets them through unguarded, `'reject'` answers 413. */
   readonly oversize?: 'pass' | 'reject'
   /** The most of a response that is kept for duplicates, in bytes. Default 1 048 576. */
   readonly maxRecordBytes?: number
@@ -41,6 +63,10 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly settle?: 'before-end' | 'after-end'
   /** The longest that the last bytes wait for the store, in milliseconds. Default 1 000. */
   readonly settleTimeoutMs?: number
+  /** Answers of 500 and above: `'retry'` (default) leaves nothing, and the next one runs; `'keep'` treats them as any other. */
+  readonly serverErrors?: 'retry' | 'keep'
+  /** Answers HEAD from the record of the same GET, if there is one. Default false: HEAD is not guarded. Only with `'replay'`. */
+  readonly headFromGet?: boolean
   /** When the store fails: `'reject'` (default) answers 503, `'bypass'` runs unguarded, `'local'` locks in this process only. */
   readonly onStoreError?: 'reject' | 'bypass' | 'local'
   /** A success that cannot be replayed: `'run'` duplicates, or `'refuse'` them. Default: by whether the method is safe. */
@@ -49,6 +75,8 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly passMs?: number
   /** Answers refused requests in place of the library. It must end the response; what it throws goes to the framework. */
   readonly onRefused?: (problem: Problem, req: Req, res: Res) => Answer<void>
+  /** How many guarded requests of one identity may be under way in this process; more get 429. Default: no such limit. */
+  readonly maxRequestsPerIdentity?: number
   /** How many requests may wait in this process. Default 10 000. Makes an engine of this middleware's own. */
   readonly maxWaiters?: number
   /** How many requests may wait for one key in this process. Default 1 000. Makes an engine of this middleware's own. */
@@ -65,8 +93,10 @@ const shape = {
     return given === 'public' || isFunction(given)
   }),
   key: optional('a function of the request', isFunction),
+  idempotencyKey: readIdempotencyKeyRules,
   skip: optional('a function of request and response', isFunction),
   secret: readSecret,
+  encryptionKeys: readEncryptionKeys,
   maxBodyBytes: integer(1_048_576, 0),
   oversize: oneOf<'pass' | 'reject'>('pass', 'pass', 'reject'),
   maxRecordBytes: integer(1_048_576, 0),
@@ -77,14 +107,23 @@ const shape = {
     "'run' or 'refuse'",
     (given: unknown): given is 'run' | 'refuse' => given === 'run' || given === 'refuse',
   ),
+  serverErrors: oneOf<'retry' | 'keep'>('retry', 'retry', 'keep'),
+  headFromGet: boolean(false),
   passMs: timerMs(2_000),
   onRefused: optional('a function of problem, request and response', isFunction),
+  maxRequestsPerIdentity: optional('a whole number, 1 or more', isPositiveInteger),
   maxWaiters: optional('a whole number, 1 or more', isPositiveInteger),
   maxWaitersPerKey: optional('a whole number, 1 or more', isPositiveInteger),
 } as const
 
 /** The longest that a request holds its key unless told otherwise: handlers are shorter than jobs. */
 const MAX_HOLD_MS = 300_000
+
+/** With an Idempotency-Key, a body too large to compare is refused: letting it through would run a retry again. */
+const IDEMPOTENCY_DEFAULTS: { readonly policy?: PolicyOptions; readonly oversize?: 'pass' | 'reject' } = {
+  policy: { duplicates: 'replay', ttlMs: 86_400_000 },
+  oversize: 'reject',
+}
 
 /** What the options came to: every default filled in, nothing left to check. */
 export interface GuardSettings<Req, Res> {
@@ -94,8 +133,10 @@ export interface GuardSettings<Req, Res> {
   readonly methods: ReadonlySet<string> | undefined
   readonly identity: IdentityOption<Req> | undefined
   readonly key: ((req: Req) => Answer<string | undefined>) | undefined
+  readonly idempotencyKey: IdempotencyKeyRules | undefined
   readonly skip: ((req: Req, res: Res) => Answer<boolean>) | undefined
   readonly secret: string | undefined
+  readonly encryptionKeys: RecordSealer | undefined
   readonly maxBodyBytes: number
   readonly oversize: 'pass' | 'reject'
   readonly maxRecordBytes: number
@@ -103,8 +144,11 @@ export interface GuardSettings<Req, Res> {
   readonly settleTimeoutMs: number
   readonly onStoreError: 'reject' | 'bypass' | 'local'
   readonly onUnreplayable: 'run' | 'refuse' | undefined
+  readonly serverErrors: 'retry' | 'keep'
+  readonly headFromGet: boolean
   readonly passMs: number
   readonly onRefused: ((problem: Problem, req: Req, res: Res) => Answer<void>) | undefined
+  readonly maxRequestsPerIdentity: number | undefined
   readonly maxWaiters: number | undefined
   readonly maxWaitersPerKey: number | undefined
 }
@@ -113,18 +157,35 @@ export interface GuardSettings<Req, Res> {
 export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | undefined): GuardSettings<Req, Res> {
   const passThrough = Object.fromEntries(policyOptionNames.map(name => [name, (given: unknown) => given]))
   const parsed = parseOptions('dspinlock', options, { ...shape, ...passThrough }) as unknown as Parsed<typeof shape>
-  const policyOptions: Record<string, unknown> = { maxHoldMs: MAX_HOLD_MS }
+  const defaults: typeof IDEMPOTENCY_DEFAULTS = parsed.idempotencyKey === undefined ? {} : IDEMPOTENCY_DEFAULTS
+  const policyOptions: Record<string, unknown> = { maxHoldMs: MAX_HOLD_MS, ...defaults.policy }
   for (const name of policyOptionNames) {
     const given = options?.[name]
     if (given !== undefined) policyOptions[name] = given
   }
+  const policy = new Policy(policyOptions as PolicyOptions)
+  checkCombination(parsed, policy)
+  const oversize = options?.oversize ?? defaults.oversize ?? parsed.oversize
+  return Object.freeze({ ...parsed, oversize, policy }) as unknown as GuardSettings<Req, Res>
+}
+
+/** Each of these would be ignored, or mean two things at once. */
+function checkCombination(parsed: Parsed<typeof shape>, policy: Policy): void {
   if (parsed.engine !== undefined && (parsed.store ?? parsed.maxWaiters ?? parsed.maxWaitersPerKey) !== undefined) {
     throw optionError('engine', parsed.engine, 'left out where store, maxWaiters or maxWaitersPerKey is given')
   }
-  return Object.freeze({ ...parsed, policy: new Policy(policyOptions as PolicyOptions) }) as unknown as GuardSettings<
-    Req,
-    Res
-  >
+  if (parsed.idempotencyKey !== undefined && policy.duplicates !== 'replay') {
+    throw optionError('duplicates', policy.duplicates, "'replay' (or left out) with idempotencyKey")
+  }
+  if (parsed.idempotencyKey !== undefined && parsed.key !== undefined) {
+    throw optionError('key', parsed.key, 'left out where idempotencyKey is given')
+  }
+  if (parsed.headFromGet && policy.duplicates !== 'replay') {
+    throw optionError('headFromGet', true, "left out unless duplicates is 'replay'")
+  }
+  if (parsed.headFromGet && parsed.methods?.has('GET') === false) {
+    throw optionError('headFromGet', true, 'left out where methods does not list GET')
+  }
 }
 
 function readMethods(given: unknown, name: string): ReadonlySet<string> | undefined {

@@ -4,6 +4,7 @@ import {
   ClosedError,
   type Entry,
   type LockEngine,
+  type MaybePromise,
   publishTrouble,
   StoreError,
   WaiterLimitError,
@@ -12,14 +13,17 @@ import {
 import { warnOnce } from '@dspinlock/core/support'
 import { readBody } from './body.js'
 import type { Exchange, RequestLock } from './exchange.js'
-import { type BodyInput, fingerprint, type Identity } from './fingerprint.js'
-import { MalformedRecordError, type ProblemCode, problems, UnhashableBodyError, warnings } from './messages.js'
+import type { BodyInput, Identity } from './fingerprint.js'
+import { readIdempotencyKey } from './idempotency-key.js'
+import { type IdentityLimit, whileHeld } from './identity-limit.js'
+import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warnings } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { composeProblem } from './problem.js'
-import { decodeRecord } from './record.js'
+import { decodeRecord, type HttpRecord } from './record.js'
 import { composeReplay } from './replay.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
 import { type Reply, sendReply } from './reply.js'
+import { nameRequest, type RequestName } from './request-name.js'
 import { type RequestState, stateOf } from './request-state.js'
 import { openSettlement } from './settlement.js'
 import { watchResponse } from './watch-response.js'
@@ -29,6 +33,7 @@ export interface PassageTools<Req, Res> {
   readonly engine: LockEngine
   /** Request headers, in lower case, that the key covers. */
   readonly covered: ReadonlySet<string>
+  readonly identityLimit: IdentityLimit | undefined
   /** The engine that `onStoreError: 'local'` falls back to. */
   readonly localEngine: () => LockEngine
 }
@@ -51,40 +56,66 @@ export async function passThrough<Req, Res>(
   state.seenBy.add(settings)
   if (settings.skip !== undefined && (await settings.skip(request, response))) return exchange.proceed()
 
+  const idempotencyKey = takeIdempotencyKey(exchange, settings)
+  if (idempotencyKey === 'unguarded') return exchange.proceed()
+  if (idempotencyKey === 'key-invalid' || idempotencyKey === 'key-missing') {
+    return refuse(exchange, settings, idempotencyKey, undefined)
+  }
   const customKey = settings.key === undefined ? undefined : await settings.key(request)
   if (settings.key !== undefined && customKey === undefined) return exchange.proceed()
   const identity = await identify(exchange, settings)
   const body = customKey === undefined ? await takeBody(exchange, state, settings) : ({ kind: 'none' } as const)
   if (body === 'gone') return
   if (body === 'too-large') return refuse(exchange, settings, 'too-large', undefined)
-  if (body === 'unlockable') return exchange.proceed()
+  if (body === 'unlockable' && idempotencyKey === undefined) return exchange.proceed()
+
+  const leave = tools.identityLimit?.enter(identity)
+  if (leave !== undefined) exchange.res.once('close', leave)
+  else if (tools.identityLimit !== undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
 
   // The mount nearest to the handler decides: what one further out holds ends here.
   state.endOuter?.()
   state.endOuter = undefined
 
-  let variant: [string, string][] = isSafeMethod(req.method) ? [] : listPreconditions(exchange)
+  let variant: [string, string][] = []
   for (let round = 0; round < MAX_VARIANTS; round++) {
-    const key = makeKey(exchange, settings, body, identity, customKey, variant)
-    if (key === undefined) return exchange.proceed()
-    const entry = await enter(exchange, tools, key)
+    const parts = { body, identity, customKey, idempotencyKey: idempotencyKey?.value, variant }
+    const name = nameRequest(exchange, settings, parts)
+    if (name === undefined) return exchange.proceed()
+    const entry = await enter(exchange, tools, name)
     if (entry === undefined) return
-    if (entry.role !== 'follower') return act(exchange, tools, state, key, entry)
-    const record = decodeRecord(entry.record)
+    if (entry.role !== 'follower') return act(exchange, tools, state, name.key, entry, leave)
+    const record = openRecord(entry.record, settings, name.key)
+    if (record === 'unknown-key') return refuse(exchange, settings, 'unavailable', undefined)
     if (record === undefined) {
-      publishTrouble('http', 'decode', new MalformedRecordError(), key)
-      await tools.engine.store.forget(key)
+      publishTrouble('http', 'decode', new MalformedRecordError(), name.key)
+      await tools.engine.store.forget(name.key)
       continue
     }
     if (record.kind === 'tombstone') return refuse(exchange, settings, 'not-kept', undefined)
     const { vary } = record.response
-    if (vary.every(([name, digest]) => digestHeader(req.headers, name) === digest)) {
-      return answer(exchange, composeReplay(req, record.response, entry))
+    // A client that names its operation gets that operation's answer, or it would be carried out again.
+    const isIdempotent = idempotencyKey !== undefined
+    if (isIdempotent || vary.every(([varied, digest]) => digestHeader(req.headers, varied) === digest)) {
+      const { ageMs, joined } = entry
+      return answer(exchange, composeReplay(req, record.response, { ageMs, joined, isIdempotent }))
     }
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
-    variant = [...variant, ...vary.map(([name]): [string, string] => [name, digestHeader(req.headers, name)])]
+    variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestHeader(req.headers, varied)])]
   }
   return refuse(exchange, settings, 'unavailable', 1_000)
+}
+
+/** Undefined where the option is off. */
+function takeIdempotencyKey<Req, Res>(
+  { req }: Exchange<Req, Res>,
+  { idempotencyKey: rules }: GuardSettings<Req, Res>,
+): { readonly value: string } | 'unguarded' | 'key-missing' | 'key-invalid' | undefined {
+  if (rules === undefined) return undefined
+  const read = readIdempotencyKey(req.headers, rules)
+  if (read.kind === 'key') return read
+  if (read.kind === 'invalid') return 'key-invalid'
+  return rules.required && !isSafeMethod(req.method) ? 'key-missing' : 'unguarded'
 }
 
 async function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): Promise<Identity> {
@@ -119,59 +150,31 @@ async function takeBody<Req, Res>(
   }
 }
 
-/** A write under another precondition is another request. Reads are compared with the record instead. */
-function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>): [string, string][] {
-  return ['if-match', 'if-none-match', 'if-unmodified-since', 'if-modified-since']
-    .filter(name => req.headers[name] !== undefined)
-    .map(name => [name, digestHeader(req.headers, name)])
-}
-
-function makeKey<Req, Res>(
-  { req, url }: Exchange<Req, Res>,
-  settings: GuardSettings<Req, Res>,
-  body: BodyInput,
-  identity: Identity,
-  customKey: string | undefined,
-  variant: readonly (readonly [string, string])[],
-): string | undefined {
-  const { headers } = req
-  const authority = headers[':authority']
-  try {
-    return fingerprint(
-      {
-        duplicates: settings.policy.duplicates,
-        method: req.method ?? '',
-        host: headers.host ?? (typeof authority === 'string' ? authority : ''),
-        url,
-        contentType: headers['content-type'],
-        contentEncoding: headers['content-encoding'],
-        body,
-        identity,
-        customKey,
-        variant,
-      },
-      settings.secret,
-    )
-  } catch (error) {
-    if (!(error instanceof UnhashableBodyError)) throw error
-    publishTrouble('http', 'fingerprint', error)
-    warnOnce('DSPINLOCK_W_BODY_UNHASHABLE', warnings.DSPINLOCK_W_BODY_UNHASHABLE)
-    return undefined
-  }
+function openRecord<Req, Res>(
+  bytes: Uint8Array,
+  { encryptionKeys }: GuardSettings<Req, Res>,
+  key: string,
+): HttpRecord | 'unknown-key' | undefined {
+  if (encryptionKeys === undefined) return decodeRecord(bytes)
+  const opened = encryptionKeys.open(bytes, key)
+  if (opened.kind === 'opened') return decodeRecord(opened.bytes)
+  if (opened.kind === 'malformed') return undefined
+  publishTrouble('http', 'decrypt', new UnknownEncryptionKeyError(), key)
+  return opened.kind
 }
 
 /** Undefined: the request was answered, handed on, or its client is gone. */
 async function enter<Req, Res>(
   exchange: Exchange<Req, Res>,
   tools: PassageTools<Req, Res>,
-  key: string,
+  name: RequestName,
 ): Promise<Entry | undefined> {
   const { settings } = tools
   const gone = new AbortController()
   const leave = (): void => gone.abort()
   exchange.res.once('close', leave)
   try {
-    return await enterOrFallBack(exchange, tools, key, gone.signal)
+    return await enterOrFallBack(exchange, tools, name, gone.signal)
   } catch (error) {
     if (gone.signal.aborted) return undefined
     if (error instanceof WaitTimeoutError) await refuse(exchange, settings, 'waited-too-long', 1_000)
@@ -188,15 +191,15 @@ async function enter<Req, Res>(
 async function enterOrFallBack<Req, Res>(
   exchange: Exchange<Req, Res>,
   { settings, engine, localEngine }: PassageTools<Req, Res>,
-  key: string,
+  { key, payload }: RequestName,
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
   try {
-    return await engine.enter(key, settings.policy, { signal })
+    return await engine.enter(key, settings.policy, { signal, payload })
   } catch (error) {
     if (!(error instanceof StoreError) || settings.onStoreError === 'reject') throw error
     publishTrouble('http', settings.onStoreError, error, key)
-    if (settings.onStoreError === 'local') return localEngine().enter(key, settings.policy, { signal })
+    if (settings.onStoreError === 'local') return localEngine().enter(key, settings.policy, { signal, payload })
     exchange.expose({ role: 'bypassed', key, fence: undefined, signal: undefined })
     exchange.proceed()
     return undefined
@@ -209,6 +212,7 @@ function act<Req, Res>(
   state: RequestState,
   key: string,
   entry: Exclude<Entry, { role: 'follower' }>,
+  leave: (() => void) | undefined,
 ): void | Promise<void> {
   const { req, res } = exchange
   if (entry.role === 'refused') {
@@ -218,9 +222,18 @@ function act<Req, Res>(
     exchange.expose({ role: 'pass', key, fence: undefined, signal: undefined })
     return exchange.proceed()
   }
-  const { hold } = entry
+  let { hold } = entry
+  // There is no record that a HEAD could be answered from; only a GET makes one.
+  if (req.method === 'HEAD') {
+    quietly(hold.release())
+    return exchange.proceed()
+  }
   // Nothing was begun for a client that left at the very moment of its turn.
-  if (res.destroyed) return void Promise.resolve(hold.release()).catch(() => false)
+  if (res.destroyed) return quietly(hold.release())
+  if (leave !== undefined) {
+    res.removeListener('close', leave)
+    hold = whileHeld(hold, leave)
+  }
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
   const stopWatching = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
@@ -252,15 +265,20 @@ function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
 
 async function refuse<Req, Res>(
   exchange: Exchange<Req, Res>,
-  { onRefused }: GuardSettings<Req, Res>,
+  { onRefused, idempotencyKey }: GuardSettings<Req, Res>,
   code: ProblemCode,
   retryAfterMs: number | undefined,
 ): Promise<void> {
   if (onRefused !== undefined) await onRefused(problems[code], exchange.request, exchange.response)
-  else answer(exchange, composeProblem(problems[code], retryAfterMs))
+  else answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
 }
 
 function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
   if (exchange.answer === undefined) sendReply(exchange.res, reply)
   else exchange.answer(reply)
+}
+
+/** The engine publishes what goes wrong; the lease then ends by itself. */
+function quietly(ended: MaybePromise<boolean>): void {
+  Promise.resolve(ended).catch(() => false)
 }

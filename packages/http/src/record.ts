@@ -74,7 +74,7 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const vary = reader.pairs(frame.readUInt16BE(10))
   if (!reader.ok || message === undefined || headers === undefined || removed === undefined || vary === undefined)
     return undefined
-  if (status < 200 || status > 499 || !isFieldValue(message)) return undefined
+  if (status < 200 || status > 599 || !isFieldValue(message)) return undefined
   if (!headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))) return undefined
   if (!removed.every(isFieldName) || !vary.every(([name]) => isFieldName(name))) return undefined
   const body = frame.subarray(reader.at)

@@ -158,7 +158,7 @@ export class Recorder {
 
   /** Copies, because a handler may reuse its buffer. Only called for what Node has accepted. */
   #keep(chunk: unknown, encoding: unknown): void {
-    if (!this.#options.keepsBody || this.#tooLarge || chunk === undefined || chunk === null) return
+    if (!this.#options.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return
     const bytes =
       typeof chunk === 'string'
         ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')

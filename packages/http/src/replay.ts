@@ -9,6 +9,8 @@ export interface ReplayFacts {
   readonly ageMs: number
   /** The duplicate waited for the response while it was in flight. */
   readonly joined: boolean
+  /** The request named its operation by an Idempotency-Key. */
+  readonly isIdempotent: boolean
 }
 
 /** Describe a body that a 304 does not have. */
@@ -17,7 +19,8 @@ const OF_A_BODY = ['Content-Type', 'Content-Encoding', 'Content-Language', 'Cont
 export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, facts: ReplayFacts): Reply {
   const { status, message, removed, headers, body, form } = recorded
   // RFC 9111, section 5.1: seconds since the response was made.
-  const age = ['Age', String(Math.floor(facts.ageMs / 1_000))] as const
+  const added: [string, string][] = [['Age', String(Math.floor(facts.ageMs / 1_000))]]
+  if (facts.isIdempotent) added.push(['Idempotent-Replayed', 'true'])
   // RFC 9211: each cache adds itself at the end.
   const appended = [['Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit']] as const
   if (isNotModified(req, recorded)) {
@@ -26,7 +29,7 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
       status: 304,
       message: STATUS_CODES[304] ?? '',
       removed: [...removed, ...OF_A_BODY],
-      headers: [...left, age],
+      headers: [...left, ...added],
       appended,
       body: undefined,
       form: 'bytes',
@@ -34,7 +37,7 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
   }
   // RFC 9110, section 8.6: no length with a 204.
   const hasBody = status !== 204 && form !== 'none'
-  return { status, message, removed, headers: [...headers, age], appended, body: hasBody ? body : undefined, form }
+  return { status, message, removed, headers: [...headers, ...added], appended, body: hasBody ? body : undefined, form }
 }
 
 /** RFC 9110, section 13.2.2: a follower's own If-None-Match or If-Modified-Since, against the record's validators. */

@@ -14,6 +14,8 @@ export interface ResponseFacts {
   readonly tooLarge: boolean
   /** The same answer is for everybody: `identity: 'public'`. */
   readonly isPublic: boolean
+  /** 500 and above count as answers: `serverErrors: 'keep'`. */
+  readonly keepsFailures: boolean
 }
 
 /** May duplicates be given this response? */
@@ -21,7 +23,7 @@ export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
   if (!facts.complete || facts.tooLarge || facts.hasTrailers) return false
   // A 304 and a 206 answer the caller's own conditions; 1xx is no answer yet; what failed is for the next one to try.
-  if (status < 200 || status === 206 || status === 304 || isFailure(status)) return false
+  if (status < 200 || status === 206 || status === 304 || isFailure(status, facts.keepsFailures)) return false
   if (hasMember(headers, 'vary', '*')) return false
   if (!facts.isPublic) return true
   if (headers.some(([name]) => name.toLowerCase() === 'set-cookie')) return false
@@ -29,8 +31,8 @@ export function isReplayable(facts: ResponseFacts): boolean {
 }
 
 /** The work was not done: nothing is left, and the next duplicate runs. */
-export function isFailure(status: number): boolean {
-  return status >= 500
+export function isFailure(status: number, keepsFailures: boolean): boolean {
+  return status >= 500 && !keepsFailures
 }
 
 /** RFC 9110, section 9.2.1. */

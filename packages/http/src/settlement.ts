@@ -73,27 +73,28 @@ function end<Req, Res>(
   { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
 ): MaybePromise<boolean> {
   const { policy } = settings
-  if (policy.duplicates === 'serialise' || isFailure(status)) return hold.release()
-  if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? hold.settle(tombstone) : hold.release()
+  const seal = (record: Uint8Array): Uint8Array => settings.encryptionKeys?.seal(record, hold.key) ?? record
+  const keepsFailures = settings.serverErrors === 'keep'
+  if (policy.duplicates === 'serialise' || isFailure(status, keepsFailures)) return hold.release()
+  if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? hold.settle(seal(tombstone)) : hold.release()
   const isPublic = settings.identity === 'public'
-  const facts = { status, headers: head?.headers ?? [], complete, hasTrailers, tooLarge, isPublic }
+  const facts = { status, headers: head?.headers ?? [], complete, hasTrailers, tooLarge, isPublic, keepsFailures }
   if (head !== undefined && body !== undefined && isReplayable(facts)) {
     const names = listUnkeyedVary(head.headers, covered)
-    return hold.settle(
-      encodeRecord({
-        status,
-        message: head.message,
-        headers: selectStorable(head.headers),
-        removed: head.removed,
-        vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
-        body: hasNoBody(status) ? Buffer.alloc(0) : body,
-        form,
-      }),
-    )
+    const record = encodeRecord({
+      status,
+      message: head.message,
+      headers: selectStorable(head.headers),
+      removed: head.removed,
+      vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
+      body: hasNoBody(status) ? Buffer.alloc(0) : body,
+      form,
+    })
+    return hold.settle(seal(record))
   }
   return whenUnreplayable(method, settings.onUnreplayable) === 'pass'
     ? hold.release({ passMs: settings.passMs })
-    : hold.settle(tombstone)
+    : hold.settle(seal(tombstone))
 }
 
 /** RFC 9110, section 6.4.1: whatever a handler writes there is not sent. */

@@ -1,100 +1,40 @@
-// The connection a store works on: a user's client as it is, or one made here from a URL or options.
+// What redisStore may be given, and the client that it is put behind.
 
-import { publishTrouble } from '@dspinlock/core'
 import { optionError } from '@dspinlock/core/support'
-import { Redis, type RedisOptions } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
+import type { StoreClient } from './clients/client.js'
+import { connectIoredis, type IoredisClient, IoredisStoreClient, isIoredisClient } from './clients/ioredis.js'
+import { isNodeRedisClient, type NodeRedisClient, NodeRedisStoreClient } from './clients/node-redis.js'
 
-/** What the store needs of a client: ioredis 5 and 6 have it, `Redis` and `Cluster` both. */
-export interface RedisClient {
-  readonly isCluster?: boolean
-  readonly status: string
-  evalshaBuffer(sha: string, numberOfKeys: number, ...args: (string | Buffer | number)[]): Promise<unknown>
-  evalBuffer(script: string, numberOfKeys: number, ...args: (string | Buffer | number)[]): Promise<unknown>
-  scan(cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[string, string[]]>
-  duplicate(...args: never[]): unknown
-  on(event: string, listener: (...args: never[]) => void): unknown
-}
-
-/** A connection made here: the parts of ioredis that only its maker may use. */
-export interface OwnClient extends RedisClient {
-  readonly stream?: { ref?(): unknown; unref?(): unknown }
-  readonly reconnectTimeout?: { unref?(): unknown }
-  subscribe(channel: string): Promise<unknown>
-  disconnect(): void
-}
-
-export interface Connection {
-  readonly client: RedisClient
-  /** The same client, if it was made here and has to be closed here. */
-  readonly own: OwnClient | undefined
-}
-
-/** How long to wait before connecting again: soon at first, and never so long that locking stays away after Redis is back. */
-function retryDelayMs(times: number): number {
-  return Math.min(50 * 2 ** Math.min(times, 5), 1_000)
-}
+/** A client of ioredis or node-redis, as far as the store uses it. */
+export type RedisClient = IoredisClient | NodeRedisClient
 
 /**
- * Commands fail at once while there is no connection, instead of piling up: the store tries them again within its own
- * deadline, and a claim whose caller has long been told 503 must not be carried out when Redis comes back.
+ * `onTrouble`: told of the errors of a connection that is made here.
+ * @throws TypeError for anything but a Redis URL, ioredis options, a client, or something with the methods of StoreClient.
  */
-const ownDefaults = {
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false,
-  connectTimeout: 2_000,
-  retryStrategy: retryDelayMs,
-} as const
-
-/** @throws TypeError for anything but a Redis URL, ioredis options, or an ioredis client. */
-export function connectTo(given: unknown): Connection {
-  if (typeof given === 'string') {
-    const own = makeOwn(new Redis(checkUrl(given), { ...ownDefaults } satisfies RedisOptions) as unknown as OwnClient)
-    return { client: own, own }
+export function connectTo(given: unknown, onTrouble: (error: unknown) => void): StoreClient {
+  if (typeof given === 'string') return connectIoredis({ url: checkUrl(given) }, onTrouble)
+  if (typeof given === 'object' && given !== null) {
+    if (isStoreClient(given)) return given
+    if (isIoredisClient(given)) return new IoredisStoreClient(given, false)
+    if (isNodeRedisClient(given)) return new NodeRedisStoreClient(given)
+    if (isPlainObject(given)) return connectIoredis({ options: given }, onTrouble)
   }
-  if (isClient(given)) return { client: given, own: undefined }
-  if (isPlainObject(given)) {
-    // ioredis tells its constructors apart by these two, which do not change what this store reads.
-    const options = { ...ownDefaults, ...given } as RedisOptions & { replyMapping?: 'legacy' }
-    const own = makeOwn(new Redis(options) as unknown as OwnClient)
-    return { client: own, own }
-  }
-  throw optionError('connection', given, 'a Redis URL, ioredis options, or an ioredis client (Redis or Cluster)')
+  throw optionError(
+    'connection',
+    given,
+    'a Redis URL, ioredis options, a client of ioredis or node-redis, or what glideConnection makes',
+  )
 }
 
-/** A second connection of the same kind, for listening. It outlives any outage. */
-export function duplicateFor(client: RedisClient): OwnClient {
-  const listening = { lazyConnect: false, enableOfflineQueue: true, maxRetriesPerRequest: null, autoResubscribe: false }
-  const options = { ...listening, retryStrategy: retryDelayMs }
-  const source = client as unknown as { duplicate(...args: unknown[]): unknown }
-  // A Cluster's duplicate takes nodes first, and keeps its own way of connecting again.
-  const own = client.isCluster === true ? source.duplicate() : source.duplicate(options)
-  return makeOwn(own as OwnClient)
+function isStoreClient(given: object): given is StoreClient {
+  const client = given as Partial<Record<keyof StoreClient, unknown>>
+  return (['send', 'sendAndWait', 'scan', 'listen', 'close'] as const).every(name => typeof client[name] === 'function')
 }
 
-function makeOwn(client: OwnClient): OwnClient {
-  let lastTold = 0
-  client.on('error', (error: unknown) => {
-    // A server that is away fails every attempt to connect; once a second is enough to know.
-    const now = performance.now()
-    if (now - lastTold < 1_000) return
-    lastTold = now
-    publishTrouble('redis', 'connect', error)
-  })
-  // Nothing here keeps a process alive that wants to exit: neither an idle connection nor the wait for the next attempt.
-  client.on('connect', () => client.stream?.unref?.())
-  client.on('reconnecting', () => client.reconnectTimeout?.unref?.())
-  return client
-}
-
-function isPlainObject(given: unknown): given is RedisOptions {
-  return typeof given === 'object' && given !== null && Object.getPrototypeOf(given) === Object.prototype
-}
-
-function isClient(given: unknown): given is RedisClient {
-  if (typeof given !== 'object' || given === null) return false
-  const client = given as Partial<Record<keyof RedisClient, unknown>>
-  return (['evalshaBuffer', 'evalBuffer', 'duplicate', 'on'] as const).every(name => typeof client[name] === 'function')
+function isPlainObject(given: object): given is RedisOptions {
+  return Object.getPrototypeOf(given) === Object.prototype
 }
 
 /** The URL may hold a password, so it is never repeated. */

@@ -3,9 +3,9 @@
 /** Redis error replies that a failover, a restart or a resharding explains. */
 const PASSING_REPLY = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY )/
 
-/** ioredis' own errors while a connection is lost, and the system's. */
+/** The clients' own errors while a connection is lost, and the system's. */
 const LOST_CONNECTION =
-  /Stream isn't writeable|Connection is closed|Command timed out|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|Cluster isn't ready|Failed to refresh slots|Cluster ended/i
+  /Socket closed|Socket timeout|client is (closed|offline)|Cannot send commands|timed out|Connection (error|timeout)|FatalError|AllConnectionsUnavailable|Disconnected|no node yet|Stream isn't writeable|Connection is closed|Command timed out|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|Cluster isn't ready|Failed to refresh slots|Cluster ended/i
 
 /** Trying the same command again may help. */
 export function isPassing(error: unknown): boolean {
@@ -28,12 +28,25 @@ export function withRemedy(error: unknown): unknown {
 const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /^NOPERM/,
-    'give the Redis user +eval +evalsha +publish +subscribe +time, the hash and sorted-set commands, and the key and channel pattern of the prefix',
+    'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire, the hash and sorted-set commands, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
   [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
   [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
 ]
+
+export function tooOldError(version: string, oldest: string): Error {
+  return new Error(
+    `the server is Redis ${version}, and the oldest that works is ${oldest}; use a newer Redis, or Valkey`,
+  )
+}
+
+/** A claim or renewal that too few replicas have: a failover could lose it. */
+export function tooFewReplicasError(acknowledged: number, minReplicas: number, timeoutMs: number): Error {
+  return new Error(
+    `${acknowledged} of the ${minReplicas} replicas that minReplicas asks for acknowledged it within ${timeoutMs} ms; check that the server has that many in reach, or lower minReplicas`,
+  )
+}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

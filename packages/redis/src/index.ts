@@ -1,4 +1,8 @@
 // dspinlock's store on Redis or Valkey.
 
+export type { ChannelListener, CommandPart, StoreClient } from './clients/client.js'
+export { type GlideClientClass, glideConnection } from './clients/glide.js'
+export type { IoredisClient } from './clients/ioredis.js'
+export type { NodeRedisClient } from './clients/node-redis.js'
 export type { RedisClient } from './connection.js'
-export { RedisStore, type RedisStoreOptions, redisStore } from './redis-store.js'
+export { type RedisConnection, RedisStore, type RedisStoreOptions, redisStore } from './redis-store.js'

@@ -4,15 +4,17 @@ import { createHash } from 'node:crypto'
 
 /** Longer keys are named by their digest; Redis would take them, but every command would carry them twice. */
 const MAX_PLAIN_LENGTH = 512
-const WAITERS_SUFFIX = ':w'
 
 /** What must not appear as it is: braces would end the hash tag, `%` starts an escape, the rest hides in a terminal. */
 const ESCAPED = /[%{}\s\p{C}\uD800-\uDFFF]/gu
 
-/** Names of the hash and of the waiters' sorted set. The braces make both hash to one slot (Redis Cluster hash tags). */
-export function nameKeys(prefix: string, key: string): [hash: string, waiters: string] {
+/**
+ * Names of the hash, of the waiters' sorted set, and of what is remembered of `token`. The braces make all hash to one
+ * slot (Redis Cluster hash tags).
+ */
+export function nameKeys(prefix: string, key: string, token: string): [hash: string, waiters: string, ended: string] {
   const hash = `${prefix}:{${encodeKey(key)}}`
-  return [hash, hash + WAITERS_SUFFIX]
+  return [hash, `${hash}:w`, `${hash}:e:${token}`]
 }
 
 export function encodeKey(key: string): string {

@@ -19,11 +19,13 @@ import {
 } from '@dspinlock/core'
 import { integer, type OptionReader, optionError, parseOptions, timerMs, warnOnce } from '@dspinlock/core/support'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import { type Connection, connectTo, type RedisClient } from './connection.js'
-import { isMissingScript, isPassing, withRemedy } from './failures.js'
+import { type CommandPart, callScript, type StoreClient } from './clients/client.js'
+import { connectTo, type RedisClient } from './connection.js'
+import { isMissingScript, isPassing, tooFewReplicasError, withRemedy } from './failures.js'
 import { decodeName, nameKeys, scanPattern } from './keys.js'
 import { hasForeignMark, isReply, parseClaim, parseState } from './replies.js'
 import * as scripts from './scripts/index.js'
+import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 
 export interface RedisStoreOptions {
@@ -38,6 +40,14 @@ export interface RedisStoreOptions {
   readonly grantMs?: number
   /** Records up to this many bytes travel in the message that wakes a waiter; larger ones are fetched. Default 16 384. */
   readonly maxWakeRecordBytes?: number
+  /**
+   * How many replicas must have a claim or a renewal before it counts (WAIT). Default 0: a failover may lose a hold,
+   * and then two may run. A claim that fewer acknowledge within `replicasTimeoutMs` is released and fails with a StoreError.
+   * The connection does nothing else while it waits for them, so give the store one of its own.
+   */
+  readonly minReplicas?: number
+  /** How long to wait for replicas, in milliseconds. Default 500; shorter than `commandTimeoutMs`. */
+  readonly replicasTimeoutMs?: number
 }
 
 const readPrefix: OptionReader<string> = (given, name) => {
@@ -51,52 +61,74 @@ const shape = {
   commandTimeoutMs: timerMs(2_000),
   grantMs: timerMs(900),
   maxWakeRecordBytes: integer(16_384, 0),
+  minReplicas: integer(0, 0, 100),
+  replicasTimeoutMs: timerMs(500),
 } as const
 
 /** The first pause between tries, doubled for each further one up to the second figure. */
 const RETRY_MS = [20, 200] as const
 
+/** How often a failing connection is told of: a server that is away fails every attempt. */
+const TELL_EVERY_MS = 1_000
+
 /**
  * A store that is shared by all processes on the same Redis. Connecting goes on in the background: an unreachable
  * server makes operations fail with a StoreError, not this call.
  *
- * `connection`: a URL, ioredis options, or an ioredis client (`Redis` or `Cluster`, 5 or 6). A client stays yours: it is
- * neither reconfigured nor closed. Either way the store opens one more connection for wake-ups.
+ * `connection`: a URL or options, with which ioredis connects (also to Sentinels); a client of ioredis 5 or 6 (`Redis`,
+ * `Cluster`) or of node-redis 5 or 6 (a connected client, cluster or sentinel); or what `glideConnection` makes. A
+ * client stays yours: it is neither reconfigured nor closed. Either way the store opens one more connection for wake-ups.
  * @throws TypeError for a connection or an option that is none.
  */
-export function redisStore(
-  connection: string | RedisOptions | Redis | Cluster | RedisClient,
-  options?: RedisStoreOptions,
-): Store {
+export function redisStore(connection: RedisConnection, options?: RedisStoreOptions): Store {
   return new RedisStore(connection, options)
 }
+
+export type RedisConnection = string | RedisOptions | Redis | Cluster | RedisClient | StoreClient
 
 export class RedisStore implements Store {
   readonly name = 'redis'
   readonly synchronous = false
-  readonly #connection: Connection
+  readonly #client: StoreClient
   readonly #prefix: string
   readonly #commandTimeoutMs: number
   readonly #maxWakeRecordBytes: number
+  readonly #minReplicas: number
+  readonly #replicasTimeoutMs: number
   /** What every script is given first. */
   readonly #common: readonly [wakePrefix: string, grantMs: number, countsListeners: number]
   /** Names this store among all processes. */
   readonly #id: string = randomBytes(9).toString('hex')
   readonly #subscriber: Subscriber
+  /** Why nothing can be done on this server, once that is known. */
+  #unfit: Error | undefined
+  #toldAt = Number.NEGATIVE_INFINITY
   #nextMailbox = 0
   #closed = false
 
-  constructor(connection: string | RedisOptions | Redis | Cluster | RedisClient, options?: RedisStoreOptions) {
+  constructor(connection: RedisConnection, options?: RedisStoreOptions) {
     const parsed = parseOptions('redisStore', options, shape)
-    this.#connection = connectTo(connection)
+    if (parsed.minReplicas > 0 && parsed.replicasTimeoutMs >= parsed.commandTimeoutMs) {
+      const { replicasTimeoutMs, commandTimeoutMs } = parsed
+      throw optionError('replicasTimeoutMs', replicasTimeoutMs, `less than commandTimeoutMs (${commandTimeoutMs})`)
+    }
+    this.#client = connectTo(connection, error => this.#onTrouble(error))
     this.#prefix = parsed.prefix
     this.#commandTimeoutMs = parsed.commandTimeoutMs
     this.#maxWakeRecordBytes = parsed.maxWakeRecordBytes
+    this.#minReplicas = parsed.minReplicas
+    this.#replicasTimeoutMs = parsed.replicasTimeoutMs
     const wakePrefix = `${parsed.prefix}:wake:`
     // A cluster's nodes each count their own listeners only.
-    const countsListeners = this.#connection.client.isCluster === true ? 0 : 1
-    this.#common = [wakePrefix, parsed.grantMs, countsListeners]
-    this.#subscriber = new Subscriber(this.#connection.client, `${wakePrefix}${this.#id}`)
+    this.#common = [wakePrefix, parsed.grantMs, this.#client.isCluster ? 0 : 1]
+    this.#subscriber = new Subscriber(
+      this.#client,
+      `${wakePrefix}${this.#id}`,
+      // What another's release wrote is acknowledged by nobody: a claim of one's own is.
+      parsed.minReplicas > 0,
+      error => this.#onTrouble(error),
+      () => void this.#checkServer(),
+    )
   }
 
   get closed(): boolean {
@@ -112,65 +144,74 @@ export class RedisStore implements Store {
 
   async claim(request: ClaimRequest): Promise<ClaimReply> {
     const sentAt = performance.now()
-    const reply = await this.#run(scripts.claimScript, 'claim', request.key, claimArguments(request))
-    return this.#readClaim(reply, request.key, sentAt)
+    const { key, token } = request
+    const [reply, acknowledged] = await this.#run(
+      scripts.claimScript,
+      'claim',
+      key,
+      token,
+      claimArguments(request),
+      true,
+    )
+    const parsed = this.#readClaim(reply, key, sentAt)
+    if (parsed.state !== 'held' || acknowledged >= this.#minReplicas) return parsed
+    await this.release({ key, token, passMs: 0, maxLocalTurns: 0 })
+    throw this.#tooFewReplicas('claim', key, acknowledged)
   }
 
   async renew({ key, token, leaseMs }: RenewRequest): Promise<boolean> {
-    return (await this.#run(scripts.renewScript, 'renew', key, [token, leaseMs])) === 1
+    const [reply, acknowledged] = await this.#run(scripts.renewScript, 'renew', key, token, [token, leaseMs], true)
+    if (reply === 1 && acknowledged < this.#minReplicas) throw this.#tooFewReplicas('renew', key, acknowledged)
+    return reply === 1
   }
 
   async settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
     const args = [token, bytes, ttlMs, Math.ceil(retainMs), this.#maxWakeRecordBytes]
-    return (await this.#run(scripts.settleScript, 'settle', key, args)) === 1
+    const [reply] = await this.#run(scripts.settleScript, 'settle', key, token, args)
+    return reply === 1
   }
 
   async release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
     const sentAt = performance.now()
-    const more = next === undefined ? [] : claimArguments(next)
-    const args = [token, passMs, maxLocalTurns, next === undefined ? 0 : 1, ...more]
-    const reply = await this.#run(scripts.releaseScript, 'release', key, args)
+    // Where replicas have to have a claim, the next one is sent on its own.
+    const nextArguments = next === undefined || this.#minReplicas > 0 ? undefined : claimArguments(next)
+    const args = [token, passMs, maxLocalTurns, nextArguments === undefined ? 0 : 1, ...(nextArguments ?? [])]
+    const [reply] = await this.#run(scripts.releaseScript, 'release', key, token, args)
     if (!isReply(reply)) throw this.#unreadable('release', key)
     if (reply[0] !== 1) return { mine: false }
     return reply.length < 2 ? { mine: true } : { mine: true, next: this.#readClaim(reply[1], key, sentAt) }
   }
 
   async leave(key: string, token: string): Promise<void> {
-    await this.#run(scripts.leaveScript, 'leave', key, [token])
+    await this.#run(scripts.leaveScript, 'leave', key, token, [token])
   }
 
   async forget(key: string): Promise<boolean> {
-    return (await this.#run(scripts.forgetScript, 'forget', key, [])) === 1
+    const [reply] = await this.#run(scripts.forgetScript, 'forget', key, '', [])
+    return reply === 1
   }
 
   async inspect(key: string): Promise<KeyState | undefined> {
-    return parseState(key, await this.#run(scripts.inspectScript, 'inspect', key, []))
+    const [reply] = await this.#run(scripts.inspectScript, 'inspect', key, '', [])
+    return parseState(key, reply)
   }
 
   async *list(): AsyncIterableIterator<KeyState> {
     if (this.#closed) throw new ClosedError('store')
-    const { client } = this.#connection
-    const nodes = client.isCluster === true ? (client as unknown as Cluster).nodes('master') : [client]
-    for (const node of nodes as RedisClient[]) {
-      const seen = new Set<string>()
-      let cursor = '0'
-      do {
-        const page = node.scan(cursor, 'MATCH', scanPattern(this.#prefix), 'COUNT', 200)
-        const [next, names] = await withinDeadline(
-          page,
-          performance.now() + this.#commandTimeoutMs,
-          this.#commandTimeoutMs,
-        )
-        cursor = next
-        for (const name of names) {
-          const key = decodeName(this.#prefix, name)
-          if (key === undefined || seen.has(key)) continue
-          seen.add(key)
-          const state = await this.inspect(key)
-          if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
-        }
-      } while (cursor !== '0')
+    const seen = new Set<string>()
+    const pages = this.#client.scan(scanPattern(this.#prefix))[Symbol.asyncIterator]()
+    for (;;) {
+      const deadline = performance.now() + this.#commandTimeoutMs
+      const page = await withinDeadline(pages.next(), deadline, this.#commandTimeoutMs)
+      if (page.done === true) return
+      for (const name of page.value) {
+        const key = decodeName(this.#prefix, name)
+        if (key === undefined || seen.has(key)) continue
+        seen.add(key)
+        const state = await this.inspect(key)
+        if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
+      }
     }
   }
 
@@ -178,22 +219,27 @@ export class RedisStore implements Store {
     if (this.#closed) return
     this.#closed = true
     this.#subscriber.close()
-    this.#connection.own?.disconnect()
+    this.#client.close()
   }
 
+  /** `acknowledged`: as many replicas as `minReplicas` asks for have to have what it wrote; the second answer says how many have. */
   async #run(
     script: scripts.Script,
     operation: string,
     key: string,
+    token: string,
     args: readonly (string | number | Buffer)[],
-  ): Promise<unknown> {
+    acknowledged = false,
+  ): Promise<readonly [reply: unknown, acknowledged: number]> {
     const deadline = performance.now() + this.#commandTimeoutMs
-    const [hash, waiters] = nameKeys(this.#prefix, key)
+    const names = nameKeys(this.#prefix, key, token).slice(0, script.keys)
     let pauseMs: number = RETRY_MS[0]
     for (;;) {
       if (this.#closed) throw new ClosedError('store', key)
+      if (this.#unfit !== undefined) throw new StoreError(this.name, operation, key, this.#unfit)
       try {
-        return await this.#send(script, [hash, waiters, ...this.#common, ...args], deadline)
+        const answer = this.#call(script, names, [...this.#common, ...args], acknowledged)
+        return await withinDeadline(answer, deadline, this.#commandTimeoutMs)
       } catch (error) {
         if (this.#closed) throw new ClosedError('store', key)
         if (!isPassing(error) || performance.now() + pauseMs >= deadline) {
@@ -205,13 +251,45 @@ export class RedisStore implements Store {
     }
   }
 
-  async #send(script: scripts.Script, args: (string | number | Buffer)[], deadline: number): Promise<unknown> {
-    const { client } = this.#connection
-    const answer = client.evalshaBuffer(script.sha, 2, ...args).catch((error: unknown) => {
+  /** By digest, and in full where the server does not know it: a new server, a failover, SCRIPT FLUSH. */
+  async #call(
+    script: scripts.Script,
+    names: readonly string[],
+    args: readonly (string | number | Buffer)[],
+    acknowledged: boolean,
+  ): Promise<readonly [reply: unknown, acknowledged: number]> {
+    try {
+      return await this.#send(callScript('EVALSHA', script.sha, names, args), names, acknowledged)
+    } catch (error) {
       if (!isMissingScript(error)) throw error
-      return client.evalBuffer(script.source, 2, ...args)
-    })
-    return withinDeadline(answer, deadline, this.#commandTimeoutMs)
+      return this.#send(callScript('EVAL', script.source, names, args), names, acknowledged)
+    }
+  }
+
+  async #send(
+    command: readonly CommandPart[],
+    [name = '']: readonly string[],
+    acknowledged: boolean,
+  ): Promise<readonly [reply: unknown, acknowledged: number]> {
+    if (!acknowledged || this.#minReplicas === 0) return [await this.#client.send(name, command), 0]
+    return this.#client.sendAndWait(name, command, this.#minReplicas, this.#replicasTimeoutMs)
+  }
+
+  async #checkServer(): Promise<void> {
+    this.#unfit = await findUnfit(this.#client)
+    if (this.#unfit !== undefined) publishTrouble('redis', 'connect', this.#unfit)
+  }
+
+  #onTrouble(error: unknown): void {
+    const now = performance.now()
+    if (this.#closed || now - this.#toldAt < TELL_EVERY_MS) return
+    this.#toldAt = now
+    publishTrouble('redis', 'connect', withRemedy(error))
+  }
+
+  #tooFewReplicas(operation: string, key: string, acknowledged: number): StoreError {
+    const cause = tooFewReplicasError(acknowledged, this.#minReplicas, this.#replicasTimeoutMs)
+    return new StoreError(this.name, operation, key, cause)
   }
 
   #readClaim(reply: unknown, key: string, sentAt: number): ClaimReply {

@@ -1,20 +1,33 @@
 // The one listening connection of a store: wakes come in, and are handed to the mailbox that each is for.
 
 import { publishTrouble, type Wake } from '@dspinlock/core'
-import { duplicateFor, type OwnClient, type RedisClient } from './connection.js'
+import type { StoreClient } from './clients/client.js'
 import { decodeWake } from './wakes.js'
 
 export class Subscriber {
-  readonly #client: OwnClient
-  readonly #channel: string
+  readonly #listening: { close(): void }
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  #closed = false
+  /** Instead of being handed the key, a waiter is told to ask for it. */
+  readonly #asksForTurns: boolean
 
-  constructor(beside: RedisClient, channel: string) {
-    this.#channel = channel
-    this.#client = duplicateFor(beside)
-    this.#client.on('ready', () => void this.#subscribe())
-    this.#client.on('messageBuffer', (_channel: Buffer, message: Buffer) => this.#receive(message))
+  /** `onTrouble`: told when the connection fails. `onListening`: whenever it is there (again). */
+  constructor(
+    client: StoreClient,
+    channel: string,
+    asksForTurns: boolean,
+    onTrouble: (error: unknown) => void,
+    onListening: () => void,
+  ) {
+    this.#asksForTurns = asksForTurns
+    this.#listening = client.listen(channel, {
+      onMessage: message => this.#receive(message),
+      onListening: () => {
+        onListening()
+        // What was said while nobody listened is lost: whoever waits has to ask.
+        for (const onWake of this.#mailboxes.values()) onWake({ kind: 'resync' })
+      },
+      onTrouble,
+    })
   }
 
   add(id: string, onWake: (wake: Wake) => void): void {
@@ -26,19 +39,8 @@ export class Subscriber {
   }
 
   close(): void {
-    this.#closed = true
     this.#mailboxes.clear()
-    this.#client.disconnect()
-  }
-
-  async #subscribe(): Promise<void> {
-    try {
-      await this.#client.subscribe(this.#channel)
-      // What was said while nobody listened is lost: whoever waits has to ask.
-      for (const onWake of this.#mailboxes.values()) onWake({ kind: 'resync' })
-    } catch (error) {
-      if (!this.#closed) publishTrouble('redis', 'subscribe', error)
-    }
+    this.#listening.close()
   }
 
   #receive(message: Buffer): void {
@@ -51,6 +53,7 @@ export class Subscriber {
       )
       return
     }
-    this.#mailboxes.get(wake.token.slice(0, wake.token.indexOf('.')))?.(wake)
+    const told: Wake = wake.kind === 'turn' && this.#asksForTurns ? { kind: 'look', token: wake.token } : wake
+    this.#mailboxes.get(wake.token.slice(0, wake.token.indexOf('.')))?.(told)
   }
 }

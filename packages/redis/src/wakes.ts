@@ -21,6 +21,8 @@ export function decodeWake(message: Buffer): Wake | undefined {
       return end < 0 ? undefined : { kind: 'record', token, record: message.subarray(end + 1) }
     case 'l':
       return end < 0 ? { kind: 'look', token } : undefined
+    case 'f':
+      return end < 0 ? { kind: 'lost', token } : undefined
     case 'p':
       return end < 0 ? { kind: 'pass', token } : undefined
     default:

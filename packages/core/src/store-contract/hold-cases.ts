@@ -125,6 +125,21 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'an end that is said again is told the same, also after others ended theirs',
+    async run({ a, b, c, key }) {
+      const settled = await a.hold(key)
+      equal(await a.settle(key, settled.token, bytes('x'), 0), true)
+      const released = await b.hold(key)
+      equal(await b.release(key, released.token), true)
+      const last = await c.hold(key)
+      equal(await c.release(key, last.token), true)
+      equal(await a.settle(key, settled.token, bytes('x'), 0), true)
+      equal(await b.release(key, released.token), true)
+      equal(await a.release(key, settled.token), false)
+      equal(await b.settle(key, released.token, bytes('y'), 0), false)
+    },
+  },
+  {
     name: 'who never held can end nothing',
     async run({ a, b, key }) {
       await a.hold(key)

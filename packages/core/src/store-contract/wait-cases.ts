@@ -141,6 +141,45 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a process that hands the key on is told the same again, also after others ended theirs',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const next = nextClaim(a, key)
+      const request = { key, token, passMs: 0, maxLocalTurns: 0, next }
+      const reply = await a.store.release(request)
+      ok(reply.next?.state === 'held')
+      const queued = await b.queue(key)
+      await a.release(key, next.token)
+      equal((await b.wake(queued.token)).kind, 'turn')
+      await b.release(key, queued.token)
+      equal((await a.store.release({ key, token, passMs: 0, maxLocalTurns: 0 })).mine, true)
+    },
+  },
+  {
+    name: 'a claim that arrives after its own end, or after it left, takes nothing and does not wait',
+    async run({ a, b, c, key }) {
+      const released = await a.hold(key)
+      await a.release(key, released.token)
+      equal((await a.claim(key, released.token)).state, 'busy')
+      equal((await b.store.inspect(key))?.leaseLeftMs ?? 0, 0)
+      const holder = await b.hold(key)
+      const left = await c.queue(key)
+      await c.store.leave(key, left.token)
+      equal((await c.claim(key, left.token)).state, 'busy')
+      equal((await b.store.inspect(key))?.waiters, 0)
+      await b.release(key, holder.token)
+      equal((await b.store.inspect(key))?.leaseLeftMs ?? 0, 0)
+    },
+  },
+  {
+    name: 'forgetting tells the holder',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      equal(await b.store.forget(key), true)
+      equal((await a.wake(token)).kind, 'lost')
+    },
+  },
+  {
     name: 'forgetting tells the waiters to look again',
     async run({ a, b, key }) {
       await a.hold(key)

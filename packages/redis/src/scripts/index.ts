@@ -6,11 +6,13 @@ import { commonArguments, protocol } from './protocol.js'
 export interface Script {
   readonly source: string
   readonly sha: string
+  /** How many of KEYS it is given. */
+  readonly keys: 1 | 2 | 3
 }
 
-function script(steps: string): Script {
+function script(keys: 1 | 2 | 3, steps: string): Script {
   const source = `${commonArguments}${protocol}${steps}`
-  return { source, sha: createHash('sha1').update(source).digest('hex') }
+  return { source, sha: createHash('sha1').update(source).digest('hex'), keys }
 }
 
 /**
@@ -18,20 +20,31 @@ function script(steps: string): Script {
  * Reply: `h` fence · `b` lease left in ms, arrival, server's time in ms · `r` record, age in ms, joined · `p` ·
  * `m` in flight; each with `foreign` at the end if something under the key's name was not ours.
  */
-export const claimScript: Script = script('return claim(readClaim(4))')
+export const claimScript: Script = script(
+  3,
+  `
+if held.token ~= ARGV[4] and ended() ~= '' then return { 'b', '0', '0', text(now), foreign } end
+return claim(readClaim(4))
+`,
+)
 
 /** ARGV 4…5: token, lease in ms. Reply: 1 if it is still the token's hold, else 0. */
-export const renewScript: Script = script(`
+export const renewScript: Script = script(
+  1,
+  `
 if held.token ~= ARGV[4] then return 0 end
 redis.call('HSET', KEYS[1], 'e', text(now + ARGV[5]))
 keepHash(now + ARGV[5] + 60000)
 return 1
-`)
+`,
+)
 
 /** ARGV 4…8: token, record, ttl in ms, retention in ms, the most bytes that a wake carries. Reply: 1 if stored, else 0. */
-export const settleScript: Script = script(`
+export const settleScript: Script = script(
+  3,
+  `
 local token, bytes, ttl, retain, maxWakeBytes = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-if held.token ~= token then return ended.token == token and ended.how == 's' and 1 or 0 end
+if held.token ~= token then return ended() == 's' and 1 or 0 end
 local takers = {}
 for _, member in ipairs(waiters(0, -1)) do
   local waiting, wish = string.match(member, '^(%S+) (.)')
@@ -50,16 +63,19 @@ for _, taker in ipairs(takers) do
 end
 hand(nil)
 return 1
-`)
+`,
+)
 
 /**
  * ARGV 4…7: token, pass mark in ms (0: none), most local turns, `1` if a next claim follows as in ARGV 8…13.
  * Reply: 0 if it was not the token's hold, else 1, followed by the next claim's reply.
  */
-export const releaseScript: Script = script(`
+export const releaseScript: Script = script(
+  3,
+  `
 local token, passMs, maxTurns, next = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1' and readClaim(8)
 if held.token ~= token then
-  if ended.token ~= token or ended.how ~= 'r' then return { 0 } end
+  if ended() ~= 'r' then return { 0 } end
   return next and { 1, claim(next) } or { 1 }
 end
 if passMs > 0 then
@@ -91,35 +107,47 @@ else
 end
 hand(next or nil)
 return next and { 1, claim(next) } or { 1 }
-`)
+`,
+)
 
 /** ARGV 4: token. Reply: 1. */
-export const leaveScript: Script = script(`
+export const leaveScript: Script = script(
+  3,
+  `
 unqueue(ARGV[4])
 if held.token == ARGV[4] then
-  stop('r')
+  stop('g')
   hand(nil)
+else
+  remember('g')
 end
 return 1
-`)
+`,
+)
 
 /** Reply: 1 if there was a hold, a record or a mark, else 0. The last fence stays for a while. */
-export const forgetScript: Script = script(`
+export const forgetScript: Script = script(
+  2,
+  `
 local existed = (held.token ~= '' and held.ends > now) or record.visible > now or passUntil > now
 for _, member in ipairs(waiters(0, -1)) do
   local waiting = string.match(member, '^(%S+) ')
   if waiting then tell(waiting, 'l' .. waiting) end
 end
+if held.token ~= '' then tell(held.token, 'f' .. held.token) end
 redis.call('DEL', KEYS[1], KEYS[2])
 if fence > 0 then
   redis.call('HSET', KEYS[1], 'f', text(fence))
   redis.call('PEXPIRE', KEYS[1], 60000)
 end
 return existed and 1 or 0
-`)
+`,
+)
 
 /** Reply: fence, lease left, record's size, age, ttl left, pass mark left, waiters; times in ms. Empty if nothing is known. */
-export const inspectScript: Script = script(`
+export const inspectScript: Script = script(
+  2,
+  `
 if not known then return {} end
 local size, age, ttl = 0, 0, 0
 if record.visible > now and redis.call('HEXISTS', KEYS[1], 'r') == 1 then
@@ -127,4 +155,5 @@ if record.visible > now and redis.call('HEXISTS', KEYS[1], 'r') == 1 then
 end
 local lease = held.token ~= '' and math.max(0, held.ends - now) or 0
 return { text(fence), text(lease), text(size), text(age), text(ttl), text(math.max(0, passUntil - now)), text(#waiters(0, -1)) }
-`)
+`,
+)

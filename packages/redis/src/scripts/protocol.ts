@@ -1,10 +1,11 @@
 // The protocol in Lua: the state of one key, and the steps that several operations share.
 
 /**
- * KEYS[1]: the key's hash. KEYS[2]: its waiters, a sorted set in the same slot.
+ * KEYS[1]: the key's hash. KEYS[2]: its waiters, a sorted set. KEYS[3]: how the calling token ended, a string that is kept for
+ * some seconds: `s` settled, `r` released, `g` gave up. All in one slot; a script is given as many of them as it needs.
  *
  * Hash: `t` token of the holder · `e` end of its lease, ms · `f` last fence, µs · `p` payload of the hold · `n` local turns in
- * a row · `l` token that ended last · `h` how: `s` settled, `r` released · `r` record · `a` payload of the record ·
+ * a row · `r` record · `a` payload of the record ·
  * `b` fence of the hold that left it · `c` when it settled, µs · `v` until when newcomers get it, ms · `k` until when those
  * who waited get it, ms · `x` pass mark until, ms.
  *
@@ -34,17 +35,16 @@ local function absent(reply)
   return true
 end
 
-local s = redis.pcall('HMGET', KEYS[1], 't', 'e', 'f', 'p', 'n', 'l', 'h', 'a', 'b', 'c', 'v', 'k', 'x')
+local s = redis.pcall('HMGET', KEYS[1], 't', 'e', 'f', 'p', 'n', 'a', 'b', 'c', 'v', 'k', 'x')
 if absent(s) then s = {} end
 local timeMax = now + 9007199254740
 local held = { token = s[1] or '', ends = num(s[2], now + 2147483648), payload = s[4] or '', turns = num(s[5], 1000000) }
 if held.ends == 0 then held.token = '' end
 local fence = num(s[3], 9007199254740000)
-local ended = { token = s[6] or '', how = s[7] or '' }
-local record = { payload = s[8] or '', fence = num(s[9], us), settled = num(s[10], us), visible = num(s[11], timeMax), kept = num(s[12], timeMax) }
+local record = { payload = s[6] or '', fence = num(s[7], us), settled = num(s[8], us), visible = num(s[9], timeMax), kept = num(s[10], timeMax) }
 if record.fence == 0 or record.settled == 0 then record.visible, record.kept = 0, 0 end
-local passUntil = num(s[13], timeMax)
-local known = s[1] or s[3] or s[6] or s[9] or s[13]
+local passUntil = num(s[11], timeMax)
+local known = s[1] or s[3] or s[7] or s[11]
 
 local function keepHash(untilMs)
   local ms = math.max(untilMs, record.visible, record.kept, passUntil) - now
@@ -87,12 +87,18 @@ local function take(token, leaseMs, payload, turns, takesRecord)
   keepHash(held.ends + 60000)
 end
 
+-- How the calling token ended, '' if it did not. Kept long enough for a repetition of its last command to be told the
+-- same, and for one that was under way for long to be known as such.
+local function ended()
+  local how = redis.pcall('GET', KEYS[3])
+  return type(how) == 'string' and how or ''
+end
+local function remember(how) redis.call('SET', KEYS[3], how, 'PX', 10000) end
+
 local function stop(how)
-  ended.token, ended.how = held.token, how
+  remember(how)
   held.token, held.ends = '', 0
   redis.call('HDEL', KEYS[1], 't', 'e', 'p', 'n')
-  redis.call('HSET', KEYS[1], 'l', ended.token, 'h', how)
-  -- Long enough for a repetition of this command to be told the same.
   keepHash(now + 10000)
 end
 

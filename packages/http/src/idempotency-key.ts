@@ -1,0 +1,93 @@
+// The client's Idempotency-Key: what it may look like, and what a request's header comes to.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { boolean, integer, optional, optionError, parseOptions } from '@dspinlock/core/support'
+import { parseItem } from 'structured-headers'
+
+/** What an Idempotency-Key has to be; see draft-ietf-httpapi-idempotency-key-header-07, section 2. */
+export interface IdempotencyKeyOptions {
+  /** Requests with an unsafe method must bring one, else 400. Default false: without one, a request is not guarded. */
+  readonly required?: boolean
+  /** Only a structured-field string (`"…"`, RFC 9651 section 3.3.3), as the draft has it. Default false: the quotes may be missing. */
+  readonly strict?: boolean
+  /** Shortest key, in characters. Default 1. */
+  readonly minLength?: number
+  /** Longest key, in characters. Default 255. */
+  readonly maxLength?: number
+  /** What the whole key must match, for example a UUID. Without the flags g and y. */
+  readonly pattern?: RegExp
+  /** Where your documentation explains all that; refusals link to it (`rel="describedby"`). */
+  readonly docsUrl?: string
+}
+
+const shape = {
+  required: boolean(false),
+  strict: boolean(false),
+  minLength: integer(1, 1, 1_024),
+  maxLength: integer(255, 1, 1_024),
+  pattern: optional('a regular expression without the flags g and y', isPattern),
+  docsUrl: optional('an http(s) URL', isWebUrl),
+} as const
+
+export interface IdempotencyKeyRules {
+  readonly required: boolean
+  readonly strict: boolean
+  readonly minLength: number
+  readonly maxLength: number
+  readonly pattern: RegExp | undefined
+  readonly docsUrl: string | undefined
+}
+
+/** @throws TypeError for anything but `'optional'`, `'required'` and valid IdempotencyKeyOptions. */
+export function readIdempotencyKeyRules(given: unknown, name: string): IdempotencyKeyRules | undefined {
+  if (given === undefined) return undefined
+  if (given === 'optional' || given === 'required') return parseOptions(name, { required: given === 'required' }, shape)
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw optionError(name, given, "'optional', 'required' or an object of options")
+  }
+  const rules = parseOptions(name, given, shape)
+  if (rules.minLength > rules.maxLength) {
+    throw optionError(`${name}.minLength`, rules.minLength, `at most maxLength (${rules.maxLength})`)
+  }
+  return rules
+}
+
+export type IdempotencyKeyRead =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'invalid' }
+  | { readonly kind: 'key'; readonly value: string }
+
+/** Visible characters that cannot be taken for the beginning, the end or the parameters of a structured field. */
+const BARE = /^[!#-+\--:<-[\]-~]+$/
+
+export function readIdempotencyKey(headers: IncomingHttpHeaders, rules: IdempotencyKeyRules): IdempotencyKeyRead {
+  const field = headers['idempotency-key']
+  if (field === undefined) return { kind: 'missing' }
+  // Node joins repeated headers by a comma, which no item and no bare key has.
+  const value = typeof field === 'string' ? parseKey(field, rules.strict) : undefined
+  if (value === undefined || value.length < rules.minLength || value.length > rules.maxLength) {
+    return { kind: 'invalid' }
+  }
+  if (rules.pattern !== undefined && !rules.pattern.test(value)) return { kind: 'invalid' }
+  return { kind: 'key', value }
+}
+
+function parseKey(field: string, strict: boolean): string | undefined {
+  const trimmed = field.trim()
+  if (!strict && BARE.test(trimmed)) return trimmed
+  try {
+    const [value] = parseItem(trimmed)
+    return typeof value === 'string' ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isPattern(given: unknown): given is RegExp {
+  return given instanceof RegExp && !given.global && !given.sticky
+}
+
+function isWebUrl(given: unknown): given is string {
+  // It goes into a header between angle brackets.
+  return typeof given === 'string' && URL.canParse(given) && /^https?:\/\/[!-;=?-~]+$/i.test(given)
+}

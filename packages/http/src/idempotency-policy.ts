@@ -1,0 +1,65 @@
+// What a team tells its clients about the keys it takes: the specification that the draft asks servers to publish.
+
+import { optionError } from '@dspinlock/core/support'
+import { type GuardOptions, readGuardOptions } from './options.js'
+
+/** Serve it as JSON, or its `text`; see draft-ietf-httpapi-idempotency-key-header-07, sections 2.3 and 2.5.2. */
+export interface IdempotencyPolicy {
+  readonly header: 'Idempotency-Key'
+  readonly required: boolean
+  readonly minLength: number
+  readonly maxLength: number
+  /** Source of the regular expression that a key must match, if there is one. */
+  readonly pattern: string | undefined
+  /** Only in double quotes, as a structured-field string. */
+  readonly strict: boolean
+  /** For how long after the first answer a key is remembered, in seconds. */
+  readonly expiresAfterSeconds: number
+  /** What a retry gets while the first request is worked on: its answer once there is one, or 409. */
+  readonly whileInFlight: 'wait' | 'reject'
+  /** Whether answers of 500 and above are repeated as well; if not, a retry runs again. */
+  readonly repeatsServerErrors: boolean
+  readonly docsUrl: string | undefined
+  /** All of it in English sentences. */
+  readonly text: string
+}
+
+/**
+ * The policy that `options`, as given to the middleware, come to.
+ * @throws TypeError for wrong options, and for options without `idempotencyKey`.
+ */
+export function idempotencyPolicy<Req, Res>(options: GuardOptions<Req, Res>): IdempotencyPolicy {
+  const { idempotencyKey: rules, policy, serverErrors } = readGuardOptions(options)
+  if (rules === undefined)
+    throw optionError('idempotencyKey', undefined, "'optional', 'required' or an object of options")
+  const facts = {
+    header: 'Idempotency-Key',
+    required: rules.required,
+    minLength: rules.minLength,
+    maxLength: rules.maxLength,
+    pattern: rules.pattern?.source,
+    strict: rules.strict,
+    expiresAfterSeconds: policy.ttlMs / 1_000,
+    whileInFlight: policy.waits ? 'wait' : 'reject',
+    repeatsServerErrors: serverErrors === 'keep',
+    docsUrl: rules.docsUrl,
+  } as const
+  return Object.freeze({ ...facts, text: describe(facts) })
+}
+
+function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
+  const form = facts.strict ? 'a structured-field string (in double quotes)' : 'a string, with or without double quotes'
+  const match = facts.pattern === undefined ? '' : `, matching ${facts.pattern}`
+  return [
+    `Requests that change something ${facts.required ? 'must' : 'may'} carry the header Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}. Use a new random key, such as a UUID, for each operation, and the same key for its retries.`,
+    `A retry with the same key gets the answer to the first request, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds after it was given.`,
+    facts.repeatsServerErrors
+      ? 'That holds for every answer, whatever its status.'
+      : 'That holds for every answer with a status below 500; after 500 or above, a retry is carried out again.',
+    facts.whileInFlight === 'wait'
+      ? 'While the first request is being worked on, a retry waits for its answer.'
+      : 'While the first request is being worked on, a retry is answered 409 with Retry-After.',
+    `The same key with another payload is answered 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
+    ...(facts.docsUrl === undefined ? [] : [`More: ${facts.docsUrl}`]),
+  ].join(' ')
+}

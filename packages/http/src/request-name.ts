@@ -1,0 +1,75 @@
+// The names a request goes by: the key it is entered under, and the payload that goes with it.
+
+import { publishTrouble } from '@dspinlock/core'
+import { warnOnce } from '@dspinlock/core/support'
+import type { Exchange } from './exchange.js'
+import { type BodyInput, fingerprint, type Identity } from './fingerprint.js'
+import { UnhashableBodyError, warnings } from './messages.js'
+import type { GuardSettings } from './options.js'
+import { digestHeader, isSafeMethod } from './replayable.js'
+
+export interface NameParts {
+  readonly body: BodyInput | 'unlockable'
+  readonly identity: Identity
+  readonly customKey: string | undefined
+  readonly idempotencyKey: string | undefined
+  /** What earlier records turned out to vary by. */
+  readonly variant: readonly (readonly [string, string])[]
+}
+
+export interface RequestName {
+  readonly key: string
+  /** What requests with the same key must have in common; empty if nothing more. */
+  readonly payload: string
+}
+
+/** Undefined if the request cannot be told from others. */
+export function nameRequest<Req, Res>(
+  exchange: Exchange<Req, Res>,
+  settings: GuardSettings<Req, Res>,
+  { body, identity, customKey, idempotencyKey, variant }: NameParts,
+): RequestName | undefined {
+  const { req, url } = exchange
+  const { headers } = req
+  const authority = headers[':authority']
+  const parts = {
+    duplicates: settings.policy.duplicates,
+    // A HEAD gets here only to look for its GET's record.
+    method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
+    host: headers.host ?? (typeof authority === 'string' ? authority : ''),
+    url,
+    contentType: headers['content-type'],
+    contentEncoding: headers['content-encoding'],
+    identity,
+    customKey,
+  }
+  const digestAll = (): string | undefined => {
+    if (body === 'unlockable') return undefined
+    try {
+      return fingerprint(
+        { ...parts, body, variant: [...listPreconditions(exchange), ...variant], idempotencyKey: undefined },
+        settings.secret,
+      )
+    } catch (error) {
+      if (!(error instanceof UnhashableBodyError)) throw error
+      publishTrouble('http', 'fingerprint', error)
+      warnOnce('DSPINLOCK_W_BODY_UNHASHABLE', warnings.DSPINLOCK_W_BODY_UNHASHABLE)
+      return undefined
+    }
+  }
+  if (idempotencyKey === undefined) {
+    const key = digestAll()
+    return key === undefined ? undefined : { key, payload: '' }
+  }
+  const key = fingerprint({ ...parts, body: { kind: 'none' }, variant: [], idempotencyKey }, settings.secret)
+  // A body that cannot be compared is still the same operation: the client says so.
+  return { key, payload: digestAll() ?? '' }
+}
+
+/** A write under another precondition is another request. Reads are compared with the record instead. */
+function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>): [string, string][] {
+  if (isSafeMethod(req.method)) return []
+  return ['if-match', 'if-none-match', 'if-unmodified-since', 'if-modified-since']
+    .filter(name => req.headers[name] !== undefined)
+    .map(name => [name, digestHeader(req.headers, name)])
+}

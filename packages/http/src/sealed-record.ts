@@ -1,0 +1,89 @@
+// Records that only holders of a key can read: encrypted, and bound to the lock key they were left for.
+
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { badEncryptionKeys } from './messages.js'
+
+/** `D`, `E`, the version of this format. */
+const MAGIC = Buffer.from([0x44, 0x45, 1])
+const KEY_ID_BYTES = 4
+/** NIST SP 800-38D, section 8.2.2: random, 96 bits. */
+const IV_BYTES = 12
+const TAG_BYTES = 16
+const HEAD_BYTES = MAGIC.length + KEY_ID_BYTES + IV_BYTES + TAG_BYTES
+const KEY_BYTES = 32
+
+interface SealKey {
+  readonly id: Buffer
+  readonly secret: Buffer
+}
+
+export type Opened =
+  | { readonly kind: 'opened'; readonly bytes: Buffer }
+  /** Not sealed, damaged, or sealed for another lock key. */
+  | { readonly kind: 'malformed' }
+  /** Sealed with a key that is not among ours. */
+  | { readonly kind: 'unknown-key' }
+
+/** Seals with the first key, opens with any: put a new key in front to change it, and drop the old one after the longest `ttlMs`. */
+export class RecordSealer {
+  readonly #keys: readonly SealKey[]
+  readonly #first: SealKey
+
+  constructor(secrets: readonly [Buffer, ...Buffer[]]) {
+    const [first, ...others] = secrets
+    this.#first = toSealKey(first)
+    this.#keys = [this.#first, ...others.map(toSealKey)]
+  }
+
+  /** Layout: magic, key id, IV, tag, ciphertext. AES-256-GCM with the lock key as additional data. */
+  seal(bytes: Uint8Array, lockKey: string): Uint8Array {
+    const iv = randomBytes(IV_BYTES)
+    const cipher = createCipheriv('aes-256-gcm', this.#first.secret, iv)
+    cipher.setAAD(Buffer.from(lockKey))
+    const sealed = [cipher.update(bytes), cipher.final()]
+    return Buffer.concat([MAGIC, this.#first.id, iv, cipher.getAuthTag(), ...sealed])
+  }
+
+  open(given: Uint8Array, lockKey: string): Opened {
+    const frame = Buffer.from(given.buffer, given.byteOffset, given.byteLength)
+    if (frame.length < HEAD_BYTES || !frame.subarray(0, MAGIC.length).equals(MAGIC)) return { kind: 'malformed' }
+    let at = MAGIC.length
+    const take = (length: number): Buffer => frame.subarray(at, (at += length))
+    const id = take(KEY_ID_BYTES)
+    const key = this.#keys.find(one => one.id.equals(id))
+    if (key === undefined) return { kind: 'unknown-key' }
+    const decipher = createDecipheriv('aes-256-gcm', key.secret, take(IV_BYTES), { authTagLength: TAG_BYTES })
+    decipher.setAAD(Buffer.from(lockKey))
+    decipher.setAuthTag(take(TAG_BYTES))
+    try {
+      return { kind: 'opened', bytes: Buffer.concat([decipher.update(frame.subarray(at)), decipher.final()]) }
+    } catch {
+      return { kind: 'malformed' }
+    }
+  }
+}
+
+function toSealKey(secret: Buffer): SealKey {
+  return {
+    secret,
+    id: createHash('sha256').update('dspinlock-key-id').update(secret).digest().subarray(0, KEY_ID_BYTES),
+  }
+}
+
+/** @throws TypeError, without showing what was received, for anything but a list of keys of 32 bytes. */
+export function readEncryptionKeys(given: unknown): RecordSealer | undefined {
+  if (given === undefined) return undefined
+  if (!Array.isArray(given) || given.length === 0) throw badEncryptionKeys()
+  return new RecordSealer(given.map(toKeyBytes) as [Buffer, ...Buffer[]])
+}
+
+function toKeyBytes(given: unknown): Buffer {
+  const bytes =
+    given instanceof Uint8Array
+      ? Buffer.from(given)
+      : typeof given === 'string' && /^[A-Za-z0-9+/_-]{43}=?$/.test(given)
+        ? Buffer.from(given, 'base64')
+        : Buffer.alloc(0)
+  if (bytes.length !== KEY_BYTES) throw badEncryptionKeys()
+  return bytes
+}

@@ -1,0 +1,65 @@
+// What the store needs of a Redis client, whichever it is: the one interface that every client is put behind.
+
+export type CommandPart = string | Buffer
+
+export interface StoreClient {
+  /** Behind it is a cluster: PUBLISH cannot count who listens, and every node has keys of its own. */
+  readonly isCluster: boolean
+  /**
+   * Sends one command to the server that has `key` (undefined: to any), and answers as it does: bulk strings as
+   * Buffers, errors as rejections whose message starts with Redis' error code.
+   */
+  send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown>
+  /**
+   * As `send`, then WAIT on the same connection: how many replicas have what was written, as soon as `replicas` have it
+   * and at the latest after `timeoutMs`.
+   */
+  sendAndWait(
+    key: string,
+    command: readonly CommandPart[],
+    replicas: number,
+    timeoutMs: number,
+  ): Promise<readonly [reply: unknown, acknowledged: number]>
+  /** The names of all keys that match, of all servers, in pages; some may come twice. */
+  scan(pattern: string): AsyncIterable<readonly string[]>
+  /** Listens on a connection of its own until closed, over every outage. */
+  listen(channel: string, listener: ChannelListener): { close(): void }
+  /** Ends what was made for the store; a client that was given stays open. */
+  close(): void
+}
+
+export interface ChannelListener {
+  onMessage(message: Buffer): void
+  /** From now on messages arrive; what was said before, since the connection was lost, is lost too. */
+  onListening(): void
+  onTrouble(error: unknown): void
+}
+
+/** The first bytes of a script call: name, digest or source, and its keys and arguments. */
+export function callScript(
+  how: 'EVALSHA' | 'EVAL',
+  script: string,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
+): CommandPart[] {
+  return [how, script, String(keys.length), ...keys, ...args.map(part => (Buffer.isBuffer(part) ? part : String(part)))]
+}
+
+/** Reads what SCAN answers, with names as text. */
+export function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
+  if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw new Error('SCAN gave an answer that is none')
+  return [String(reply[0]), (reply[1] as unknown[]).map(String)]
+}
+
+/** Pages of SCAN until its cursor is back at the beginning. */
+export async function* scanWith(
+  send: (command: readonly string[]) => Promise<unknown>,
+  pattern: string,
+): AsyncIterableIterator<readonly string[]> {
+  let cursor = '0'
+  do {
+    const [next, names] = readScanPage(await send(['SCAN', cursor, 'MATCH', pattern, 'COUNT', '200']))
+    cursor = next
+    yield names
+  } while (cursor !== '0')
+}

@@ -1,0 +1,148 @@
+// Valkey GLIDE (`@valkey/valkey-glide` 2): `GlideClient` and `GlideClusterClient`.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+
+/** What is used of either class: how one is made. */
+export interface GlideClientClass<Config> {
+  createClient(config: Config): Promise<unknown>
+}
+
+interface GlideClient {
+  customCommand(command: readonly CommandPart[], options: object): Promise<unknown>
+  close(): void
+}
+
+/** `Decoder.Bytes`. */
+const asBytes = 0
+/** `PubSubChannelModes.Exact`, in the configurations of both classes. */
+const EXACT_CHANNELS = 0
+const RETRY_MS = 200
+
+/**
+ * A connection for `redisStore` by Valkey GLIDE: `glideConnection(GlideClient, { addresses: [{ host, port }] })`, or with
+ * `GlideClusterClient`. GLIDE names its subscriptions when a client is made, so the store makes two of its own, and
+ * closes them when it is closed.
+ */
+export function glideConnection<Config extends object>(
+  clientClass: GlideClientClass<Config>,
+  config: Config,
+): StoreClient {
+  return new GlideStoreClient(clientClass, config)
+}
+
+class GlideStoreClient<Config extends object> implements StoreClient {
+  readonly isCluster: boolean
+  readonly #class: GlideClientClass<Config>
+  readonly #config: Config
+  #client: Promise<GlideClient> | undefined
+  #closed = false
+
+  constructor(clientClass: GlideClientClass<Config>, config: Config) {
+    this.#class = clientClass
+    this.#config = config
+    this.isCluster = (clientClass as unknown as { name: string }).name.includes('Cluster')
+  }
+
+  async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
+    const client = await this.#connect()
+    return client.customCommand(command, { decoder: asBytes, ...this.#route(key) })
+  }
+
+  async sendAndWait(
+    key: string,
+    command: readonly CommandPart[],
+    replicas: number,
+    timeoutMs: number,
+  ): Promise<readonly [unknown, number]> {
+    // One connection for each node, and commands in the order in which they were given.
+    const [reply, acknowledged] = await Promise.all([
+      this.send(key, command),
+      this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
+    ])
+    return [reply, Number(acknowledged)]
+  }
+
+  async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
+    if (!this.isCluster) return yield* scanWith(command => this.send(undefined, command), pattern)
+    const client = await this.#connect()
+    for (const address of await this.#masters(client)) {
+      const route = { type: 'routeByAddress', ...address }
+      yield* scanWith(command => client.customCommand(command, { decoder: asBytes, route }), pattern)
+    }
+  }
+
+  listen(channel: string, listener: ChannelListener): { close(): void } {
+    let current: GlideClient | undefined
+    let closed = false
+    const connect = async (): Promise<void> => {
+      while (!closed) {
+        try {
+          current = (await this.#class.createClient(this.#withSubscription(channel, listener))) as GlideClient
+          if (closed) return current.close()
+          return listener.onListening()
+        } catch (error) {
+          if (!closed) listener.onTrouble(error)
+        }
+        await delay(RETRY_MS, undefined, { ref: false })
+      }
+    }
+    void connect()
+    return {
+      close: () => {
+        closed = true
+        current?.close()
+      },
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#client?.then(
+      client => client.close(),
+      () => {},
+    )
+  }
+
+  /** The one client; after a failure to make it, the next command tries again. */
+  #connect(): Promise<GlideClient> {
+    if (this.#client === undefined) {
+      const made = this.#class.createClient(this.#config) as Promise<GlideClient>
+      this.#client = made
+      made.then(
+        client => {
+          if (this.#closed) client.close()
+        },
+        () => {
+          this.#client = undefined
+        },
+      )
+    }
+    return this.#client
+  }
+
+  #withSubscription(channel: string, listener: ChannelListener): Config {
+    const callback = ({ message }: { readonly message: string | Buffer }): void =>
+      listener.onMessage(Buffer.isBuffer(message) ? message : Buffer.from(message))
+    const channelsAndPatterns = { [EXACT_CHANNELS]: new Set([channel]) }
+    // Messages are decoded as the client's default says, and a record is no text.
+    return { ...this.#config, defaultDecoder: asBytes, pubsubSubscriptions: { channelsAndPatterns, callback } }
+  }
+
+  #route(key: string | undefined): object {
+    if (!this.isCluster) return {}
+    return { route: key === undefined ? 'randomNode' : { type: 'primarySlotKey', key } }
+  }
+
+  async #masters(client: GlideClient): Promise<{ host: string; port: number }[]> {
+    const reply = await client.customCommand(['CLUSTER', 'NODES'], { decoder: asBytes, route: 'randomNode' })
+    return String(reply)
+      .split('\n')
+      .map(line => line.split(' '))
+      .filter(([, , flags = '']) => flags.split(',').includes('master') && !flags.includes('fail'))
+      .map(([, address = '']) => {
+        const [, host = '', port = ''] = /^(.*):(\d+)/.exec(address) ?? []
+        return { host, port: Number(port) }
+      })
+  }
+}

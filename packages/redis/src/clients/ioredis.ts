@@ -1,0 +1,228 @@
+// ioredis 5 and 6: `Redis` (also through Sentinels) and `Cluster`.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis, type RedisOptions } from 'ioredis'
+import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+
+/** What is used of a client that was given: `Redis` and `Cluster` of both versions have it. */
+export interface IoredisClient {
+  readonly isCluster?: boolean
+  readonly status: string
+  callBuffer(command: string, ...args: (string | Buffer | number)[]): Promise<unknown>
+  pipeline(): unknown
+  duplicate(...args: never[]): unknown
+  on(event: string, listener: (...args: never[]) => void): unknown
+}
+
+interface Pipeline {
+  callBuffer(command: string, ...args: CommandPart[]): Pipeline
+  exec(): Promise<[error: Error | null, reply: unknown][] | null>
+}
+
+/** A connection made here: the parts of ioredis that only its maker may use. */
+interface OwnRedis extends IoredisClient {
+  readonly stream?: { ref?(): unknown; unref?(): unknown }
+  readonly reconnectTimeout?: { unref?(): unknown }
+  subscribe(channel: string): Promise<unknown>
+  ping(): Promise<unknown>
+  disconnect(): void
+}
+
+interface ClusterClient extends IoredisClient {
+  nodes(role: 'master' | 'all'): IoredisClient[]
+}
+
+/** How often a connection that only listens is asked whether it still lives: silence is all it hears from a dead one. */
+const HEARTBEAT_MS = 5_000
+/** How long to wait before a cluster without a node to listen at is looked at again. */
+const NO_NODE_MS = 200
+
+/** How long to wait before connecting again: soon at first, and never so long that locking stays away after Redis is back. */
+function retryDelayMs(times: number): number {
+  return Math.min(50 * 2 ** Math.min(times, 5), 1_000)
+}
+
+/**
+ * Commands fail at once while there is no connection, instead of piling up: the store tries them again within its own
+ * deadline, and a claim whose caller has long been told 503 must not be carried out when Redis comes back. A
+ * connection that answers nothing any more is given up and made anew.
+ */
+const ownDefaults = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  connectTimeout: 2_000,
+  socketTimeout: 4_000,
+  retryStrategy: retryDelayMs,
+} as const
+
+export function isIoredisClient(given: object): given is IoredisClient {
+  const client = given as Partial<Record<keyof IoredisClient, unknown>>
+  return (['callBuffer', 'pipeline', 'duplicate', 'on'] as const).every(name => typeof client[name] === 'function')
+}
+
+export function connectIoredis(
+  where: { readonly url: string } | { readonly options: RedisOptions },
+  onTrouble: (error: unknown) => void,
+): StoreClient {
+  if ('url' in where) {
+    const client = new Redis(where.url, { ...ownDefaults } satisfies RedisOptions)
+    return new IoredisStoreClient(makeOwn(client as unknown as OwnRedis, onTrouble), true)
+  }
+  // ioredis tells its constructors apart by this one, which does not change what this store reads.
+  const options = { ...ownDefaults, ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
+  return new IoredisStoreClient(makeOwn(new Redis(options) as unknown as OwnRedis, onTrouble), true)
+}
+
+export class IoredisStoreClient implements StoreClient {
+  readonly isCluster: boolean
+  readonly #client: IoredisClient
+  readonly #isOwn: boolean
+
+  constructor(client: IoredisClient, isOwn: boolean) {
+    this.#client = client
+    this.#isOwn = isOwn
+    this.isCluster = client.isCluster === true
+  }
+
+  async send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
+    return this.#client.callBuffer(String(name), ...args)
+  }
+
+  async sendAndWait(
+    _key: string,
+    [name = '', ...args]: readonly CommandPart[],
+    replicas: number,
+    timeoutMs: number,
+  ): Promise<readonly [unknown, number]> {
+    // A pipeline goes to one connection, in a cluster to the node of its first key.
+    const pipeline = this.#client.pipeline() as Pipeline
+    const replies = await pipeline
+      .callBuffer(String(name), ...args)
+      .callBuffer('WAIT', String(replicas), String(timeoutMs))
+      .exec()
+    const [first, second] = replies ?? []
+    if (first === undefined || second === undefined) throw new Error('Connection is closed.')
+    const error = first[0] ?? second[0]
+    if (error !== null) throw error
+    return [first[1], Number(second[1])]
+  }
+
+  async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
+    const nodes = this.isCluster ? (this.#client as ClusterClient).nodes('master') : [this.#client]
+    for (const node of nodes) yield* scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), pattern)
+  }
+
+  listen(channel: string, listener: ChannelListener): { close(): void } {
+    return this.isCluster
+      ? new ClusterListening(this.#client as ClusterClient, channel, listener)
+      : new Listening(this.#client, channel, listener, retryDelayMs)
+  }
+
+  close(): void {
+    if (this.#isOwn) (this.#client as OwnRedis).disconnect()
+  }
+}
+
+/** One connection that listens. */
+class Listening {
+  readonly #client: OwnRedis
+  readonly #channel: string
+  readonly #listener: ChannelListener
+  readonly #heartbeat: NodeJS.Timeout
+  #closed = false
+
+  constructor(
+    beside: IoredisClient,
+    channel: string,
+    listener: ChannelListener,
+    retryStrategy: (times: number) => number | null,
+  ) {
+    this.#channel = channel
+    this.#listener = listener
+    const source = beside as unknown as { duplicate(options: RedisOptions): unknown }
+    const client = source.duplicate({
+      lazyConnect: false,
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      autoResubscribe: false,
+      readOnly: false,
+      socketTimeout: 4_000,
+      retryStrategy,
+    })
+    this.#client = makeOwn(client as OwnRedis, error => listener.onTrouble(error))
+    this.#client.on('ready', () => void this.#subscribe())
+    this.#client.on('messageBuffer', (_channel: Buffer, message: Buffer) => listener.onMessage(message))
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
+  }
+
+  onEnd(ended: () => void): void {
+    this.#client.on('end', ended)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#heartbeat)
+    this.#client.disconnect()
+  }
+
+  async #subscribe(): Promise<void> {
+    try {
+      await this.#client.subscribe(this.#channel)
+      this.#listener.onListening()
+    } catch (error) {
+      if (!this.#closed) this.#listener.onTrouble(error)
+    }
+  }
+
+  /** Its answer does not matter: without any, `socketTimeout` ends the connection. */
+  #beat(): void {
+    if (this.#client.status === 'ready') this.#client.ping().catch(() => {})
+  }
+}
+
+/** One connection to some node of a cluster, and to another when that is gone: messages reach all nodes. */
+class ClusterListening {
+  readonly #cluster: ClusterClient
+  readonly #channel: string
+  readonly #listener: ChannelListener
+  #current: Listening | undefined
+  #closed = false
+
+  constructor(cluster: ClusterClient, channel: string, listener: ChannelListener) {
+    this.#cluster = cluster
+    this.#channel = channel
+    this.#listener = listener
+    void this.#choose()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#current?.close()
+  }
+
+  async #choose(): Promise<void> {
+    for (;;) {
+      if (this.#closed) return
+      const nodes = this.#cluster.nodes('all')
+      const node = nodes[Math.floor(Math.random() * nodes.length)]
+      if (node !== undefined) {
+        this.#current = new Listening(node, this.#channel, this.#listener, () => null)
+        this.#current.onEnd(() => {
+          this.#current?.close()
+          void this.#choose()
+        })
+        return
+      }
+      await delay(NO_NODE_MS, undefined, { ref: false })
+    }
+  }
+}
+
+function makeOwn(client: OwnRedis, onTrouble: (error: unknown) => void): OwnRedis {
+  client.on('error', onTrouble)
+  // Nothing here keeps a process alive that wants to exit: neither an idle connection nor the wait for the next attempt.
+  client.on('connect', () => client.stream?.unref?.())
+  client.on('reconnecting', () => client.reconnectTimeout?.unref?.())
+  return client
+}

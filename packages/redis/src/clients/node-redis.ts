@@ -1,0 +1,185 @@
+// node-redis (the package `redis`) 5 and 6: a client, a cluster or a sentinel that was connected by its owner.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+
+/** What is used of a client that was given. */
+export interface NodeRedisClient {
+  readonly isOpen: boolean
+  withTypeMapping(mapping: Record<number, unknown>): unknown
+  sendCommand(...args: never[]): Promise<unknown>
+  duplicate(...args: never[]): unknown
+  on(event: string, listener: (...args: never[]) => void): unknown
+}
+
+interface Single {
+  sendCommand(command: readonly CommandPart[]): Promise<unknown>
+}
+interface Clustered {
+  readonly masters: readonly unknown[]
+  readonly replicas: readonly unknown[]
+  nodeClient(node: unknown): Promise<NodeRedisClient> | NodeRedisClient
+  sendCommand(key: string | undefined, readOnly: boolean, command: readonly CommandPart[]): Promise<unknown>
+}
+interface Guarded {
+  sendCommand(readOnly: boolean, command: readonly CommandPart[]): Promise<unknown>
+}
+interface Subscribable {
+  connect(): Promise<unknown>
+  on(event: string, listener: (...args: never[]) => void): unknown
+  subscribe(channel: string, onMessage: (message: Buffer) => void, asBuffers: true): Promise<unknown>
+  unref?(): void
+  destroy(): unknown
+}
+
+/** `RESP_TYPES.BLOB_STRING` and `VERBATIM_STRING`: bulk strings are to come as Buffers. */
+const asBuffers = { 36: Buffer, 61: Buffer }
+/** How long to wait before connecting again. */
+const RETRY_MS = 200
+
+type Kind = 'single' | 'cluster' | 'sentinel'
+
+export function isNodeRedisClient(given: object): given is NodeRedisClient {
+  const client = given as Partial<Record<keyof NodeRedisClient, unknown>>
+  const methods = ['withTypeMapping', 'sendCommand', 'duplicate', 'on'] as const
+  return methods.every(name => typeof client[name] === 'function') && 'isOpen' in given
+}
+
+function kindOf(client: NodeRedisClient): Kind {
+  if ('masters' in client && 'nodeClient' in client) return 'cluster'
+  return 'getSentinelNode' in client || 'getMasterNode' in client ? 'sentinel' : 'single'
+}
+
+export class NodeRedisStoreClient implements StoreClient {
+  readonly isCluster: boolean
+  readonly #client: NodeRedisClient
+  readonly #kind: Kind
+  readonly #sender: unknown
+
+  constructor(client: NodeRedisClient) {
+    this.#client = client
+    this.#kind = kindOf(client)
+    this.#sender = client.withTypeMapping(asBuffers)
+    this.isCluster = this.#kind === 'cluster'
+  }
+
+  async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
+    if (!this.#client.isOpen) throw new Error('The client is closed: await its connect() before the store is used')
+    if (this.#kind === 'cluster') return (this.#sender as Clustered).sendCommand(key, false, command)
+    if (this.#kind === 'sentinel') return (this.#sender as Guarded).sendCommand(false, command)
+    return (this.#sender as Single).sendCommand(command)
+  }
+
+  async sendAndWait(
+    key: string,
+    command: readonly CommandPart[],
+    replicas: number,
+    timeoutMs: number,
+  ): Promise<readonly [unknown, number]> {
+    if (this.#kind === 'sentinel') {
+      // Its pool may send the two over two connections, and WAIT speaks of its own connection only.
+      throw new Error('minReplicas does not work with a sentinel client of node-redis; use ioredis for it')
+    }
+    // One connection for each node, and commands in the order in which they were given.
+    const [reply, acknowledged] = await Promise.all([
+      this.send(key, command),
+      this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
+    ])
+    return [reply, Number(acknowledged)]
+  }
+
+  async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
+    if (this.#kind !== 'cluster') return yield* scanWith(command => this.send(undefined, command), pattern)
+    const cluster = this.#client as unknown as Clustered
+    for (const master of cluster.masters) {
+      const node = (await cluster.nodeClient(master)) as unknown as Single
+      yield* scanWith(command => node.sendCommand(command), pattern)
+    }
+  }
+
+  listen(channel: string, listener: ChannelListener): { close(): void } {
+    return new Listening(this.#client, this.#kind, channel, listener)
+  }
+
+  close(): void {
+    // Whoever made the client closes it.
+  }
+}
+
+class Listening {
+  readonly #beside: NodeRedisClient
+  readonly #kind: Kind
+  readonly #channel: string
+  readonly #listener: ChannelListener
+  #client: Subscribable | undefined
+  #closed = false
+
+  constructor(beside: NodeRedisClient, kind: Kind, channel: string, listener: ChannelListener) {
+    this.#beside = beside
+    this.#kind = kind
+    this.#channel = channel
+    this.#listener = listener
+    void this.#connect()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#destroy()
+  }
+
+  async #connect(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        return await this.#subscribe()
+      } catch (error) {
+        if (!this.#closed) this.#listener.onTrouble(error)
+        this.#destroy()
+      }
+      await delay(RETRY_MS, undefined, { ref: false })
+    }
+  }
+
+  async #subscribe(): Promise<void> {
+    const client = (await this.#source()).duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
+    this.#client = client
+    let listening = false
+    // Connecting again, it subscribes again before it says that it is ready.
+    client.on('ready', () => {
+      if (listening) this.#listener.onListening()
+    })
+    client.on('error', (error: unknown) => {
+      if (!this.#closed) this.#listener.onTrouble(error)
+      // A node of a cluster may never come back: another will do.
+      if (this.#kind === 'cluster' && listening) {
+        listening = false
+        this.#destroy()
+        void this.#connect()
+      }
+    })
+    await client.connect()
+    client.unref?.()
+    await client.subscribe(this.#channel, message => this.#listener.onMessage(message), true)
+    if (this.#closed) return this.#destroy()
+    listening = true
+    this.#listener.onListening()
+  }
+
+  async #source(): Promise<NodeRedisClient> {
+    if (this.#kind !== 'cluster') return this.#beside
+    const cluster = this.#beside as unknown as Clustered
+    const node = cluster.masters[Math.floor(Math.random() * cluster.masters.length)]
+    if (node === undefined) throw new Error('The cluster has no node yet')
+    return cluster.nodeClient(node)
+  }
+
+  #destroy(): void {
+    const client = this.#client
+    this.#client = undefined
+    try {
+      const ended = client?.destroy()
+      if (ended instanceof Promise) ended.catch(() => {})
+    } catch {
+      // It was closed already.
+    }
+  }
+}

@@ -1,0 +1,23 @@
+// Whether the server is one that the store works on, asked once it is reached.
+
+import type { StoreClient } from './clients/client.js'
+import { tooOldError } from './failures.js'
+
+/** Redis 6.2 is the oldest that is tested and still in use; Valkey began at 7.2, and says so in the same field. */
+const OLDEST = [6, 2] as const
+
+/** The reason why the server will not do; undefined if it will, or if it does not say. */
+export async function findUnfit(client: StoreClient): Promise<Error | undefined> {
+  let info: string
+  try {
+    info = String(await client.send(undefined, ['INFO', 'server']))
+  } catch {
+    // A user without INFO, or a connection that was lost again: commands will tell.
+    return undefined
+  }
+  const version = /redis_version:(\d+)\.(\d+)[^\r\n]*/.exec(info)
+  if (version === null) return undefined
+  const [major, minor] = [Number(version[1]), Number(version[2])]
+  const isOldEnough = major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])
+  return isOldEnough ? undefined : tooOldError(version[0].slice('redis_version:'.length), OLDEST.join('.'))
+}

@@ -1,0 +1,113 @@
+// A holder that lost its lease knows: at once when it is told, and at the latest when the lease runs out by its own clock.
+
+import { channels, type Hold, LockEngine, type LostEvent, memoryStore, type Store } from '@dspinlock/core'
+import { expect } from 'chai'
+import { holdOf, storeWith } from '../support/engine.js'
+
+const leaseLost = 'ERR_DSPINLOCK_LEASE_LOST'
+
+/** Nothing else happens in this process for so long. */
+function stall(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+function codeOf(hold: Hold): string {
+  return (hold.signal.reason as { code: string }).code
+}
+
+describe('a lost lease', () => {
+  it('aborts the signal when a stalled process looks at it, before any timer could run', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 30 }))
+    expect(hold.signal.aborted).to.equal(false)
+    stall(40)
+    expect(hold.signal.aborted).to.equal(true)
+    expect(codeOf(hold)).to.equal(leaseLost)
+  })
+
+  it('aborts a signal that was kept from before the stall with the next turn of the event loop', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const { signal } = holdOf(await engine.enter('k', { leaseMs: 30 }))
+    stall(40)
+    await new Promise(resolve => setTimeout(resolve, 1))
+    expect(signal.aborted).to.equal(true)
+  })
+
+  it('aborts when the lease runs out while a renewal is never answered, not later', async () => {
+    const engine = new LockEngine({ store: storeWith({ renew: () => new Promise<boolean>(() => {}) }) })
+    const startedAt = performance.now()
+    const hold = holdOf(await engine.enter('k', { leaseMs: 90 }))
+    await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    expect(performance.now() - startedAt).to.be.within(60, 200)
+    expect(codeOf(hold)).to.equal(leaseLost)
+  })
+
+  it('is published once, and settling and releasing answer false', async () => {
+    const store = memoryStore()
+    const engines = [new LockEngine({ store }), new LockEngine({ store })] as const
+    const events: LostEvent[] = []
+    const note = (event: unknown): void => void events.push(event as LostEvent)
+    channels.lost.subscribe(note)
+    const first = holdOf(await engines[0].enter('k', { leaseMs: 30, duplicates: 'replay' }))
+    stall(40)
+    const second = holdOf(await engines[1].enter('k', { duplicates: 'replay' }))
+    expect(first.signal.aborted).to.equal(true)
+    expect(await first.settle(new Uint8Array(1))).to.equal(false)
+    expect(await first.release()).to.equal(false)
+    expect(await second.settle(new Uint8Array(1))).to.equal(true)
+    channels.lost.unsubscribe(note)
+    expect(events.map(event => event.fence)).to.deep.equal([first.fence])
+  })
+
+  it('is noticed at once by a holder in another process when the key is forgotten', async () => {
+    const store = memoryStore()
+    const engine = new LockEngine({ store })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 10_000 }))
+    const aborted = new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    await store.forget('k')
+    await aborted
+    expect(codeOf(hold)).to.equal(leaseLost)
+    expect(await hold.release()).to.equal(false)
+  })
+})
+
+describe('an answer that comes after the lease it grants', () => {
+  /** The first `late` claims are answered only after `ms`. */
+  const slowStore = (late: number, ms: number): { store: Store; claims: () => number } => {
+    const inner = memoryStore()
+    let claims = 0
+    const store = storeWith(
+      {
+        claim: async request => {
+          const reply = await inner.claim(request)
+          if (claims++ < late) await new Promise(resolve => setTimeout(resolve, ms))
+          return reply
+        },
+      },
+      inner,
+    )
+    return { store, claims: () => claims }
+  }
+
+  it('starts no work: the claim is repeated first', async () => {
+    const { store, claims } = slowStore(1, 40)
+    const engine = new LockEngine({ store })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 20 }))
+    expect(hold.signal.aborted).to.equal(false)
+    expect(claims()).to.equal(2)
+    expect(await hold.release()).to.equal(true)
+  })
+
+  it('again and again is an error that says what to do, and leaves nothing locked', async () => {
+    const { store } = slowStore(Number.POSITIVE_INFINITY, 30)
+    const engine = new LockEngine({ store })
+    const error = await engine.enter('k', { leaseMs: 10 }).then(
+      () => undefined,
+      (reason: unknown) => reason as Error & { code: string },
+    )
+    expect(error?.code).to.equal('ERR_DSPINLOCK_STORE')
+    expect(error?.message).to.match(/longer than the lease of 10 ms.*raise leaseMs/)
+    expect((await store.inspect('k'))?.state ?? 'free').to.equal('free')
+    expect(engine.keys).to.equal(0)
+  })
+})

@@ -1,0 +1,164 @@
+// Which fault comes when, from a seed; and what each does.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FaultProxy } from '../../support/fault-proxy.js'
+import type { Incident } from './checker.js'
+import { now } from './history.js'
+import { randomFrom, shuffle } from './random.js'
+
+export const faultKinds = [
+  'kill worker',
+  'stop worker',
+  'cut connections',
+  'refuse connections',
+  'black hole',
+  'delay',
+  'cut mid-reply',
+  'client kill',
+  'script flush',
+  'restart with AOF',
+  'restart empty',
+  'fail over',
+] as const
+export type FaultKind = (typeof faultKinds)[number]
+
+/** A worker as the injector sees it. */
+export interface Victim {
+  readonly name: string
+  readonly proxy: FaultProxy | undefined
+  signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
+  /** Another process in its place. */
+  replace(): Promise<void>
+}
+
+export interface Servers {
+  restart(): Promise<void>
+  restartEmpty(): Promise<void>
+  failOver(): Promise<void>
+  flushScripts(): Promise<void>
+  killClients(): Promise<void>
+}
+
+export interface InjectorOptions {
+  readonly seed: number
+  readonly kinds: readonly FaultKind[]
+  /** From one fault's beginning to the next one's, on average. */
+  readonly everyMs: number
+  readonly leaseMs: number
+  readonly victims: () => readonly Victim[]
+  readonly servers: Servers
+}
+
+export class Injector {
+  readonly incidents: Incident[] = []
+  readonly counts: Record<FaultKind, number>
+  readonly #options: InjectorOptions
+  readonly #random: () => number
+  readonly #underWay = new Set<Promise<void>>()
+  /** Workers that something is being done to: one fault at a time each. */
+  readonly #busy = new Set<string>()
+  #serverBusy: Promise<void> = Promise.resolve()
+
+  constructor(options: InjectorOptions) {
+    this.#options = options
+    this.#random = randomFrom(options.seed)
+    this.counts = Object.fromEntries(faultKinds.map(kind => [kind, 0])) as Record<FaultKind, number>
+  }
+
+  /** Injects until `until` (on the rig's clock), then waits for the last faults to end. */
+  async run(until: number): Promise<void> {
+    let deck: FaultKind[] = []
+    while (now() < until) {
+      await delay(this.#options.everyMs * (0.5 + this.#random()))
+      if (deck.length === 0) deck = shuffle(this.#options.kinds, this.#random)
+      const kind = deck.pop()
+      if (kind === undefined || now() >= until) break
+      const injected = this.#inject(kind).then(() => void this.#underWay.delete(injected))
+      this.#underWay.add(injected)
+    }
+    await Promise.all(this.#underWay)
+  }
+
+  async #inject(kind: FaultKind): Promise<void> {
+    const random = this.#random
+    const durationMs = 200 + random() * 1_300
+    const dropsAfterwards = random() < 0.5
+    switch (kind) {
+      case 'kill worker':
+        return this.#onVictim(kind, async victim => {
+          const at = now()
+          victim.signal('SIGKILL')
+          this.incidents.push({ kind: 'killed', worker: victim.name, from: at, to: at })
+          await victim.replace()
+        })
+      case 'stop worker':
+        return this.#onVictim(kind, async victim => {
+          const from = now()
+          victim.signal('SIGSTOP')
+          await delay(this.#options.leaseMs * 1.1 + durationMs / 2)
+          victim.signal('SIGCONT')
+          this.incidents.push({ kind: 'stopped', worker: victim.name, from, to: now() })
+        })
+      case 'cut connections':
+        return this.#onVictim(kind, async ({ proxy }) => proxy?.cut())
+      case 'cut mid-reply':
+        return this.#onVictim(kind, async ({ proxy }) => proxy?.cutMidReply())
+      case 'refuse connections':
+        return this.#onVictim(kind, async ({ proxy }) => {
+          proxy?.refuse()
+          await delay(durationMs)
+          proxy?.heal()
+        })
+      case 'black hole':
+        return this.#onVictim(kind, async ({ proxy }) => {
+          proxy?.blackHole()
+          await delay(durationMs)
+          if (dropsAfterwards) proxy?.cut()
+          proxy?.heal()
+        })
+      case 'delay':
+        return this.#onVictim(kind, async ({ proxy }) => {
+          proxy?.delay(durationMs / 3)
+          await delay(durationMs)
+          proxy?.heal()
+        })
+      case 'client kill':
+        return this.#onServer(kind, servers => servers.killClients())
+      case 'script flush':
+        return this.#onServer(kind, servers => servers.flushScripts())
+      case 'restart with AOF':
+        return this.#onServer(kind, servers => servers.restart())
+      case 'restart empty':
+        return this.#losingData(kind, servers => servers.restartEmpty())
+      case 'fail over':
+        return this.#losingData(kind, servers => servers.failOver())
+    }
+  }
+
+  async #onVictim(kind: FaultKind, work: (victim: Victim) => Promise<void>): Promise<void> {
+    const free = this.#options.victims().filter(victim => !this.#busy.has(victim.name))
+    const victim = free[Math.floor(this.#random() * free.length)]
+    if (victim === undefined) return
+    this.#busy.add(victim.name)
+    this.counts[kind]++
+    await work(victim)
+    this.#busy.delete(victim.name)
+  }
+
+  /** One after another: a server that is being restarted cannot fail over. */
+  #onServer(kind: FaultKind, work: (servers: Servers) => Promise<void>): Promise<void> {
+    this.#serverBusy = this.#serverBusy.then(async () => {
+      this.counts[kind]++
+      await work(this.#options.servers)
+    })
+    return this.#serverBusy
+  }
+
+  #losingData(kind: FaultKind, work: (servers: Servers) => Promise<void>): Promise<void> {
+    return this.#onServer(kind, async servers => {
+      const from = now()
+      await work(servers)
+      this.incidents.push({ kind: 'data-lost', worker: '', from, to: now() })
+    })
+  }
+}

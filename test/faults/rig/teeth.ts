@@ -1,0 +1,44 @@
+// Stores that are broken on purpose, to show that the checker notices.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Store } from '@dspinlock/core'
+import { Redis } from 'ioredis'
+import { storeWith } from '../../support/engine.js'
+
+export const defects = ['no-renewal', 'no-owner-check', 'non-atomic-claim'] as const
+export type Defect = (typeof defects)[number]
+
+/** `url`: of the same Redis. Keys of the rig need no escaping. */
+export function breakStore(
+  store: Store,
+  defect: Defect,
+  prefix: string,
+  url: string,
+): { store: Store; close: () => void } {
+  const redis = new Redis(url, { maxRetriesPerRequest: 0 })
+  redis.on('error', () => {})
+  const hashOf = (key: string): string => `${prefix}:{=${key}}`
+  const changes: Record<Defect, Partial<Store>> = {
+    // Says that it renewed, and did not.
+    'no-renewal': { renew: async () => true },
+    // Whoever settles is made the holder first.
+    'no-owner-check': {
+      settle: async request => {
+        const inAMinute = Date.now() + 60_000
+        await redis.hset(hashOf(request.key), { t: request.token, e: inAMinute })
+        return store.settle(request)
+      },
+    },
+    // Looks first, and takes in another step what it saw free.
+    'non-atomic-claim': {
+      claim: async request => {
+        const seen = await store.inspect(request.key)
+        if (seen?.state === 'held') return store.claim(request)
+        await delay(3)
+        await redis.hdel(hashOf(request.key), 't')
+        return store.claim(request)
+      },
+    },
+  }
+  return { store: storeWith(changes[defect], store), close: () => redis.disconnect() }
+}

@@ -1,0 +1,159 @@
+// One worker process: callers that enter a few hot keys over and over, and write down what came of it.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { channels, type EnterOptions, type Entry, type Hold, LockEngine, type Store } from '@dspinlock/core'
+import { HistoryWriter, now } from './history.js'
+import { randomFrom } from './random.js'
+import { Register } from './register.js'
+import { type ClientName, openStore, PREFIX, type Topology } from './stores.js'
+import { breakStore, type Defect } from './teeth.js'
+import { watchStore } from './watched-store.js'
+
+export interface WorkerSettings {
+  readonly name: string
+  readonly historyPath: string
+  readonly topology: Topology
+  readonly client: ClientName
+  readonly registerUrl: string
+  readonly seed: number
+  readonly callers: number
+  readonly leaseMs: number
+  readonly minReplicas: number
+  readonly defect: Defect | ''
+}
+
+const WAIT_MS = 3_000
+/** Beyond `waitMs`, what a caller may have to wait for an answer: the engine's first claim, and the command's own timeout. */
+const ANSWER_WITHIN_MS = WAIT_MS + 5_000 + 2_000
+
+const settings = JSON.parse(process.env['RIG_WORKER'] ?? '') as WorkerSettings
+const history = new HistoryWriter(settings.historyPath)
+const random = randomFrom(settings.seed)
+const { leaseMs } = settings
+
+/** What is done under each key, and how often it is chosen. */
+const works: readonly { readonly key: string; readonly share: number; readonly options: EnterOptions }[] = [
+  { key: 'turns-1', share: 4, options: {} },
+  { key: 'turns-2', share: 2, options: {} },
+  { key: 'shared-1', share: 2, options: { duplicates: 'replay', ttlMs: 150 } },
+  { key: 'shared-2', share: 1, options: { duplicates: 'replay', ttlMs: 400 } },
+  { key: 'flight', share: 2, options: { duplicates: 'replay' } },
+  { key: 'once', share: 1, options: { duplicates: 'reject', ttlMs: 150 } },
+]
+const shares = works.reduce((sum, work) => sum + work.share, 0)
+
+let ops = 0
+let stopping = false
+
+function chooseWork(): (typeof works)[number] {
+  let at = random() * shares
+  return works.find(work => (at -= work.share) < 0) ?? (works[0] as (typeof works)[number])
+}
+
+/** Mostly short; sometimes so long that the lease has to be renewed. */
+function chooseWorkMs(): number {
+  return random() < 0.03 ? leaseMs * (1 + random()) : random() * 8
+}
+
+async function work(engine: LockEngine, register: Register): Promise<void> {
+  const { key, options } = chooseWork()
+  const op = ++ops
+  history.write({ event: 'ask', op, key, endBy: now() + ANSWER_WITHIN_MS })
+  let entry: Entry
+  try {
+    entry = await engine.enter(key, { ...options, leaseMs, waitMs: WAIT_MS })
+  } catch (error) {
+    history.write({ event: 'answer', op, outcome: `error ${(error as { code?: string }).code ?? String(error)}` })
+    // As a client that was told 503 would: not at once again.
+    return void (await delay(50))
+  }
+  if (entry.role === 'refused') {
+    history.write({ event: 'answer', op, outcome: `refused ${entry.reason}` })
+    return void (await delay(20))
+  }
+  history.write({ event: 'answer', op, outcome: entry.role })
+  if (entry.role === 'follower') {
+    history.write({ event: 'follow', key, record: Buffer.from(entry.record).toString() })
+    return void (await delay(10 * random()))
+  }
+  if (entry.role === 'holder') await hold(entry.hold, options, register)
+}
+
+async function hold(hold: Hold, options: EnterOptions, register: Register): Promise<void> {
+  const { key, fence } = hold
+  const { signal } = hold
+  signal.addEventListener('abort', () => history.write({ event: 'lost', key, fence }))
+  // The time first: a stall between the two must not look like ignorance.
+  let at = now()
+  history.write({ event: 'enter', key, fence, aborted: hold.signal.aborted }, at)
+  const workMs = chooseWorkMs()
+  for (const ms of [workMs / 2, workMs / 2]) {
+    const sentAt = now()
+    history.write({ event: 'write', key, fence, sentAt, accepted: await register.write(key, fence) })
+    await delay(ms)
+  }
+  at = now()
+  history.write({ event: 'leave', key, fence, aborted: hold.signal.aborted }, at)
+  const sentAt = now()
+  const leavesRecord = options.duplicates !== undefined && random() < 0.9
+  if (!leavesRecord) {
+    const answer = await settleQuietly(() => hold.release())
+    history.write({ event: 'released', key, fence, answer })
+    return
+  }
+  const record = `${fence} ${settings.name} ${random()}`
+  history.write({ event: 'settle', key, fence, record })
+  const answer = await settleQuietly(() => hold.settle(Buffer.from(record)))
+  history.write({ event: 'settled', key, fence, sentAt, visibleMs: options.ttlMs ?? 0, answer })
+}
+
+async function settleQuietly(end: () => boolean | Promise<boolean>): Promise<boolean | 'error'> {
+  try {
+    return await end()
+  } catch {
+    return 'error'
+  }
+}
+
+async function call(engine: LockEngine, register: Register): Promise<void> {
+  while (!stopping) await work(engine, register)
+}
+
+async function main(): Promise<void> {
+  history.write({ event: 'start', pid: process.pid })
+  const crash = (error: unknown): void => {
+    history.write({ event: 'crash', error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+  const { store: plain, close: closeClients } = await openStore(settings)
+  let store: Store = plain
+  let mend = (): void => {}
+  if (settings.defect !== '') {
+    const broken = breakStore(store, settings.defect, PREFIX, settings.topology.url)
+    store = broken.store
+    mend = broken.close
+  }
+  const register = new Register(settings.registerUrl)
+  const engine = new LockEngine({ store: watchStore(store, history) })
+  const callers = Promise.all(Array.from({ length: settings.callers }, () => call(engine, register)))
+  if (process.env['RIG_TROUBLE'] !== undefined) {
+    channels.trouble.subscribe(trouble => console.error(settings.name, trouble))
+  }
+  process.once('message', () => {
+    stopping = true
+  })
+  process.send?.('ready')
+  await callers
+  await engine.close({ timeoutMs: 5_000 })
+  await plain.close()
+  await closeClients()
+  register.close()
+  mend()
+  history.write({ event: 'bye' })
+  history.close()
+  process.removeAllListeners('message')
+  process.disconnect()
+}
+
+await main()

@@ -1,0 +1,221 @@
+// Equal fingerprints for duplicates, and for nothing else: every boundary where two requests could run into each other.
+
+import { isDeepStrictEqual } from 'node:util'
+import { canonicalise, type FingerprintParts, fingerprint } from '@dspinlock/http/support'
+import { expect } from 'chai'
+import fc from 'fast-check'
+
+/** Few letters, among them all that separate something: two strings are often equal, or nearly. */
+const text = fc.string({
+  unit: fc.constantFrom('a', 'A', '1', ':', '-', ' ', '&', '=', '?', '\ud800', '\u{1f600}'),
+  maxLength: 4,
+})
+const maybe = fc.option(text, { nil: undefined })
+const name = fc.constantFrom('a', 'b', '__proto__', 'constructor', '')
+const leaf = fc.constantFrom<unknown>(
+  0,
+  -0,
+  1,
+  '1',
+  1n,
+  true,
+  false,
+  null,
+  undefined,
+  Number.NaN,
+  'NaN',
+  '',
+  [],
+  {},
+  '{}',
+  new Date(1),
+  1e21,
+)
+const { body } = fc.letrec(tie => ({
+  body: fc.oneof({ maxDepth: 3 }, leaf, text, fc.array(tie('body'), { maxLength: 3 }), tie('object')),
+  object: fc
+    .array(fc.tuple(name, tie('body')), { maxLength: 3 })
+    // As JSON.parse does, `__proto__` becomes a key like any other.
+    .map(pairs => {
+      const made = {}
+      for (const [key, value] of pairs) {
+        Object.defineProperty(made, key, { value, enumerable: true, configurable: true, writable: true })
+      }
+      return made
+    }),
+}))
+const query = fc.option(
+  fc.array(fc.tuple(fc.constantFrom('a', 'b', 'ab'), fc.constantFrom('', '1', '=1')), { maxLength: 3 }),
+  {
+    nil: undefined,
+  },
+)
+
+const parts: fc.Arbitrary<FingerprintParts> = fc.record({
+  duplicates: fc.constantFrom('serialise', 'replay', 'reject'),
+  method: fc.constantFrom('GET', 'POST'),
+  host: fc.constantFrom('a', 'A', 'a:1', ''),
+  url: fc.tuple(fc.constantFrom('/', '/a', '/a/', '/A'), query).map(([path, pairs]) => {
+    return pairs === undefined ? path : `${path}?${pairs.map(([key, value]) => `${key}=${value}`).join('&')}`
+  }),
+  contentType: maybe,
+  contentEncoding: maybe,
+  body: fc.oneof(
+    fc.constant({ kind: 'none' } as const),
+    text.map(value => ({ kind: 'raw', bytes: Buffer.from(value, 'utf16le') }) as const),
+    body.map(value => ({ kind: 'parsed', value }) as const),
+  ),
+  identity: fc.oneof(
+    fc.constant({ kind: 'public' } as const),
+    maybe.map(id => ({ kind: 'custom', id }) as const),
+    fc.tuple(maybe, maybe).map(([authorization, cookie]) => ({ kind: 'headers', authorization, cookie }) as const),
+  ),
+  idempotencyKey: fc.option(text, { nil: undefined, freq: 4 }),
+  customKey: fc.option(text, { nil: undefined, freq: 4 }),
+  variant: fc.array(fc.tuple(name, maybe), { maxLength: 2 }),
+})
+
+/** What the digest is of, as a value that Node itself compares. */
+function meaningOf({
+  url,
+  host,
+  body: given,
+  customKey,
+  idempotencyKey,
+  contentType,
+  contentEncoding,
+  ...rest
+}: FingerprintParts): unknown {
+  const [path, asked] = url.split(/\?(.*)/s, 2)
+  const common = { ...rest, host: host.toLowerCase() }
+  if (idempotencyKey !== undefined) return { ...common, path, idempotencyKey }
+  if (customKey !== undefined) return { ...common, customKey }
+  const byName = new Map<string, string[]>()
+  for (const parameter of asked === undefined ? [] : asked.split('&')) {
+    const key = parameter.replace(/=.*/s, '')
+    byName.set(key, [...(byName.get(key) ?? []), parameter])
+  }
+  return { ...common, path, asked: asked === undefined ? asked : byName, contentType, contentEncoding, given }
+}
+
+describe('fingerprints', () => {
+  it('are equal for what is equal, and for nothing else', () => {
+    let equal = 0
+    fc.assert(
+      fc.property(
+        parts,
+        parts,
+        fc.constantFrom<keyof FingerprintParts | undefined>(
+          undefined,
+          'url',
+          'body',
+          'identity',
+          'customKey',
+          'variant',
+          'contentType',
+        ),
+        (one, two, field) => {
+          // Two at random hardly ever come close, so that most pairs differ in one field only.
+          const other = field === undefined ? two : { ...one, [field]: two[field] }
+          const same = isDeepStrictEqual(meaningOf(one), meaningOf(other))
+          if (same) equal++
+          return (fingerprint(one, undefined) === fingerprint(other, undefined)) === same
+        },
+      ),
+      { numRuns: 5_000 },
+    )
+    expect(equal, 'pairs that were equal').to.be.above(100)
+  })
+
+  it('are equal for parsed bodies that are equal, and for nothing else', () => {
+    fc.assert(
+      fc.property(body, body, (one, two) => (canonicalise(one) === canonicalise(two)) === isDeepStrictEqual(one, two)),
+      { numRuns: 5_000 },
+    )
+  })
+
+  it('depend on every byte of a raw body, and on its type if parsed', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ maxLength: 20 }), (one, two) => {
+        const base = {
+          duplicates: 'replay',
+          method: 'POST',
+          host: 'h',
+          url: '/',
+          identity: { kind: 'public' },
+          variant: [],
+        } as const
+        const rest = {
+          contentType: undefined,
+          contentEncoding: undefined,
+          customKey: undefined,
+          idempotencyKey: undefined,
+        }
+        const digest = (bytes: Uint8Array): string =>
+          fingerprint({ ...base, ...rest, body: { kind: 'raw', bytes: Buffer.from(bytes) } }, undefined)
+        return (digest(one) === digest(two)) === isDeepStrictEqual(one, two)
+      }),
+    )
+    const distinct = [
+      new Uint8Array([1]),
+      new Uint16Array([1]),
+      Buffer.from([1]),
+      new Date(1),
+      1,
+      1n,
+      '1',
+      [1],
+      new Set([1]),
+      new Map([[1, 1]]),
+    ]
+    expect(new Set(distinct.map(canonicalise)).size).to.equal(distinct.length)
+  })
+
+  it('of a multipart body do not depend on its boundary, and on all else', () => {
+    const digest = (boundary: string, pieces: readonly string[], type = 'multipart/form-data; boundary='): string => {
+      const bytes = Buffer.from(pieces.join(`--${boundary}`))
+      const base = {
+        duplicates: 'replay',
+        method: 'POST',
+        host: 'h',
+        url: '/',
+        identity: { kind: 'public' },
+        variant: [],
+      } as const
+      const rest = { contentEncoding: undefined, customKey: undefined, idempotencyKey: undefined }
+      return fingerprint(
+        { ...base, ...rest, contentType: `${type}${boundary}`, body: { kind: 'raw', bytes } },
+        undefined,
+      )
+    }
+    const piece = fc.string({ unit: fc.constantFrom('a', '-', '\r\n'), maxLength: 6 })
+    const pieces = fc.array(piece, { minLength: 1, maxLength: 4 })
+    fc.assert(
+      fc.property(pieces, pieces, (one, two) => {
+        return (digest('XX', one) === digest('YYY', two)) === isDeepStrictEqual(one, two)
+      }),
+      { numRuns: 2_000 },
+    )
+    expect(digest('"X"', ['a'])).to.equal(digest('"Y"', ['a']))
+    expect(digest('m', ['a'])).to.equal(digest('X', ['a']))
+    expect(digest('X', ['a'], 'multipart/mixed; boundary=')).to.not.equal(digest('X', ['a']))
+    expect(digest('X', ['a'], 'text/plain; boundary=')).to.not.equal(digest('Y', ['a'], 'text/plain; boundary='))
+  })
+
+  it('with a secret cannot be computed without it', () => {
+    fc.assert(
+      fc.property(parts, fc.string({ minLength: 16 }), fc.string({ minLength: 16 }), (one, a, b) => {
+        const withA = fingerprint(one, a)
+        return withA !== fingerprint(one, undefined) && (withA === fingerprint(one, b)) === (a === b)
+      }),
+    )
+  })
+
+  it('a body that cannot be compared is an error that names the place and not the value', () => {
+    const cycle: Record<string, unknown> = { secret: 'hidden' }
+    cycle['self'] = [cycle]
+    expect(() => canonicalise(cycle)).to.throw(TypeError, /a cycle at body\.self\[0\]$/)
+    expect(() => canonicalise({ a: () => 1 })).to.throw(/a function at body\.a$/)
+    expect(() => canonicalise(new URL('http://h/'))).to.throw(/an instance of URL at body$/)
+  })
+})

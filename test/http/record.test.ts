@@ -1,0 +1,95 @@
+// A record is data, never trusted: what was written comes back, and anything else is no record.
+
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { decodeRecord, encodeRecord, type RecordedResponse, tombstone } from '@dspinlock/http/support'
+import { expect } from 'chai'
+import fc from 'fast-check'
+
+const fieldName = fc.string({ unit: fc.constantFrom(...Array.from("aZ0!#$%&'*+-.^_`|~")), minLength: 1, maxLength: 8 })
+const fieldValue = fc.string({ unit: fc.constantFrom('\t', ' ', '~', 'a', '"', '\x80', 'ÿ'), maxLength: 12 })
+const response: fc.Arbitrary<RecordedResponse> = fc.record({
+  status: fc.integer({ min: 200, max: 599 }),
+  message: fieldValue,
+  headers: fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 4 }),
+  removed: fc.array(fieldName, { maxLength: 3 }),
+  vary: fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 3 }),
+  body: fc.uint8Array({ maxLength: 30 }),
+  form: fc.constantFrom('none', 'bytes', 'text', 'json'),
+})
+
+/** Whether Node would put it on the wire as it is. */
+function isSafe({ headers, removed, vary, message }: RecordedResponse): boolean {
+  try {
+    for (const [name, value] of headers) {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    }
+    for (const name of [...removed, ...vary.map(([varied]) => varied)]) validateHeaderName(name)
+    validateHeaderValue('x', message)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('records', () => {
+  it('come back as they were written', () => {
+    fc.assert(
+      fc.property(response, given => {
+        const decoded = decodeRecord(encodeRecord(given))
+        expect(decoded?.kind).to.equal('response')
+        if (decoded?.kind !== 'response') return
+        expect({ ...decoded.response, body: Uint8Array.from(decoded.response.body) }).to.deep.equal(given)
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(decodeRecord(tombstone)).to.deep.equal({ kind: 'tombstone' })
+  })
+
+  it('cut short anywhere before the body are none', () => {
+    fc.assert(
+      fc.property(response, given => {
+        const bytes = encodeRecord({ ...given, body: new Uint8Array() })
+        for (let length = 0; length < bytes.byteLength; length++) {
+          if (decodeRecord(bytes.subarray(0, length)) !== undefined) return false
+        }
+        return true
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('changed anywhere never become a header that could begin another line', () => {
+    fc.assert(
+      fc.property(
+        response,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+        (given, changes) => {
+          const bytes = Buffer.from(encodeRecord(given))
+          for (const [at, value] of changes) bytes[at % bytes.length] = value
+          const decoded = decodeRecord(bytes)
+          return decoded?.kind !== 'response' || isSafe(decoded.response)
+        },
+      ),
+      { numRuns: 5_000 },
+    )
+  })
+
+  it('are not made of arbitrary bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), bytes => decodeRecord(bytes) === undefined),
+      { numRuns: 5_000 },
+    )
+  })
+
+  it('with a line break in a header, or of a status that is never kept, are none', () => {
+    const base = { message: 'OK', removed: [], vary: [], body: new Uint8Array(), form: 'bytes' } as const
+    const withHeader = (name: string, value: string): unknown =>
+      decodeRecord(encodeRecord({ ...base, status: 200, headers: [[name, value]] }))
+    for (const value of ['a\r\nb: c', 'a\nb', 'a\0']) expect(withHeader('x', value)).to.equal(undefined)
+    for (const name of ['', 'a b', 'a:', 'a\r\n', 'ü']) expect(withHeader(name, 'x')).to.equal(undefined)
+    for (const status of [0, 100, 199, 600, 65_535]) {
+      expect(decodeRecord(encodeRecord({ ...base, status, headers: [] })), String(status)).to.equal(undefined)
+    }
+  })
+})

@@ -1,0 +1,68 @@
+// A client that sends its next request with the last byte of the answer meets the record, and never its own lock.
+
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import express from 'express'
+import { serve, type TestServer } from '../support/http.js'
+import { redisUrl } from '../support/redis.js'
+
+const stores: readonly [string, () => Store][] = [
+  ['memory', () => memoryStore()],
+  ['Redis', () => redisStore(redisUrl(), { prefix: `settling-${process.pid}` })],
+]
+
+/** Resolves in the turn in which the last byte of the answer arrived. */
+async function askOn(socket: Socket, path: string): Promise<string> {
+  let received = ''
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n`)
+  while (!received.endsWith(received.includes('chunked') ? '0\r\n\r\n' : '.')) {
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    received += chunk.toString()
+  }
+  return received
+}
+
+for (const [name, makeStore] of stores) {
+  describe(`settling before the last byte, on ${name}`, () => {
+    let server: TestServer
+    let store: Store
+    let runs = 0
+
+    before(async () => {
+      store = makeStore()
+      const app = express()
+      for (const duplicates of ['serialise', 'replay', 'reject'] as const) {
+        const guard = dspinlock({ store, duplicates, ...(duplicates === 'replay' ? { ttlMs: 60_000 } : {}) })
+        app.post(`/${duplicates}/:n`, guard, (req, res) => {
+          runs++
+          if (Number(req.params['n']) % 2 === 0) return void res.send(`run ${runs}.`)
+          res.write(`run ${runs}`)
+          setImmediate(() => res.end('.'))
+        })
+      }
+      server = await serve(app)
+    })
+    after(async () => {
+      await server.stop()
+      await store.close()
+    })
+
+    for (const duplicates of ['serialise', 'replay', 'reject']) {
+      it(`${duplicates}: 60 times on two connections in turn`, async () => {
+        const sockets = [await server.dial(''), await server.dial('')] as const
+        for (let n = 0; n < 60; n++) {
+          runs = 0
+          const first = await askOn(sockets[0], `/${duplicates}/${n}`)
+          const second = await askOn(sockets[1], `/${duplicates}/${n}`)
+          expect(first).to.match(/^HTTP\/1.1 200 /)
+          expect(second).to.match(/^HTTP\/1.1 200 /)
+          expect(runs).to.equal(duplicates === 'replay' ? 1 : 2)
+        }
+        for (const socket of sockets) socket.destroy()
+      })
+    }
+  })
+}

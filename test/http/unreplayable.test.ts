@@ -1,0 +1,86 @@
+// What succeeded but cannot be replayed: reads run for everybody at once, effects happen once and duplicates are told so.
+
+import { dspinlock } from '@dspinlock/express'
+import { expect } from 'chai'
+import express, { type Request, type Response } from 'express'
+import { Gate, serve, type TestServer, until } from '../support/http.js'
+
+describe('responses that cannot be replayed', () => {
+  let server: TestServer
+  let runs = 0
+  let now = 0
+  let most = 0
+  let first = new Gate()
+
+  before(async () => {
+    const options = { duplicates: 'replay', ttlMs: 60_000, maxRecordBytes: 100, passMs: 60_000 } as const
+    const guard = dspinlock(options)
+    const answers: Record<string, (res: Response) => void> = {
+      large: res => void res.send('x'.repeat(101)),
+      anything: res => void res.vary('*').send('x'),
+      trailers: res => {
+        res.writeHead(200, { Trailer: 'X-Sum', 'Transfer-Encoding': 'chunked' })
+        res.write('x')
+        res.addTrailers({ 'X-Sum': '1' })
+        res.end()
+      },
+      partial: res => void res.status(206).send('x'),
+    }
+    const app = express()
+    for (const [what, answer] of Object.entries(answers)) {
+      const work = (_req: Request, res: Response): void => {
+        most = Math.max(most, ++now)
+        const go = (): void => {
+          now--
+          answer(res)
+        }
+        if (++runs === 1) void first.opened.then(go)
+        else void until(() => most >= 20 || now >= 20, 'all others run at once').then(go, go)
+      }
+      app.route(`/${what}`).all(guard, work)
+      app.route(`/run/${what}`).all(dspinlock({ ...options, onUnreplayable: 'run' }), work)
+      app.route(`/refuse/${what}`).all(dspinlock({ ...options, onUnreplayable: 'refuse' }), work)
+    }
+    server = await serve(app)
+  })
+  beforeEach(() => {
+    runs = 0
+    now = 0
+    most = 0
+    first = new Gate()
+  })
+  after(() => server.stop())
+
+  const burst = async (path: string, method: string): Promise<number[]> => {
+    const asking = Array.from({ length: 21 }, () => server.ask(path, { method, headers: { host: 'h' } }))
+    await until(() => runs === 1, 'one runs')
+    first.open()
+    return (await Promise.all(asking)).map(answer => answer.status)
+  }
+
+  for (const what of ['large', 'anything', 'trailers', 'partial']) {
+    const good = what === 'partial' ? 206 : 200
+    it(`${what}, by GET: the others run all at once after the first one`, async () => {
+      expect(new Set(await burst(`/${what}`, 'GET'))).to.deep.equal(new Set([good]))
+      expect([runs, most]).to.deep.equal([21, 20])
+    })
+
+    it(`${what}, by POST: one runs, the others are told that it is done`, async () => {
+      const statuses = await burst(`/${what}`, 'POST')
+      expect(statuses.filter(status => status === good)).to.have.length(1)
+      expect(statuses.filter(status => status === 409)).to.have.length(20)
+      const later = await server.ask(`/${what}`, { method: 'POST', headers: { host: 'h' } })
+      expect(JSON.parse(later.body)).to.include({ status: 409, code: 'not-kept' })
+      expect(runs).to.equal(1)
+    })
+  }
+
+  it("onUnreplayable: 'run' lets a POST run again, 'refuse' refuses a GET", async () => {
+    expect(new Set(await burst('/run/large', 'POST'))).to.deep.equal(new Set([200]))
+    expect(runs).to.equal(21)
+    runs = 0
+    first = new Gate()
+    expect((await burst('/refuse/large', 'GET')).filter(status => status === 409)).to.have.length(20)
+    expect(runs).to.equal(1)
+  })
+})

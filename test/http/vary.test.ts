@@ -1,0 +1,52 @@
+// A response that varies by a request header is for those who sent the same one.
+
+import { dspinlock } from '@dspinlock/express'
+import { expect } from 'chai'
+import express from 'express'
+import { Gate, serve, type TestServer, until } from '../support/http.js'
+
+describe('Vary', () => {
+  const guard = dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+  let server: TestServer
+  let runs = 0
+  let gate = new Gate()
+
+  before(async () => {
+    const app = express()
+    app.get('/', guard, (req, res, next) => {
+      runs++
+      res.vary('Accept-Language')
+      gate.opened.then(() => res.send(`${req.get('accept-language') ?? 'none'} ${String(runs)}`), next)
+    })
+    server = await serve(app)
+  })
+  beforeEach(() => {
+    gate = new Gate()
+  })
+  after(() => server.stop())
+
+  const ask = (language?: string): Promise<string> =>
+    server
+      .ask('/', { headers: { host: 'h', ...(language === undefined ? {} : { 'accept-language': language }) } })
+      .then(answer => answer.body)
+
+  it('who waited in another language runs for itself, each language once', async () => {
+    const asking = ['de', 'en', 'de', 'en', undefined, 'en'].map(language => ask(language))
+    await until(() => runs === 1 && guard.engine.waiters === 5, 'one runs, the others wait')
+    gate.open()
+    const answers = await Promise.all(asking)
+    expect(answers.map(answer => answer.split(' ')[0])).to.deep.equal(['de', 'en', 'de', 'en', 'none', 'en'])
+    expect(runs).to.equal(3)
+    expect(answers[2]).to.equal(answers[0])
+    expect(answers[3]).to.equal(answers[1])
+  })
+
+  it('and later each gets its own', async () => {
+    expect([await ask('en'), await ask('de'), await ask()].map(answer => answer.split(' ')[0])).to.deep.equal([
+      'en',
+      'de',
+      'none',
+    ])
+    expect(runs).to.equal(3)
+  })
+})

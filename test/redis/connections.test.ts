@@ -1,0 +1,64 @@
+// What a store may be given to connect with, what becomes of it, and what is refused at start.
+
+import { LockEngine } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import { redisUrl } from '../support/redis.js'
+
+describe('connections', () => {
+  const given: readonly [string, () => string | Redis | { host: string; port: number }][] = [
+    ['a URL', () => redisUrl()],
+    ['ioredis options', () => ({ host: new URL(redisUrl()).hostname, port: Number(new URL(redisUrl()).port) })],
+    ['an ioredis client', () => new Redis(redisUrl())],
+  ]
+  for (const [what, make] of given) {
+    it(`${what}: two stores on it share their keys; a client stays open`, async () => {
+      const connection = make()
+      const stores = [
+        redisStore(connection, { prefix: 'shared' }),
+        redisStore(connection, { prefix: 'shared' }),
+      ] as const
+      const [one, other] = stores.map(store => new LockEngine({ store })) as [LockEngine, LockEngine]
+      const held = await one.enter(what, { duplicates: 'reject' })
+      expect(held.role).to.equal('holder')
+      expect((await other.enter(what, { duplicates: 'reject' })).role).to.equal('refused')
+      if (held.role === 'holder') await held.hold.release()
+      await Promise.all([one.close(), other.close()])
+      for (const store of stores) await store.close()
+      if (!(connection instanceof Redis)) return
+      expect(await connection.ping()).to.equal('PONG')
+      connection.disconnect()
+    })
+  }
+
+  const wrong: readonly [unknown, RegExp][] = [
+    ['localhost:6379', /connection must be a URL that starts with redis:\/\//],
+    ['http://localhost', /connection must be .*redis:\/\//],
+    [undefined, /connection must be .*received undefined/],
+    [6379, /connection must be .*received 6379/],
+    [[], /connection must be .*received an array/],
+  ]
+  for (const [connection, message] of wrong) {
+    it(`${JSON.stringify(connection)} is a TypeError at start`, () => {
+      expect(() => redisStore(connection as string)).to.throw(TypeError, message)
+    })
+  }
+
+  it('a password in a wrong URL is not shown', () => {
+    expect(() => redisStore('http://user:hunter2@localhost'))
+      .to.throw(TypeError)
+      .with.property('message')
+      .not.contain('hunter2')
+  })
+
+  for (const [options, message] of [
+    [{ prefix: 'a{b}' }, /prefix must be .*"a\{b\}"/],
+    [{ commandTimeoutMs: Number.NaN }, /commandTimeoutMs must be .*NaN/],
+    [{ timeout: 5 }, /unknown option "timeout".*commandTimeoutMs/],
+  ] as const) {
+    it(`${JSON.stringify(options)} is a TypeError at start`, () => {
+      expect(() => redisStore(redisUrl(), options as object)).to.throw(TypeError, message)
+    })
+  }
+})
