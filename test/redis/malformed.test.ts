@@ -64,7 +64,7 @@ describe('a record in Redis that no middleware wrote', () => {
       const server = await serve(app)
       const path = `/${encodeURIComponent(what)}`
       expect((await server.ask(path)).body).to.equal('run 1')
-      const [name] = (await redis.keys(`${prefix}:*`)).filter(found => !found.endsWith(':w'))
+      const [name] = (await redis.keys(`${prefix}:*`)).filter(found => found.endsWith('}'))
       const record = await redis.hgetBuffer(String(name), 'r')
       expect(record, 'where the record is').to.be.instanceOf(Buffer)
       const changed = change(record as Buffer)
