@@ -1,28 +1,21 @@
 // Koa, for the contract suite.
 
-import type { RequestListener } from 'node:http'
-import { createRequire } from 'node:module'
 import { json as parseJson } from 'node:stream/consumers'
 import { type DspinlockMiddleware, type DspinlockOptions, dspinlock } from '@dspinlock/koa'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
-import Koa3, { type Middleware } from 'koa'
-import { serve } from '../support/http.js'
+import type { Middleware } from 'koa'
+import { koas, serveKoa } from '../support/koa.js'
 import type { AdapterSpec, AppSpec, NeutralOptions, RunningApp } from './spec.js'
 
-/** Koa 2 has the same shape in all that tests use of it. */
-export const Koa2 = createRequire(import.meta.url)('koa2') as typeof Koa3
+export const [koa3, koa2] = koas.map(
+  ({ name, Koa }): AdapterSpec => ({ name, parsers: ['before', 'after', 'none'], start: app => start(Koa, app) }),
+) as [AdapterSpec, AdapterSpec]
 
-const specOf = (name: string, Koa: typeof Koa3): AdapterSpec => ({
-  name,
-  parsers: ['before', 'after', 'none'],
-  start: app => start(Koa, app),
-})
-
-export const koa3: AdapterSpec = specOf('Koa 3', Koa3)
-export const koa2: AdapterSpec = specOf('Koa 2', Koa2)
-
-async function start(Koa: typeof Koa3, { store, appWide, outside, routes }: AppSpec): Promise<RunningApp> {
+async function start(
+  Koa: (typeof koas)[number]['Koa'],
+  { store, appWide, outside, routes }: AppSpec,
+): Promise<RunningApp> {
   const guards: DspinlockMiddleware[] = []
   const errors: string[] = []
   const guardWith = (options: NeutralOptions): DspinlockMiddleware => {
@@ -60,9 +53,7 @@ async function start(Koa: typeof Koa3, { store, appWide, outside, routes }: AppS
     router[method === 'GET' ? 'get' : 'post'](path, ...stack)
   }
   app.use(router.routes())
-  const callback = app.callback()
-  const listener: RequestListener = (req, res) => void callback(req, res)
-  const server = await serve(listener)
+  const server = await serveKoa(app)
   const [first] = guards
   if (first === undefined) throw new Error('an app under test needs a guard')
   return {

@@ -32,6 +32,13 @@ export function requestCases(adapter: AdapterSpec): void {
           ),
           {
             method: 'POST',
+            path: '/idempotent',
+            guard: { idempotencyKey: 'required' },
+            parser: adapter.parsers[0] ?? 'none',
+            handle: async call => ({ status: 201, body: { run: ++runs, got: await call.body() } }),
+          },
+          {
+            method: 'POST',
             path: '/small',
             guard: { ...replay, maxBodyBytes: 10, oversize: 'reject' },
             handle,
@@ -88,6 +95,18 @@ export function requestCases(adapter: AdapterSpec): void {
         expect(JSON.parse(await bodyOf(`/${parser}`, json([])))).to.deep.equal({ run: 4, got: [] })
       })
     }
+
+    it('an Idempotency-Key names the operation: its retry is replayed, another payload refused, none is told', async () => {
+      const ask = (body: unknown, key?: string): Ask => json(body, key === undefined ? {} : { 'idempotency-key': key })
+      const first = await app.server.ask('/idempotent', ask({ pay: 1 }, '"one"'))
+      const retry = await app.server.ask('/idempotent', ask({ pay: 1 }, '"one"'))
+      expect([first.status, first.headers['idempotent-replayed']]).to.deep.equal([201, undefined])
+      expect([retry.status, retry.body, retry.headers['idempotent-replayed']]).to.deep.equal([201, first.body, 'true'])
+      expect((await app.server.ask('/idempotent', ask({ pay: 2 }, '"one"'))).status).to.equal(422)
+      expect((await app.server.ask('/idempotent', ask({ pay: 1 }))).status).to.equal(400)
+      expect((await app.server.ask('/idempotent', ask({ pay: 1 }, '"two"'))).status).to.equal(201)
+      expect(runs).to.equal(2)
+    })
 
     if (adapter.parsers.includes('none')) {
       it('a body over maxBodyBytes is 413 where asked', async () => {

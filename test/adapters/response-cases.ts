@@ -80,6 +80,15 @@ export function responseCases(adapter: AdapterSpec): void {
               if (runs === 1) throw new Error('of the handler')
               return { body: 'well' }
             }),
+            { ...route('kept', () => ({ status: 503, body: 'busy' })), guard: { ...guard, serverErrors: 'keep' } },
+            {
+              ...route('kept-throw', () => {
+                throw new Error('kept')
+              }),
+              method: 'POST',
+              guard: { ...guard, serverErrors: 'keep' },
+            },
+            { ...route('head', () => ({ body: 'of a GET' })), guard: { ...guard, headFromGet: true } },
             route('fails', () => (runs === 1 ? { status: 503, body: 'busy' } : { body: 'well' })),
             { ...route('large', () => ({ body: 'x'.repeat(2_000) })), guard: { ...guard, maxRecordBytes: 1_000 } },
             {
@@ -144,6 +153,23 @@ export function responseCases(adapter: AdapterSpec): void {
         const answers = await Promise.all([1, 2, 3].map(() => app.server.ask('/fails')))
         expect(answers.map(({ status }) => status).sort((a, b) => a - b)).to.deep.equal([200, 200, 503])
         expect(runs).to.equal(2)
+      })
+
+      it("with serverErrors: 'keep' a failure is not tried again", async () => {
+        const [first, second] = [await app.server.ask('/kept'), await app.server.ask('/kept')]
+        expect([first.status, second.status, second.body]).to.deep.equal([503, 503, 'busy'])
+        expect((await app.server.ask('/kept-throw', { method: 'POST' })).status).to.equal(500)
+        // The answer, where the adapter sees what the framework makes of the error; else that there was one.
+        expect((await app.server.ask('/kept-throw', { method: 'POST' })).status).to.be.oneOf([500, 409])
+        expect(runs).to.equal(2)
+      })
+
+      it('HEAD is answered from the record of a GET', async () => {
+        const first = await app.server.ask('/head')
+        const head = await app.server.ask('/head', { method: 'HEAD' })
+        expect([head.status, head.body, runs]).to.deep.equal([200, '', 1])
+        expect(head.headers['content-length']).to.equal(String(first.bytes.length))
+        expect(head.headers['content-type']).to.equal(first.headers['content-type'])
       })
 
       for (const path of ['/large', '/large-stream']) {

@@ -83,10 +83,12 @@ for (const [storeName, envOf] of [
     it('express-payments: a payment clicked twice is one, and nobody sees the account of another', async () => {
       running = await start('express-payments', envOf())
       const user = `alice-${process.pid}-${storeName}`
-      const payment = json({ to: 'bob', amount: 5 }, { authorization: user })
+      const payment = json({ to: 'bob', amount: 5 }, { authorization: user, 'idempotency-key': '"click"' })
       const clicks = await Promise.all([ask('/payments', payment), ask('/payments', payment)])
       expect(clicks.map(({ status }) => status).sort((a, b) => a - b)).to.deep.equal([201, 409])
-      expect((await ask('/payments', payment)).status).to.equal(409)
+      const retry = await ask('/payments', payment)
+      expect([retry.status, retry.headers['idempotent-replayed']]).to.deep.equal([201, 'true'])
+      expect((await ask('/payments', json({ to: 'bob', amount: 5 }, { authorization: user }))).status).to.equal(400)
       const accounts = [user, `carol-${user}`].map(name => ask('/account', { headers: { authorization: name } }))
       const bodies = (await Promise.all(accounts)).map(({ body }) => JSON.parse(body) as { balance: number })
       expect(bodies.map(({ balance }) => balance)).to.deep.equal([-5, 0])

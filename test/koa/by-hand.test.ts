@@ -5,7 +5,7 @@ import { dspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
 import type { Context } from 'koa'
 import { type TestServer, until } from '../support/http.js'
-import { koas, serveKoa } from './koas.js'
+import { koas, serveKoa } from '../support/koa.js'
 import { slowStore } from './slow-store.js'
 
 for (const { name, Koa } of koas) {

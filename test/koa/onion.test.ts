@@ -7,7 +7,7 @@ import compress from 'koa-compress'
 import mount from 'koa-mount'
 import session from 'koa-session'
 import type { TestServer } from '../support/http.js'
-import { koas, serveKoa } from './koas.js'
+import { koas, serveKoa } from '../support/koa.js'
 
 for (const { name, Koa } of koas) {
   describe(`the onion of ${name}`, () => {

@@ -9,7 +9,7 @@ import type { Context } from 'koa'
 import { koaBody } from 'koa-body'
 import compose from 'koa-compose'
 import { type Ask, json, type TestServer } from '../support/http.js'
-import { koas, serveKoa } from './koas.js'
+import { koas, serveKoa } from '../support/koa.js'
 
 const form = (contents: string): Ask => ({
   method: 'POST',

@@ -5,8 +5,9 @@ import { type IncomingMessage, request } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { dspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
-import { type TestServer, until } from '../support/http.js'
-import { koas, serveKoa } from './koas.js'
+import Koa3 from 'koa'
+import { Gate, type TestServer, until } from '../support/http.js'
+import { koas, serveKoa } from '../support/koa.js'
 import { slowStore } from './slow-store.js'
 
 for (const { name, Koa } of koas) {
@@ -22,6 +23,10 @@ for (const { name, Koa } of koas) {
     before(async () => {
       const app = new Koa()
       app.on('error', (error: Error) => errors.push(error.message))
+      app.use(async (ctx, next) => {
+        await next()
+        if (ctx.path === '/aside') ctx.body = 'something else'
+      })
       app.use((ctx, next) =>
         ctx.path.startsWith('/bare')
           ? next()
@@ -177,5 +182,112 @@ for (const { name, Koa } of koas) {
       expect([answer.status, bodies.length]).to.deep.equal([409, 1])
       expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
     })
+
+    it('a stream that is put aside outside ends the hold with the response', async () => {
+      expect((await server.ask('/aside')).body).to.equal('something else')
+      await until(() => guard.engine.keys === 0, 'the hold ended')
+    })
   })
 }
+
+describe('web streams on Koa 3', () => {
+  const guard = dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 })
+  let server: TestServer
+  let sources: { controller: ReadableStreamDefaultController<Uint8Array>; cancelled: boolean }[] = []
+  let gate = new Gate()
+
+  before(async () => {
+    const app = new Koa3()
+    app.silent = true
+    app.use(async (ctx, next) => {
+      await next()
+      if (ctx.path === '/aside') ctx.body = 'something else'
+    })
+    app.use(guard)
+    app.use(async ctx => {
+      const number = sources.length
+      ctx.body = new ReadableStream<Uint8Array>({
+        start: controller => {
+          sources.push({ controller, cancelled: false })
+        },
+        cancel: () => {
+          const source = sources[number]
+          if (source !== undefined) source.cancelled = true
+        },
+      })
+      await gate.opened
+    })
+    server = await serveKoa(app)
+  })
+  beforeEach(() => {
+    sources = []
+    gate = new Gate()
+  })
+  after(() => server.stop())
+
+  const write = (n: number, text: string): void => sources[n]?.controller.enqueue(Buffer.from(text))
+
+  it('the first chunk arrives before there is a second; a duplicate waits for the end', async () => {
+    gate.open()
+    const socket = await server.dial('GET /flows HTTP/1.1\r\nHost: h\r\n\r\n')
+    let seen = ''
+    socket.on('data', chunk => {
+      seen += String(chunk)
+    })
+    await until(() => sources.length === 1, 'it runs')
+    write(0, 'first ')
+    await until(() => seen.includes('first '), 'the first chunk arrives')
+    const duplicate = server.ask('/flows', { headers: { host: 'h' } })
+    await until(() => guard.engine.waiters === 1, 'a duplicate waits')
+    write(0, 'last')
+    sources[0]?.controller.close()
+    expect((await duplicate).body).to.equal('first last')
+    expect(sources).to.have.length(1)
+    socket.destroy()
+  })
+
+  it('put aside outside, it ends the hold with the response', async () => {
+    gate.open()
+    expect((await server.ask('/aside')).body).to.equal('something else')
+    await until(() => guard.engine.keys === 0, 'the hold ended')
+  })
+
+  for (const [when, opensFirst] of [
+    ['mid-stream', true],
+    ['before the first byte', false],
+  ] as const) {
+    it(`its client leaves ${when}: who waits runs`, async () => {
+      if (opensFirst) gate.open()
+      const path = `/${when.replaceAll(' ', '-')}`
+      const socket = await server.dial(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
+      await until(() => sources.length === 1, 'it runs')
+      if (opensFirst) {
+        write(0, 'first ')
+        await once(socket, 'data')
+      }
+      const duplicate = server.ask(path, { headers: { host: 'h' } })
+      await until(() => guard.engine.waiters === 1, 'a duplicate waits')
+      const left = server.left()
+      socket.destroy()
+      await left
+      gate.open()
+      await until(() => sources.length === 2, 'the duplicate runs')
+      if (opensFirst) expect(sources[0]?.cancelled).to.equal(true)
+      write(1, 'well')
+      sources[1]?.controller.close()
+      expect((await duplicate).body).to.equal('well')
+    })
+  }
+
+  it('a source that fails breaks the response off and ends the hold', async () => {
+    gate.open()
+    const socket = await server.dial('GET /fails HTTP/1.1\r\nHost: h\r\n\r\n')
+    await until(() => sources.length === 1, 'it runs')
+    write(0, 'first ')
+    await once(socket, 'data')
+    const closed = once(socket, 'close')
+    sources[0]?.controller.error(new Error('of the source'))
+    await closed
+    expect(guard.engine.keys).to.equal(0)
+  })
+})

@@ -15,7 +15,8 @@ export function makeApp(store: Store, bankMs: number = 200): PaymentsApp {
   const ledger = new Ledger()
   const userOf = (req: Request): string => req.get('Authorization') ?? 'nobody'
 
-  const once = dspinlock({ store, duplicates: 'reject', ttlMs: 10_000, identity: userOf })
+  // Each payment has a key of its client's, so that a retry is told what came of it instead of paying again.
+  const once = dspinlock({ store, idempotencyKey: 'required', whileInFlight: 'reject', identity: userOf })
   const shared = dspinlock({ store, duplicates: 'replay', identity: userOf })
 
   const app = express()

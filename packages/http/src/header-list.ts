@@ -23,7 +23,7 @@ export function takeBaseline(res: ServerResponse): Baseline {
 export function takeHead(res: ServerResponse, args: readonly unknown[], baseline: Baseline): Head {
   const status = Number(args[0] ?? res.statusCode)
   const hasMessage = typeof args[1] === 'string'
-  const message = hasMessage ? String(args[1]) : (res.statusMessage ?? STATUS_CODES[status] ?? '')
+  const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const given = readGiven(hasMessage ? args[2] : args[1])
   const replaced = new Set(given.map(([name]) => name.toLowerCase()))
   const headers: [string, string][] = []
@@ -58,6 +58,11 @@ function readGiven(given: unknown): [string, string][] {
   else if (Array.isArray(given[0])) for (const pair of given as unknown[][]) add(pair[0], pair[1])
   else for (let at = 0; at + 1 < given.length; at += 2) add(given[at], given[at + 1])
   return pairs
+}
+
+/** HTTP/2 has none (RFC 9113, section 8.3.2), and Node warns who asks it. */
+function readMessage(res: ServerResponse): string | undefined {
+  return res.req.httpVersionMajor < 2 ? res.statusMessage : undefined
 }
 
 /** As they were written; HTTP/2's compatibility layer only knows lower case. */

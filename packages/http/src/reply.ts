@@ -36,7 +36,7 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return
   setHeaders(res, reply)
   res.statusCode = reply.status
-  if (reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
+  if (res.req.httpVersionMajor < 2 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
   if (reply.body === undefined) {
     res.end()
     return

@@ -23,7 +23,7 @@ export interface Outcome extends Recording {
 }
 
 /**
- * The end of one hold, for whatever watches its response. The first call of either function counts. Neither throws or rejects:
+ * The end of one hold, for whatever watches its response. The first call of any of its functions counts. Neither throws or rejects:
  * the engine publishes what goes wrong, and none of it is the response's business.
  */
 export interface Settlement {
@@ -31,11 +31,13 @@ export interface Settlement {
   readonly keepsBody: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
-  /** Whether the last bytes are to wait for what `end` and `release` return. If not, there is nothing or nobody wants it. */
+  /** Whether the last bytes are to wait for what these functions return. If not, there is nothing or nobody wants it. */
   readonly holdsBack: boolean
   /** The response ended, or was cut short. The promise, if there is one, is there to wait for: `settleTimeoutMs` at most. */
   end(outcome: Outcome): Promise<void> | undefined
-  /** The work failed, or is somebody else's to guard. Leaves nothing. */
+  /** The work threw, and what is made of it as an answer of this status cannot be seen. */
+  fail(status: number): Promise<void> | undefined
+  /** The work is somebody else's to guard. Leaves nothing. */
   release(): Promise<void> | undefined
 }
 
@@ -63,7 +65,21 @@ export function openSettlement<Req, Res>(input: SettlementInput<Req, Res>): Sett
     settleTimeoutMs,
     holdsBack,
     end: outcome => bound(quietly(() => end(input, method, outcome))),
+    // A refusal by throwing leaves nothing; whether a failure does, the option `serverErrors` says.
+    fail: status => bound(quietly(() => (status >= 500 ? end(input, method, unseen(status)) : hold.release()))),
     release: () => bound(quietly(() => hold.release())),
+  }
+}
+
+function unseen(status: number): Outcome {
+  return {
+    status,
+    head: undefined,
+    body: undefined,
+    form: 'bytes',
+    tooLarge: false,
+    hasTrailers: false,
+    complete: true,
   }
 }
 

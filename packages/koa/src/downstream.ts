@@ -30,8 +30,8 @@ export function prepareDownstream(ctx: Context, settlement: Settlement): Downstr
         await next()
       } catch (error) {
         watching.stop()
-        const released = settlement.release()
-        if (released !== undefined) await released
+        const ended = settlement.fail(statusOf(error))
+        if (ended !== undefined) await ended
         throw error
       }
       if (stopped || isSentByHand(ctx)) return
@@ -40,6 +40,13 @@ export function prepareDownstream(ctx: Context, settlement: Settlement): Downstr
       if (settled !== undefined) await settled
     },
   }
+}
+
+/** As Koa makes it of an error that nobody catches. */
+function statusOf(error: unknown): number {
+  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown }
+  const found = status ?? statusCode
+  return typeof found === 'number' && found >= 400 ? found : 500
 }
 
 function isSentByHand(ctx: Context): boolean {

@@ -20,6 +20,8 @@ export class Outflow {
   /** Something other than bytes and strings passed, for middleware outside to render. */
   #unreadable = false
   #ended = false
+  /** Tells a web stream that nobody reads on. Koa itself destroys Node's streams with their response. */
+  #cancel: (() => Promise<void>) | undefined
 
   constructor(facts: OutflowFacts) {
     this.#facts = facts
@@ -53,6 +55,7 @@ export class Outflow {
 
   throughWeb(source: ReadableStream): ReadableStream {
     const reader = source.getReader()
+    this.#cancel = () => reader.cancel()
     return new ReadableStream(
       {
         pull: async controller => {
@@ -63,12 +66,12 @@ export class Outflow {
             if (done) controller.close()
             else controller.enqueue(value)
           } catch (error) {
-            this.cut()
+            void this.#end(false)
             controller.error(error)
           }
         },
         cancel: reason => {
-          this.cut()
+          void this.#end(false)
           return reader.cancel(reason)
         },
       },
@@ -78,7 +81,9 @@ export class Outflow {
 
   /** The body will not come to its end, or nobody wants it. */
   cut(): void {
+    if (this.#ended) return
     void this.#end(false)
+    this.#cancel?.().catch(() => {})
   }
 
   #pass(chunk: unknown): Promise<void> | undefined {

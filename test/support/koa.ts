@@ -3,7 +3,7 @@
 import type { RequestListener } from 'node:http'
 import { createRequire } from 'node:module'
 import Koa3 from 'koa'
-import { serve, type TestServer } from '../support/http.js'
+import { serve, type TestServer } from './http.js'
 
 /** Koa 2 has the same shape in all that tests use of it. */
 const Koa2 = createRequire(import.meta.url)('koa2') as typeof Koa3

@@ -1,0 +1,47 @@
+// Koa on HTTP/2, which knows no reason phrase and no socket of a response.
+
+import { once } from 'node:events'
+import { connect, createServer, type IncomingHttpHeaders } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { dspinlock } from '@dspinlock/koa'
+import { expect } from 'chai'
+import { koas } from '../support/koa.js'
+
+for (const { name, Koa } of koas) {
+  describe(`HTTP/2 on ${name}`, () => {
+    it('replays, without a warning', async () => {
+      const warnings: string[] = []
+      const onWarning = (warning: Error): void => void warnings.push(warning.name)
+      process.on('warning', onWarning)
+      let runs = 0
+      const app = new Koa()
+      app.use(dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 }))
+      app.use(ctx => {
+        runs++
+        ctx.body = ctx.path === '/stream' ? Readable.from(['a', 'b']) : { a: 1 }
+      })
+      const callback = app.callback()
+      const server = createServer((req, res) => void callback(req, res)).listen(0)
+      await once(server, 'listening')
+      const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      for (const [path, body] of [
+        ['/json', '{"a":1}'],
+        ['/stream', 'ab'],
+      ]) {
+        for (const status of [undefined, 'dspinlock; hit']) {
+          const asked = client.request({ ':path': path })
+          const [headers] = (await once(asked, 'response')) as [IncomingHttpHeaders]
+          expect([headers[':status'], headers['cache-status'], await text(asked)]).to.deep.equal([200, status, body])
+        }
+      }
+      client.close()
+      server.close()
+      await once(server, 'close')
+      process.removeListener('warning', onWarning)
+      expect(runs).to.equal(2)
+      expect(warnings).to.deep.equal([])
+    })
+  })
+}
