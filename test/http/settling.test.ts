@@ -18,7 +18,7 @@ const stores: readonly [string, () => Store][] = [
 async function askOn(socket: Socket, path: string): Promise<string> {
   let received = ''
   socket.write(`POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n`)
-  while (!received.endsWith(received.includes('chunked') ? '0\r\n\r\n' : '.')) {
+  while (!/^HTTP\/1.1 (?!200)/.test(received) && !received.endsWith(received.includes('chunked') ? '0\r\n\r\n' : '.')) {
     const [chunk] = (await once(socket, 'data')) as [Buffer]
     received += chunk.toString()
   }
@@ -38,7 +38,15 @@ for (const [name, makeStore] of stores) {
         const guard = dspinlock({ store, duplicates, ...(duplicates === 'replay' ? { ttlMs: 60_000 } : {}) })
         app.post(`/${duplicates}/:n`, guard, (req, res) => {
           runs++
-          if (Number(req.params['n']) % 2 === 0) return void res.send(`run ${runs}.`)
+          const way = Number(req.params['n']) % 3
+          if (way === 0) return void res.send(`run ${runs}.`)
+          if (way === 1) {
+            // The client has all of it before the end.
+            res.setHeader('Content-Length', 6)
+            res.write(`run ${runs}`)
+            res.write('.')
+            return void setTimeout(() => res.end(), 3)
+          }
           res.write(`run ${runs}`)
           setImmediate(() => res.end('.'))
         })

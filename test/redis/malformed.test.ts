@@ -51,10 +51,14 @@ describe('a record in Redis that no middleware wrote', () => {
   for (const [what, change] of cases) {
     it(`${what}: the handler runs, trouble is told, and no answer is made of it`, async () => {
       const redis = new Redis(redisUrl())
-      const prefix = `foreign-http-${process.pid}`
+      const prefix = `foreign-http-${process.pid}-${what.replaceAll(' ', '-')}`
       const store = redisStore(redisUrl(), { prefix })
       const troubles: string[] = []
-      const onTrouble = (event: unknown): void => void troubles.push((event as TroubleEvent).operation)
+      const onTrouble = (event: unknown): void => {
+        const { source, operation } = event as TroubleEvent
+        // The tests before this one may have left connections behind that still complain.
+        if (source === 'http') troubles.push(operation)
+      }
       channels.trouble.subscribe(onTrouble)
       let runs = 0
       const app = express()

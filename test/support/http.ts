@@ -24,6 +24,7 @@ export const frameworks: readonly { readonly name: string; readonly express: typ
 
 export interface Answer {
   readonly status: number
+  readonly message: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
   readonly bytes: Buffer
@@ -84,7 +85,13 @@ export async function send(port: number, path: string, ask: Ask = {}): Promise<A
   outgoing.end(body)
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
   const bytes = await buffer(incoming)
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, bytes, body: bytes.toString() }
+  return {
+    status: incoming.statusCode ?? 0,
+    message: incoming.statusMessage ?? '',
+    headers: incoming.headers,
+    bytes,
+    body: bytes.toString(),
+  }
 }
 
 /** Something that happens, and can be awaited however early it was. */

@@ -237,6 +237,11 @@ export function keyTooLongError(length: number, most: number): TypeError {
   )
 }
 
+/** The cause of a StoreError: what the store says of itself is not true. */
+export function notSynchronousError(): Error {
+  return new Error('the store says that it is synchronous, and answered with a promise; set synchronous to false')
+}
+
 /** The cause of a StoreError: by the time the store answered, its answer was worth nothing any more. */
 export function lateAnswerError(leaseMs: number, tries: number): Error {
   return new Error(

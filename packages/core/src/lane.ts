@@ -3,7 +3,14 @@
 import { ActiveHold, type HoldOwner } from './active-hold.js'
 import { type Asker, answerFor, refuse, refuseWhileBusy, toReply } from './answers.js'
 import type { Entry } from './entry.js'
-import { asStoreError, HoldTimeoutError, LeaseLostError, lateAnswerError, StoreError } from './errors.js'
+import {
+  asStoreError,
+  HoldTimeoutError,
+  LeaseLostError,
+  lateAnswerError,
+  notSynchronousError,
+  StoreError,
+} from './errors.js'
 import { publishTrouble } from './events.js'
 import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
 import { differ } from './payload.js'
@@ -80,6 +87,32 @@ export class Lane implements HoldOwner {
     // A store in the same process has answered an uncontended claim by now: then there is nothing to watch.
     if (this.#waiters.has(waiter) && !waiter.counted) waiter.watch(policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
+  }
+
+  /** For a synchronous store: an answer, if that takes no waiting. Nothing is left behind if it does. */
+  enterAtOnce(policy: Policy, payload: string): Entry | undefined {
+    const asker = { policy, payload }
+    const refusal = this.#refuseLocally(asker)
+    if (refusal !== undefined) return refusal
+    if (this.#waiters.size > 0 || this.#hold !== undefined || this.#asking) return undefined
+    const { store } = this.#host
+    const token = this.#host.newToken(this)
+    const { leaseMs, takesRecord: takeRecord } = policy
+    const leaseEndsAt = leaseEnd(performance.now(), leaseMs)
+    try {
+      const reply = store.claim({ key: this.key, token, leaseMs, wait: false, takeRecord, payload, arrival: 0 })
+      if (reply instanceof Promise) throw notSynchronousError()
+      if (reply.state === 'held')
+        return { role: 'holder', hold: this.#begin(asker, token, reply.fence, leaseEndsAt, false) }
+      this.#host.dropToken(token)
+      this.#quit()
+      if (reply.state !== 'busy') return answerFor(asker, reply, asker)
+      return policy.waits ? undefined : refuse('in-flight', reply.leaseLeftMs)
+    } catch (error) {
+      this.#host.dropToken(token)
+      this.#quit()
+      throw asStoreError(store, 'claim', this.key, error)
+    }
   }
 
   /** A message from the store for this lane's token. */
@@ -312,9 +345,7 @@ export class Lane implements HoldOwner {
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
     this.#lateGrants = 0
     this.#remove(head)
-    const hold = new ActiveHold(this, this.key, token, fence, head.payload, head.policy, leaseEndsAt)
-    this.#hold = hold
-    this.#token = ''
+    const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
     for (const waiter of this.#waiters) {
       const refusal = this.#refuseLocally(waiter)
       if (refusal !== undefined) {
@@ -322,8 +353,15 @@ export class Lane implements HoldOwner {
         waiter.answer(refusal)
       }
     }
-    this.#host.keeper.add(hold, renewNow)
     head.answer({ role: 'holder', hold })
+  }
+
+  #begin({ policy, payload }: Asker, token: string, fence: number, leaseEndsAt: number, renewNow: boolean): ActiveHold {
+    const hold = new ActiveHold(this, this.key, token, fence, payload, policy, leaseEndsAt)
+    this.#hold = hold
+    this.#token = ''
+    this.#host.keeper.add(hold, renewNow)
+    return hold
   }
 
   /** The answer was under way for so long that its lease has run out: ask whether the key is still ours. */

@@ -1,23 +1,25 @@
 // What every adapter is built on: options in, a function that sees requests through out.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { LockEngine, memoryStore } from '@dspinlock/core'
+import { LockEngine, type MaybePromise, memoryStore } from '@dspinlock/core'
 import { isGuarded } from './eligible.js'
 import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
 import { IdentityLimit } from './identity-limit.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
 import { type PassageTools, passThrough } from './passage.js'
+import { runSteps } from './steps.js'
 
 export interface Guard<Req, Res> {
   readonly engine: LockEngine
   /** Says without further ado whether a request is of interest. If not, the adapter hands it on itself. */
   guards(req: IncomingMessage, onRoute: boolean): boolean
   /**
-   * Sees a request through, until it was answered, handed on, or its client is gone. Never rejects: what goes wrong is handed to
+   * Sees a request through, until it was answered, handed on, or its client is gone. Without a
+   * promise where nothing had to be waited for. Never throws or rejects: what goes wrong is handed to
    * `exchange.fail`.
    */
-  handle(exchange: Exchange<Req, Res>): Promise<void>
+  handle(exchange: Exchange<Req, Res>): MaybePromise<void>
   /**
    * Refuses newcomers with 503, lets holders finish, and closes the engine once no other middleware uses it. A store that
    * was given stays open.
@@ -47,7 +49,15 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   return {
     engine,
     guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute, settings.headFromGet),
-    handle: exchange => passThrough(exchange, tools).catch((error: unknown) => exchange.fail(error)),
+    handle: exchange => {
+      const fail = (error: unknown): void => exchange.fail(error)
+      try {
+        const handled = runSteps(passThrough(exchange, tools))
+        return handled instanceof Promise ? handled.catch(fail) : handled
+      } catch (error) {
+        fail(error)
+      }
+    },
     close: async () => {
       await Promise.all([lease.close(), local?.close()])
     },

@@ -25,24 +25,29 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const given = readGiven(hasMessage ? args[2] : args[1])
-  const replaced = new Set(given.map(([name]) => name.toLowerCase()))
-  const headers: [string, string][] = []
-  const present = new Set(replaced)
+  // Given with the head, a header keeps the place that it was set at before.
+  const byName = new Map<string, [string, string][]>()
   for (const name of listNames(res)) {
+    byName.set(
+      name.toLowerCase(),
+      readValues(res.getHeader(name)).map(value => [name, value]),
+    )
+  }
+  const replaced = new Set<string>()
+  for (const [name, value] of given) {
     const key = name.toLowerCase()
-    present.add(key)
-    if (replaced.has(key)) continue
-    const values = readValues(res.getHeader(name))
-    if (!isSame(values, baseline.get(key)?.values)) for (const value of values) headers.push([name, value])
+    const values = replaced.has(key) ? byName.get(key) : undefined
+    if (values === undefined) byName.set(key, [[name, value]])
+    else values.push([name, value])
+    replaced.add(key)
   }
-  // Some frameworks write all they know with the head, also what was set before our place in the order.
-  const isUnchanged = (name: string): boolean => {
-    const values = given.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value)
-    return isSame(values, baseline.get(name)?.values)
+  const headers: [string, string][] = []
+  for (const [key, pairs] of byName) {
+    // Some frameworks write all they know with the head, also what was set before our place in the order.
+    const values = pairs.map(([, value]) => value)
+    if (!isSame(values, baseline.get(key)?.values)) headers.push(...pairs)
   }
-  const unchanged = new Set([...replaced].filter(isUnchanged))
-  headers.push(...given.filter(([name]) => !unchanged.has(name.toLowerCase())))
-  const removed = [...baseline].filter(([key]) => !present.has(key)).map(([, { name }]) => name)
+  const removed = [...baseline].filter(([key]) => !byName.has(key)).map(([, { name }]) => name)
   return { status, message, headers, removed }
 }
 

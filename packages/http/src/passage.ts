@@ -1,10 +1,12 @@
 // One request's passage, top to bottom: skip, read the body, fingerprint, enter, then run, replay or refuse.
 
+import type { ServerResponse } from 'node:http'
 import {
   ClosedError,
   type Entry,
   type LockEngine,
   type MaybePromise,
+  type Policy,
   publishTrouble,
   StoreError,
   WaiterLimitError,
@@ -26,6 +28,7 @@ import { type Reply, sendReply } from './reply.js'
 import { nameRequest, type RequestName } from './request-name.js'
 import { type RequestState, stateOf } from './request-state.js'
 import { openSettlement } from './settlement.js'
+import { type Steps, wait } from './steps.js'
 import { watchResponse } from './watch-response.js'
 
 export interface PassageTools<Req, Res> {
@@ -41,10 +44,7 @@ export interface PassageTools<Req, Res> {
 /** Responses that differ in what they vary by, one after another, before a request gives up looking for its own. */
 const MAX_VARIANTS = 3
 
-export async function passThrough<Req, Res>(
-  exchange: Exchange<Req, Res>,
-  tools: PassageTools<Req, Res>,
-): Promise<void> {
+export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: PassageTools<Req, Res>): Steps<void> {
   const { req, request, response } = exchange
   const { settings } = tools
 
@@ -54,24 +54,25 @@ export async function passThrough<Req, Res>(
     return exchange.proceed()
   }
   state.seenBy.add(settings)
-  if (settings.skip !== undefined && (await settings.skip(request, response))) return exchange.proceed()
+  if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return exchange.proceed()
 
   const idempotencyKey = takeIdempotencyKey(exchange, settings)
   if (idempotencyKey === 'unguarded') return exchange.proceed()
   if (idempotencyKey === 'key-invalid' || idempotencyKey === 'key-missing') {
-    return refuse(exchange, settings, idempotencyKey, undefined)
+    return yield* wait(refuse(exchange, settings, idempotencyKey, undefined))
   }
-  const customKey = settings.key === undefined ? undefined : await settings.key(request)
+  const customKey = settings.key === undefined ? undefined : yield* wait(settings.key(request))
   if (settings.key !== undefined && customKey === undefined) return exchange.proceed()
-  const identity = await identify(exchange, settings)
-  const body = customKey === undefined ? await takeBody(exchange, state, settings) : ({ kind: 'none' } as const)
+  const identity = yield* identify(exchange, settings)
+  const body = customKey === undefined ? yield* takeBody(exchange, state, settings) : ({ kind: 'none' } as const)
   if (body === 'gone') return
-  if (body === 'too-large') return refuse(exchange, settings, 'too-large', undefined)
+  if (body === 'too-large') return yield* wait(refuse(exchange, settings, 'too-large', undefined))
   if (body === 'unlockable' && idempotencyKey === undefined) return exchange.proceed()
 
   const leave = tools.identityLimit?.enter(identity)
   if (leave !== undefined) exchange.res.once('close', leave)
-  else if (tools.identityLimit !== undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
+  else if (tools.identityLimit !== undefined)
+    return yield* wait(refuse(exchange, settings, 'too-many-of-identity', 1_000))
 
   // The mount nearest to the handler decides: what one further out holds ends here.
   state.ending?.release()
@@ -82,17 +83,17 @@ export async function passThrough<Req, Res>(
     const parts = { body, identity, customKey, idempotencyKey: idempotencyKey?.value, variant }
     const name = nameRequest(exchange, settings, parts)
     if (name === undefined) return exchange.proceed()
-    const entry = await enter(exchange, tools, name)
+    const entry = yield* enter(exchange, tools, name)
     if (entry === undefined) return
-    if (entry.role !== 'follower') return act(exchange, tools, state, name.key, entry, leave)
+    if (entry.role !== 'follower') return yield* wait(act(exchange, tools, state, name.key, entry, leave))
     const record = openRecord(entry.record, settings, name.key)
-    if (record === 'unknown-key') return refuse(exchange, settings, 'unavailable', undefined)
+    if (record === 'unknown-key') return yield* wait(refuse(exchange, settings, 'unavailable', undefined))
     if (record === undefined) {
       publishTrouble('http', 'decode', new MalformedRecordError(), name.key)
-      await tools.engine.store.forget(name.key)
+      yield* wait(tools.engine.store.forget(name.key))
       continue
     }
-    if (record.kind === 'tombstone') return refuse(exchange, settings, 'not-kept', undefined)
+    if (record.kind === 'tombstone') return yield* wait(refuse(exchange, settings, 'not-kept', undefined))
     const { vary } = record.response
     // A client that names its operation gets that operation's answer, or it would be carried out again.
     const isIdempotent = idempotencyKey !== undefined
@@ -103,7 +104,7 @@ export async function passThrough<Req, Res>(
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
     variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestHeader(req.headers, varied)])]
   }
-  return refuse(exchange, settings, 'unavailable', 1_000)
+  return yield* wait(refuse(exchange, settings, 'unavailable', 1_000))
 }
 
 /** Undefined where the option is off. */
@@ -118,20 +119,20 @@ function takeIdempotencyKey<Req, Res>(
   return rules.required && !isSafeMethod(req.method) ? 'key-missing' : 'unguarded'
 }
 
-async function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): Promise<Identity> {
+function* identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): Steps<Identity> {
   if (settings.identity === 'public') return { kind: 'public' }
-  if (settings.identity !== undefined) return { kind: 'custom', id: await settings.identity(exchange.request) }
+  if (settings.identity !== undefined) return { kind: 'custom', id: yield* wait(settings.identity(exchange.request)) }
   const { authorization, cookie } = exchange.req.headers
   return { kind: 'headers', authorization, cookie }
 }
 
-async function takeBody<Req, Res>(
+function* takeBody<Req, Res>(
   exchange: Exchange<Req, Res>,
   state: RequestState,
   settings: GuardSettings<Req, Res>,
-): Promise<BodyInput | 'gone' | 'too-large' | 'unlockable'> {
+): Steps<BodyInput | 'gone' | 'too-large' | 'unlockable'> {
   if (exchange.isParsed && state.body?.kind !== 'complete') return { kind: 'parsed', value: exchange.parsedBody }
-  const read = state.body ?? (await readBody(exchange.req, exchange.res, settings.maxBodyBytes))
+  const read = state.body ?? (yield* wait(readBody(exchange.req, exchange.res, settings.maxBodyBytes)))
   state.body = read
   switch (read.kind) {
     case 'none':
@@ -164,45 +165,66 @@ function openRecord<Req, Res>(
 }
 
 /** Undefined: the request was answered, handed on, or its client is gone. */
-async function enter<Req, Res>(
+function* enter<Req, Res>(
   exchange: Exchange<Req, Res>,
   tools: PassageTools<Req, Res>,
   name: RequestName,
-): Promise<Entry | undefined> {
+): Steps<Entry | undefined> {
   const { settings } = tools
-  const gone = new AbortController()
-  const leave = (): void => gone.abort()
-  exchange.res.once('close', leave)
   try {
-    return await enterOrFallBack(exchange, tools, name, gone.signal)
+    return yield* enterOrFallBack(exchange, tools, name)
   } catch (error) {
-    if (gone.signal.aborted) return undefined
-    if (error instanceof WaitTimeoutError) await refuse(exchange, settings, 'waited-too-long', 1_000)
-    else if (error instanceof WaiterLimitError) await refuse(exchange, settings, 'too-many-waiters', 1_000)
-    else if (error instanceof ClosedError) await refuse(exchange, settings, 'closing', 1_000)
-    else if (error instanceof StoreError) await refuse(exchange, settings, 'unavailable', 1_000)
-    else throw error
+    const code = codeOf(error)
+    if (code === undefined) throw error
+    yield* wait(refuse(exchange, settings, code, 1_000))
     return undefined
-  } finally {
-    exchange.res.removeListener('close', leave)
   }
 }
 
-async function enterOrFallBack<Req, Res>(
+function codeOf(error: unknown): ProblemCode | undefined {
+  if (error instanceof WaitTimeoutError) return 'waited-too-long'
+  if (error instanceof WaiterLimitError) return 'too-many-waiters'
+  if (error instanceof ClosedError) return 'closing'
+  return error instanceof StoreError ? 'unavailable' : undefined
+}
+
+function* enterOrFallBack<Req, Res>(
   exchange: Exchange<Req, Res>,
   { settings, engine, localEngine }: PassageTools<Req, Res>,
-  { key, payload }: RequestName,
-  signal: AbortSignal,
-): Promise<Entry | undefined> {
+  name: RequestName,
+): Steps<Entry | undefined> {
+  const { policy, onStoreError } = settings
   try {
-    return await engine.enter(key, settings.policy, { signal, payload })
+    return yield* ask(engine, name, policy, exchange.res)
   } catch (error) {
-    if (!(error instanceof StoreError) || settings.onStoreError === 'reject') throw error
-    publishTrouble('http', settings.onStoreError, error, key)
-    if (settings.onStoreError === 'local') return localEngine().enter(key, settings.policy, { signal, payload })
-    exchange.expose({ role: 'bypassed', key, fence: undefined, signal: undefined })
+    if (!(error instanceof StoreError) || onStoreError === 'reject') throw error
+    publishTrouble('http', onStoreError, error, name.key)
+    if (onStoreError === 'local') return yield* ask(localEngine(), name, policy, exchange.res)
+    exchange.expose({ role: 'bypassed', key: name.key, fence: undefined, signal: undefined })
     exchange.proceed()
     return undefined
+  }
+}
+
+/** Undefined: the client left while it waited. */
+function* ask(
+  engine: LockEngine,
+  { key, payload }: RequestName,
+  policy: Policy,
+  res: ServerResponse,
+): Steps<Entry | undefined> {
+  const answered = engine.enterAtOnce(key, policy, payload)
+  if (answered !== undefined) return answered
+  const gone = new AbortController()
+  const leave = (): void => gone.abort()
+  res.once('close', leave)
+  try {
+    return yield* wait(engine.enter(key, policy, { signal: gone.signal, payload }))
+  } catch (error) {
+    if (gone.signal.aborted) return undefined
+    throw error
+  } finally {
+    res.removeListener('close', leave)
   }
 }
 
@@ -213,7 +235,7 @@ function act<Req, Res>(
   key: string,
   entry: Exclude<Entry, { role: 'follower' }>,
   leave: (() => void) | undefined,
-): void | Promise<void> {
+): MaybePromise<void> {
   const { req, res } = exchange
   if (entry.role === 'refused') {
     return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
@@ -259,14 +281,14 @@ function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
   delete req.headers['if-modified-since']
 }
 
-async function refuse<Req, Res>(
+function refuse<Req, Res>(
   exchange: Exchange<Req, Res>,
   { onRefused, idempotencyKey }: GuardSettings<Req, Res>,
   code: ProblemCode,
   retryAfterMs: number | undefined,
-): Promise<void> {
-  if (onRefused !== undefined) await onRefused(problems[code], exchange.request, exchange.response)
-  else answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
+): MaybePromise<void> {
+  if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
+  answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
 }
 
 function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {

@@ -1,7 +1,9 @@
 // Watching a response go out: what its head was, what its body was, and when it ended. It changes nothing about it.
 
 import type { ServerResponse } from 'node:http'
+import { DeclaredLength } from './declared-length.js'
 import { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'
+import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
 
 export interface Recording {
@@ -17,9 +19,12 @@ export interface RecorderOptions {
   /** Whether the body is of any use; its end is always. */
   readonly keepsBody: boolean
   readonly maxBytes: number
-  /** Called right before the response ends; what it returns is called if ending throws. */
-  readonly beforeEnd: () => (() => void) | undefined
-  /** Called once, right after the handler ended the response, in the same turn. */
+  /** What the client sees the end by is to wait for `letGo`. */
+  readonly holdsBack: boolean
+  /**
+   * Called once, right after the handler ended the response or wrote all that its head declares, in the same turn. `letGo`, if it is
+   * there, has to be called for the rest to leave.
+   */
   readonly onEnd: (recording: Recording, letGo: (() => void) | undefined) => void
   /** Called once if the client left before the handler ended the response. */
   readonly onAbandoned: (hasHead: boolean) => void
@@ -37,6 +42,9 @@ export class Recorder {
   #size = 0
   #tooLarge = false
   #hasTrailers = false
+  readonly #length: DeclaredLength
+  /** Ends the response of which all was written, while its last byte is kept. */
+  #endLater: ((args: readonly unknown[]) => unknown) | undefined
   /** A watched method is running: what it calls on the response itself is not the handler's doing. */
   #inside = false
   /** The end was seen, or nobody wants to know any more. */
@@ -45,6 +53,7 @@ export class Recorder {
   constructor(res: ServerResponse, options: RecorderOptions) {
     this.#res = res
     this.#options = options
+    this.#length = new DeclaredLength(options.holdsBack)
     this.#baseline = options.keepsBody ? takeBaseline(res) : new Map()
     this.#watch()
     res.once('close', () => {
@@ -78,13 +87,17 @@ export class Recorder {
     // The functions below have the response as their `this`, as callers expect.
     const see = {
       isBusy: () => this.#done || this.#inside,
+      isLate: () => this.#length.isKept && !this.#inside,
       head: (args: unknown[]) =>
         this.#done || this.#head !== undefined || res.headersSent ? undefined : this.#takeHead(args),
       keepHead: (head: Head | undefined) => {
         this.#head ??= head
       },
       end: (args: unknown[]) => this.#end(before.end, res, args),
-      write: (args: unknown[]) => this.#write(before.write, res, args),
+      write: (args: unknown[]) => this.#write(before, res, args),
+      // After all was written: the byte that is kept comes first.
+      lateWrite: (args: unknown[]) => this.#run(before.write, res, this.#length.ofLateWrite(args)),
+      lateEnd: (args: unknown[]) => this.#endLater?.(args) ?? call(before.end, res, args),
       trailers: () => {
         this.#hasTrailers = true
       },
@@ -97,23 +110,51 @@ export class Recorder {
       return result
     })
     define(res, 'end', function (this: ServerResponse, ...args: unknown[]) {
+      if (see.isLate()) return see.lateEnd(args)
       return see.isBusy() || this.writableEnded ? call(before.end, this, args) : see.end(args)
     })
-    if (!this.#options.keepsBody) return
     define(res, 'write', function (this: ServerResponse, ...args: unknown[]) {
+      if (see.isLate()) return see.lateWrite(args)
       return see.isBusy() || this.writableEnded ? call(before.write, this, args) : see.write(args)
     })
+    if (!this.#options.keepsBody) return
     define(res, 'addTrailers', function (this: ServerResponse, ...args: unknown[]) {
       see.trailers()
       return call(before.addTrailers, this, args)
     })
   }
 
-  #write(write: unknown, res: ServerResponse, args: unknown[]): unknown {
+  #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
     this.#takeUnsentHead()
-    const accepted = this.#run(write, res, args)
+    const leaving = this.#length.ofWrite(args, this.#declaredLength())
+    const accepted = this.#run(before.write, res, leaving.args)
     this.#keep(args[0], args[1])
+    if (leaving.isAll) this.#onAllWritten(before, res)
     return accepted
+  }
+
+  /** The client needs no `end` to see the end. */
+  #onAllWritten(before: Watched, res: ServerResponse): void {
+    let heldBack: HeldBack | undefined
+    const letGo = (): void => {
+      this.#endLater = undefined
+      if (heldBack !== undefined) heldBack.letGo()
+      else if (this.#length.isKept && !res.destroyed) this.#run(before.write, res, this.#length.withKept([]))
+    }
+    this.#endLater = args => {
+      heldBack = holdBack(res)
+      return this.#endHeldBack(before.end, res, this.#length.withKept(args), heldBack)
+    }
+    this.#done = true
+    this.#options.onEnd(this.recording, this.#length.isKept ? letGo : undefined)
+    this.#chunks = []
+  }
+
+  #declaredLength(): number | undefined {
+    const length = this.#res.headersSent
+      ? this.#head?.headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1]
+      : this.#res.getHeader('content-length')
+    return length === undefined ? undefined : Number(length)
   }
 
   #takeHead(args: readonly unknown[]): Head | undefined {
@@ -132,22 +173,27 @@ export class Recorder {
 
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
     this.#takeUnsentHead()
-    const letGo = this.#options.beforeEnd()
-    let result: unknown
-    try {
-      result = this.#run(end, res, args)
-    } catch (error) {
-      letGo?.()
-      throw error
-    }
+    const heldBack = this.#options.holdsBack ? holdBack(res) : undefined
+    const result = this.#endHeldBack(end, res, args, heldBack)
     if (typeof args[0] !== 'function') this.#keep(args[0], args[1])
     this.#done = true
-    this.#options.onEnd(this.recording, letGo)
+    this.#options.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
     this.#chunks = []
     return result
   }
 
-  #run(method: unknown, res: ServerResponse, args: unknown[]): unknown {
+  #endHeldBack(end: unknown, res: ServerResponse, args: readonly unknown[], heldBack: HeldBack | undefined): unknown {
+    try {
+      const result = this.#run(end, res, args)
+      heldBack?.hide()
+      return result
+    } catch (error) {
+      heldBack?.undo()
+      throw error
+    }
+  }
+
+  #run(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {
     this.#inside = true
     try {
       return call(method, res, args)
@@ -161,7 +207,7 @@ export class Recorder {
     if (!this.#options.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return
     const bytes =
       typeof chunk === 'string'
-        ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+        ? Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
         : Buffer.from(chunk as Uint8Array)
     this.#size += bytes.length
     if (this.#size > this.#options.maxBytes) {
@@ -179,7 +225,7 @@ function readMethods(res: Watched): Watched {
   return { writeHead, write, end, addTrailers }
 }
 
-function call(method: unknown, res: ServerResponse, args: unknown[]): unknown {
+function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {
   return Reflect.apply(method as (...given: unknown[]) => unknown, res, args)
 }
 

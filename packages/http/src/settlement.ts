@@ -113,9 +113,9 @@ function end<Req, Res>(
     : hold.settle(seal(tombstone))
 }
 
-/** RFC 9110, section 6.4.1: whatever a handler writes there is not sent. */
+/** Node sends nothing of what a handler writes there. */
 function hasNoBody(status: number): boolean {
-  return status === 204 || status === 205
+  return status === 204
 }
 
 /** The engine publishes what goes wrong; none of it is the response's business. */

@@ -54,7 +54,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockMiddleware {
     let goesOn = false
     let failure: { readonly error: unknown } | undefined
     let downstream = next
-    await guard.handle({
+    const handled = guard.handle({
       ...translate(ctx, onRoute),
       expose: lock => {
         ctx.state.dspinlock = lock
@@ -76,6 +76,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockMiddleware {
         failure = { error }
       },
     })
+    if (handled !== undefined) await handled
     if (failure !== undefined) throw failure.error
     if (goesOn) await downstream()
   }
