@@ -10,6 +10,7 @@ import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
 import type { KeyState, Mailbox, Store, Wake } from './store.js'
+import { type EnterCall, openEnter } from './tracing.js'
 
 export interface EngineOptions {
   /** Where claims and records live. */
@@ -107,20 +108,30 @@ export class LockEngine {
     try {
       if (typeof key !== 'string') throw optionError('key', key, 'a string; encode bytes, for example as hex')
       if (key.length > MAX_KEY_LENGTH) throw keyTooLongError(key.length, MAX_KEY_LENGTH)
-      const { policy, signal, payload } = readCall(options, call)
-      if (this.closed) throw new ClosedError('engine', key)
-      signal?.throwIfAborted()
-      const startedAt = channels.enter.hasSubscribers ? performance.now() : 0
-      let lane = this.#lanes.get(key)
-      if (lane === undefined) {
-        lane = new Lane(key, this.#host)
-        this.#lanes.set(key, lane)
-      }
-      const entered = lane.enter(policy, payload, signal)
-      return channels.enter.hasSubscribers ? reportEnter(key, startedAt, entered) : entered
+      const { policy, signal, payload, label } = readCall(options, call)
+      const trace = openEnter(key, policy.duplicates, label)
+      if (trace === undefined) return this.#enter(key, policy, payload, signal, undefined)
+      return trace.follow(() => this.#enter(key, policy, payload, signal, trace))
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  #enter(
+    key: string,
+    policy: Policy,
+    payload: string,
+    signal: AbortSignal | undefined,
+    trace: EnterCall | undefined,
+  ): Promise<Entry> {
+    if (this.closed) throw new ClosedError('engine', key)
+    signal?.throwIfAborted()
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) {
+      lane = new Lane(key, this.#host)
+      this.#lanes.set(key, lane)
+    }
+    return lane.enter(policy, payload, signal, trace)
   }
 
   /**
@@ -218,13 +229,15 @@ export class LockEngine {
 function readCall(
   options: EnterOptions | Policy | undefined,
   call: CallOptions | undefined,
-): { policy: Policy; signal: AbortSignal | undefined; payload: string } {
-  if (options instanceof Policy) return { policy: options, signal: call?.signal, payload: call?.payload ?? '' }
-  if (options === undefined) return { policy: serialise, signal: call?.signal, payload: call?.payload ?? '' }
-  const { signal = call?.signal, payload = call?.payload ?? '', ...rest } = options
+): { policy: Policy; signal: AbortSignal | undefined; payload: string; label: string | undefined } {
+  if (options === undefined || options instanceof Policy) {
+    return { policy: options ?? serialise, signal: call?.signal, payload: call?.payload ?? '', label: call?.label }
+  }
+  const { signal = call?.signal, payload = call?.payload ?? '', label = call?.label, ...rest } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal')
   if (typeof payload !== 'string') throw optionError('payload', payload, 'a string')
-  return { policy: new Policy(rest as EnginePolicyOptions), signal, payload }
+  if (label !== undefined && typeof label !== 'string') throw optionError('label', label, 'a string')
+  return { policy: new Policy(rest as EnginePolicyOptions), signal, payload, label }
 }
 
 const serialise = new Policy()
@@ -239,12 +252,6 @@ function readStore(given: unknown, name: string): Store {
   const store = given as Store
   if (store.closed) throw optionError(name, given, 'an open store; this one was closed already')
   return store
-}
-
-async function reportEnter(key: string, startedAt: number, entered: Promise<Entry>): Promise<Entry> {
-  const entry = await entered
-  channels.enter.publish({ key, role: entry.role, waitedMs: performance.now() - startedAt })
-  return entry
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {

@@ -9,6 +9,7 @@ import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
 import { differ } from './payload.js'
 import type { Policy } from './policy.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
+import type { EnterCall } from './tracing.js'
 import { Waiter } from './waiter.js'
 
 /** What a lane needs of its engine. */
@@ -64,14 +65,16 @@ export class Lane implements HoldOwner {
     this.#host = host
   }
 
-  enter(policy: Policy, payload: string, signal: AbortSignal | undefined): Promise<Entry> {
+  enter(policy: Policy, payload: string, signal: AbortSignal | undefined, trace?: EnterCall): Promise<Entry> {
     const refusal = this.#refuseLocally({ policy, payload })
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
+    waiter.trace = trace
     const isAlone = this.#waiters.size === 0 && this.#hold === undefined && !this.#asking
     if (!isAlone) {
       this.#host.addWaiter(this.key, this.#waiters.size)
       waiter.counted = true
+      trace?.startWait()
       waiter.watch(policy.waitMs)
     }
     this.#waiters.add(waiter)
@@ -278,6 +281,7 @@ export class Lane implements HoldOwner {
         try {
           this.#host.addWaiter(this.key, this.#waiters.size - 1)
           waiter.counted = true
+          waiter.trace?.startWait()
           waiter.watch(waiter.policy.waitMs)
         } catch (error) {
           this.#remove(waiter)
