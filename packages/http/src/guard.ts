@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.js'
 import { IdentityLimit } from './identity-limit.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
 import { type PassageTools, passThrough } from './passage.js'
+import { followRequest } from './tracing.js'
 
 export interface Guard<Req, Res> {
   readonly engine: LockEngine
@@ -47,7 +48,8 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   return {
     engine,
     guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute, settings.headFromGet),
-    handle: exchange => passThrough(exchange, tools).catch((error: unknown) => exchange.fail(error)),
+    handle: exchange =>
+      followRequest(exchange, () => passThrough(exchange, tools)).catch((error: unknown) => exchange.fail(error)),
     close: async () => {
       await Promise.all([lease.close(), local?.close()])
     },

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { type Hold, type MaybePromise, publishTrouble } from '@dspinlock/core'
+import { traceOf } from '@dspinlock/core/support'
 import { SettleTimeoutError } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
@@ -105,6 +106,7 @@ function end<Req, Res>(
       vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
       form,
+      traceparent: traceOf(hold)?.traceparent,
     })
     return hold.settle(seal(record))
   }
