@@ -26,6 +26,7 @@ import { type Reply, sendReply } from './reply.js'
 import { nameRequest, type RequestName } from './request-name.js'
 import { type RequestState, stateOf } from './request-state.js'
 import { openSettlement } from './settlement.js'
+import { followReplay, labelOf, noteOutcome } from './tracing.js'
 import { watchResponse } from './watch-response.js'
 
 export interface PassageTools<Req, Res> {
@@ -98,7 +99,9 @@ export async function passThrough<Req, Res>(
     const isIdempotent = idempotencyKey !== undefined
     if (isIdempotent || vary.every(([varied, digest]) => digestHeader(req.headers, varied) === digest)) {
       const { ageMs, joined } = entry
-      return answer(exchange, composeReplay(req, record.response, { ageMs, joined, isIdempotent }))
+      const facts = { record: entry.record, ageMs, joined, traceparent: record.response.traceparent }
+      const reply = composeReplay(req, record.response, { ageMs, joined, isIdempotent })
+      return followReplay(exchange, facts, () => answer(exchange, reply))
     }
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
     variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestHeader(req.headers, varied)])]
@@ -195,11 +198,14 @@ async function enterOrFallBack<Req, Res>(
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
   try {
-    return await engine.enter(key, settings.policy, { signal, payload })
+    return await engine.enter(key, settings.policy, { signal, payload, ...labelOf(exchange) })
   } catch (error) {
     if (!(error instanceof StoreError) || settings.onStoreError === 'reject') throw error
     publishTrouble('http', settings.onStoreError, error, key)
-    if (settings.onStoreError === 'local') return localEngine().enter(key, settings.policy, { signal, payload })
+    noteOutcome(exchange, settings.onStoreError === 'local' ? 'local' : 'bypassed')
+    if (settings.onStoreError === 'local') {
+      return localEngine().enter(key, settings.policy, { signal, payload, ...labelOf(exchange) })
+    }
     exchange.expose({ role: 'bypassed', key, fence: undefined, signal: undefined })
     exchange.proceed()
     return undefined
@@ -219,6 +225,7 @@ function act<Req, Res>(
     return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
   }
   if (entry.role === 'pass') {
+    noteOutcome(exchange, 'passed')
     exchange.expose({ role: 'pass', key, fence: undefined, signal: undefined })
     return exchange.proceed()
   }
@@ -237,6 +244,7 @@ function act<Req, Res>(
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
   state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  noteOutcome(exchange, 'run')
   exchange.expose(lockOf(hold))
   exchange.proceed()
 }
@@ -265,6 +273,7 @@ async function refuse<Req, Res>(
   code: ProblemCode,
   retryAfterMs: number | undefined,
 ): Promise<void> {
+  noteOutcome(exchange, 'refused', code)
   if (onRefused !== undefined) await onRefused(problems[code], exchange.request, exchange.response)
   else answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
 }
