@@ -78,8 +78,8 @@ export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void
 /** As `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
 export function attachStructuredLogger(logger: StructuredLogger, filter: LogFilter = {}): () => void {
   return listen(filter, (level, line, fields) => {
-    const write = logger[level] ?? logger.debug
-    write.call(logger, fields(), line())
+    const to = logger[level] === undefined ? 'debug' : level
+    logger[to]?.(fields(), line())
   })
 }
 

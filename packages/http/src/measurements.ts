@@ -36,11 +36,14 @@ export interface MeasurementSink {
   countStoreError(labels: Labels): void
 }
 
-interface Spec {
+export interface MetricSpec {
   readonly help: string
   readonly labels: readonly string[]
-  /** Of a histogram: the upper ends of its buckets. */
-  readonly buckets?: readonly number[]
+}
+
+export interface HistogramSpec extends MetricSpec {
+  /** The upper ends of its buckets. */
+  readonly buckets: readonly number[]
 }
 
 /** From what a store in the same process takes to the longest of the default limits. */
@@ -48,7 +51,10 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
 
 /** What is measured, in every metrics library under much the same name. */
-export const metricSpecs = {
+export const metricSpecs: Readonly<
+  Record<'requests' | 'activeHolds' | 'activeWaiters' | 'lostLeases' | 'storeErrors', MetricSpec> &
+    Record<'waits' | 'holds' | 'settles' | 'sizes', HistogramSpec>
+> = {
   requests: {
     help: 'Requests that came to a middleware, by what came of them',
     labels: ['outcome', 'code', 'method', 'route'],
@@ -65,7 +71,7 @@ export const metricSpecs = {
   activeWaiters: { help: 'Callers that wait in this process', labels: ['route'] },
   lostLeases: { help: 'Holds that ended before their holder ended them', labels: ['reason', 'route'] },
   storeErrors: { help: 'What went wrong with the store or with what it holds', labels: ['source', 'operation'] },
-} as const satisfies Readonly<Record<string, Spec>>
+}
 
 /** What the middleware makes of a failed store: the error itself was told of by the engine. */
 const CONSEQUENCES: ReadonlySet<string> = new Set(['bypass', 'local'])
@@ -143,7 +149,9 @@ function follow<T extends object>(
 function followTrouble(tell: (event: TroubleEvent) => void): () => void {
   const listener = quietly(tell)
   channels.trouble.subscribe(listener)
-  return () => void channels.trouble.unsubscribe(listener)
+  return () => {
+    channels.trouble.unsubscribe(listener)
+  }
 }
 
 /** A diagnostics channel would rethrow what a listener throws as an uncaught exception, and numbers must not end a process. */

@@ -39,13 +39,13 @@ interface Routed {
   /** Of the layer that runs. */
   readonly routerPath?: unknown
   /** The pattern of the route that matches best, with the prefixes of its routers: a string or a regular expression. */
-  readonly _matchedRoute?: unknown
+  readonly _matchedRoute?: string | RegExp
 }
 
 /** Undefined where no route was found yet: app-wide. */
 function routeOf(ctx: Context): string | undefined {
   const { _matchedRoute: matched } = ctx as unknown as Routed
-  return matched === undefined ? undefined : String(matched)
+  return matched?.toString()
 }
 
 interface Layer {

@@ -40,7 +40,7 @@ interface FastifyReply {
 }
 
 type ExpressRequest = IncomingMessage & {
-  readonly route?: { readonly path?: unknown }
+  readonly route?: { readonly path?: string | RegExp }
   readonly originalUrl?: string
   readonly body?: unknown
   readonly file?: unknown
@@ -75,7 +75,7 @@ function ofExpress(req: ExpressRequest, res: ServerResponse): Target {
     response: res,
     url: req.originalUrl ?? req.url ?? '',
     // Nest mounts every route on the application itself, so that this is all of it.
-    route: () => (req.route?.path === undefined ? undefined : String(req.route.path)),
+    route: () => req.route?.path?.toString(),
     ...readParsedBody(req, req),
     showHeaders: () => () => {},
     takeOver: () => {},

@@ -1,18 +1,20 @@
 // The instruments, and what each measurement does to them.
 
-import { type Labels, type MeasurementSink, metricSpecs } from '@dspinlock/http/support'
+import {
+  type HistogramSpec,
+  type Labels,
+  type MeasurementSink,
+  type MetricSpec,
+  metricSpecs,
+} from '@dspinlock/http/support'
 import type { Attributes, Meter } from '@opentelemetry/api'
 
 export function meterSink(meter: Meter): MeasurementSink {
-  const counter = (name: string, unit: string, { help: description }: { readonly help: string }) =>
+  const counter = (name: string, unit: string, { help: description }: MetricSpec) =>
     meter.createCounter(name, { description, unit })
-  const upDown = (name: string, unit: string, { help: description }: { readonly help: string }) =>
+  const upDown = (name: string, unit: string, { help: description }: MetricSpec) =>
     meter.createUpDownCounter(name, { description, unit })
-  const histogram = (
-    name: string,
-    unit: string,
-    spec: { readonly help: string; readonly buckets: readonly number[] },
-  ) =>
+  const histogram = (name: string, unit: string, spec: HistogramSpec) =>
     meter.createHistogram(name, {
       description: spec.help,
       unit,

@@ -1,7 +1,13 @@
 // dspinlock in numbers for Prometheus: metrics of prom-client, fed from the diagnostics channels.
 
 import { optionError } from '@dspinlock/core/support'
-import { type MeasurementSink, measure, metricSpecs } from '@dspinlock/http/support'
+import {
+  type HistogramSpec,
+  type MeasurementSink,
+  type MetricSpec,
+  measure,
+  metricSpecs,
+} from '@dspinlock/http/support'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
 /**
@@ -22,7 +28,7 @@ export function dspinlockMetrics(register: Registry): () => void {
 }
 
 function makeSink(register: Registry, names: string[]): MeasurementSink {
-  const describe = (name: string, { help, labels }: { readonly help: string; readonly labels: readonly string[] }) => {
+  const describe = (name: string, { help, labels }: MetricSpec) => {
     names.push(name)
     return { name, help, labelNames: [...labels], registers: [register] }
   }
@@ -36,10 +42,7 @@ function makeSink(register: Registry, names: string[]): MeasurementSink {
   const lost = new Counter(describe('dspinlock_leases_lost_total', metricSpecs.lostLeases))
   const errors = new Counter(describe('dspinlock_store_errors_total', metricSpecs.storeErrors))
 
-  function histogram(
-    name: string,
-    spec: { readonly help: string; readonly labels: readonly string[]; readonly buckets: readonly number[] },
-  ) {
+  function histogram(name: string, spec: HistogramSpec) {
     return new Histogram({ ...describe(name, spec), buckets: [...spec.buckets] })
   }
 
