@@ -20,7 +20,7 @@ export interface RecordedResponse {
   readonly body: Uint8Array
   readonly form: BodyForm
   /** Where the span of the hold that left it is, as a W3C `traceparent`, if somebody traced it. */
-  readonly traceparent?: string | undefined
+  readonly traceparent?: string
 }
 
 export type HttpRecord =
@@ -89,7 +89,8 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   if (!removed.every(isFieldName) || !vary.every(([name]) => isFieldName(name))) return undefined
   if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) return undefined
   const body = frame.subarray(reader.at)
-  return { kind: 'response', response: { status, message, headers, removed, vary, body, form, traceparent } }
+  const traced = traceparent === undefined ? {} : { traceparent }
+  return { kind: 'response', response: { status, message, headers, removed, vary, body, form, ...traced } }
 }
 
 /** RFC 9110, section 5.6.2: a token. */

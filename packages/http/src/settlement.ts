@@ -97,6 +97,7 @@ function end<Req, Res>(
   const isPublic = settings.identity === 'public'
   const facts = { status, headers: head?.headers ?? [], complete, hasTrailers, tooLarge, isPublic, keepsFailures }
   if (head !== undefined && body !== undefined && isReplayable(facts)) {
+    const traceparent = traceOf(hold)?.traceparent
     const names = listUnkeyedVary(head.headers, covered)
     const record = encodeRecord({
       status,
@@ -106,7 +107,7 @@ function end<Req, Res>(
       vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
       form,
-      traceparent: traceOf(hold)?.traceparent,
+      ...(traceparent === undefined ? {} : { traceparent }),
     })
     return hold.settle(seal(record))
   }
