@@ -1,4 +1,4 @@
-// The route that a request came to, as a label for metrics: patterns, never what a client put into a path.
+// The route that a request came to, as a label for metrics: patterns, as far as Express tells them.
 
 import type { Request } from 'express'
 
