@@ -8,7 +8,7 @@ import fc from 'fast-check'
 const fieldName = fc.string({ unit: fc.constantFrom(...Array.from("aZ0!#$%&'*+-.^_`|~")), minLength: 1, maxLength: 8 })
 const fieldValue = fc.string({ unit: fc.constantFrom('\t', ' ', '~', 'a', '"', '\x80', 'ÿ'), maxLength: 12 })
 const hex = (length: number): fc.Arbitrary<string> =>
-  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length })
+  fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: length, maxLength: length })
 const traceparent = fc.tuple(hex(32), hex(16)).map(([trace, span]) => `00-${trace}-${span}-01`)
 const plain: fc.Arbitrary<RecordedResponse> = fc.record({
   status: fc.integer({ min: 200, max: 599 }),
