@@ -84,7 +84,7 @@ describe('metrics', () => {
     for (const name of ['wait', 'hold', 'settle']) {
       const metric = after_.get(`dspinlock.${name}.duration`)
       expect(metric?.descriptor.unit).to.equal('s')
-      for (const { value } of metric?.dataPoints as DataPoint<Histogram>[]) {
+      for (const { value } of (metric?.dataPoints ?? []) as DataPoint<Histogram>[]) {
         expect(value.sum).to.be.within(0, 10)
         expect(value.buckets.boundaries).to.include.members([0.001, 1, 300])
       }

@@ -6,6 +6,8 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { routeOf } from './route.js'
 
 export {
+  attachLogger,
+  attachStructuredLogger,
   ClosedError,
   channels,
   DspinlockError,
