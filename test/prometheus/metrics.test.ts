@@ -3,7 +3,7 @@
 import { dspinlockMetrics } from '@dspinlock/prometheus'
 import { expect } from 'chai'
 import express from 'express'
-import { Registry } from 'prom-client'
+import { Counter, Registry } from 'prom-client'
 import { serve, type TestServer } from '../support/http.js'
 import { useEverything } from '../support/measured.js'
 
@@ -80,6 +80,15 @@ describe('metrics for Prometheus', () => {
     expect(() => dspinlockMetrics(register)).to.throw(/already been registered/)
     stop()
     expect(await register.metrics()).to.not.match(/dspinlock/)
+  })
+
+  it('where one of the names is taken, none of them is left behind, and the other stays', async () => {
+    const other = new Registry()
+    new Counter({ name: 'dspinlock_store_errors_total', help: 'mine', registers: [other] }).inc(7)
+    expect(() => dspinlockMetrics(other)).to.throw(/already been registered/)
+    expect(await other.metrics())
+      .to.match(/dspinlock_store_errors_total 7/)
+      .and.not.match(/dspinlock_requests/)
   })
 
   it('what is no registry is told at once', () => {

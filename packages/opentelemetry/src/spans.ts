@@ -55,6 +55,8 @@ export function makeSpans(tracer: Tracer): () => void {
         if (enter.reason !== undefined) span.setAttribute('dspinlock.reason', enter.reason)
         const place = enter.holder === undefined ? undefined : places.get(enter.holder)
         if (place !== undefined) span.addLink({ context: place })
+        // A hold that comes of it needs to know where it stands.
+        if (enter.role !== 'holder') enters.delete(enter)
         endSpan(span, enter.error)
       },
     }),
@@ -66,6 +68,7 @@ export function makeSpans(tracer: Tracer): () => void {
       start: hold => {
         // Beside the call by which it came about, not inside it: that call is over.
         const outer = enters.get(hold.enter)?.outer ?? context.active()
+        enters.delete(hold.enter)
         const span = startSpan('dspinlock.hold', outer, { 'dspinlock.fence': hold.fence, ...routeOf(hold) })
         holds.set(hold, { span, outer })
         const place = span.spanContext()
