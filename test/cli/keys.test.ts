@@ -32,7 +32,10 @@ describe('dspinlock on the command line', () => {
     hold = holdOf(await engine.enter('held', { leaseMs: 60_000 }))
     const other = new LockEngine({ store })
     left = new AbortController()
-    waiting = other.enter('held', { leaseMs: 60_000, signal: left.signal }).catch(() => {})
+    waiting = other.enter('held', { leaseMs: 60_000, signal: left.signal }).then(
+      entry => holdOf(entry).release(),
+      () => {},
+    )
     await until(() => other.waiters === 1, 'one waits')
   })
   afterEach(async () => {
