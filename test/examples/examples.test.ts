@@ -5,13 +5,15 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { expect } from 'chai'
-import { type Ask, json, send } from '../support/http.js'
+import { type Ask, json, send, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 
 const top = new URL('../../../', import.meta.url)
 
 interface RunningExample {
   readonly port: number
+  /** All that it wrote. */
+  readonly log: () => string
   stop(): Promise<void>
 }
 
@@ -31,12 +33,17 @@ async function start(name: string, env: Record<string, string>): Promise<Running
   const exited = once(child, 'exit') as Promise<unknown[]>
   const output = child.stdout
   if (output === null) throw new Error('no output')
+  let log = ''
+  output.on('data', (chunk: Buffer) => {
+    log += chunk.toString()
+  })
   for await (const line of createInterface(output)) {
     const port = /listening on http:\/\/localhost:(\d+)/.exec(line)?.[1]
     if (port === undefined) continue
     output.resume()
     return {
       port: Number(port),
+      log: () => log,
       stop: async () => {
         process.kill(-Number(child.pid), 'SIGTERM')
         await exited
@@ -92,6 +99,32 @@ for (const [storeName, envOf] of [
       const accounts = [user, `carol-${user}`].map(name => ask('/account', { headers: { authorization: name } }))
       const bodies = (await Promise.all(accounts)).map(({ body }) => JSON.parse(body) as { balance: number })
       expect(bodies.map(({ balance }) => balance)).to.deep.equal([-5, 0])
+    })
+
+    it('express-payments: what became of the payments is in its metrics and, in detail, in its log', async () => {
+      running = await start('express-payments', { ...envOf(), LOG_LEVEL: 'debug' })
+      const user = `dora-${process.pid}-${storeName}`
+      const payment = json({ to: 'bob', amount: 5 }, { authorization: user, 'idempotency-key': '"click"' })
+      await ask('/payments', payment)
+      await ask('/payments', payment)
+      const { body } = await ask('/metrics')
+      for (const outcome of ['run', 'replayed']) {
+        const labels = `outcome="${outcome}",code="",method="POST",route="/payments"`
+        expect(body).to.include(`dspinlock_requests_total{${labels}} 1\n`)
+      }
+      const entries = (): Record<string, unknown>[] =>
+        (running?.log() ?? '')
+          .split('\n')
+          .slice(0, -1)
+          .filter(line => line.startsWith('{'))
+          .map(line => JSON.parse(line) as Record<string, unknown>)
+      const has = (event: string, fields: object): boolean =>
+        entries().some(entry => entry['event'] === event && Object.entries(fields).every(([k, v]) => entry[k] === v))
+      await until(() => has('dspinlock:enter', { role: 'follower' }), 'the replay is in the log')
+      expect(has('dspinlock:enter', { role: 'holder', level: 20, module: 'dspinlock' })).to.equal(true)
+      expect(has('dspinlock:end', { how: 'settled' })).to.equal(true)
+      expect(running.log()).to.not.include(user)
+      expect(body).to.not.include(user)
     })
   })
 }

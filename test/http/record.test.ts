@@ -7,7 +7,10 @@ import fc from 'fast-check'
 
 const fieldName = fc.string({ unit: fc.constantFrom(...Array.from("aZ0!#$%&'*+-.^_`|~")), minLength: 1, maxLength: 8 })
 const fieldValue = fc.string({ unit: fc.constantFrom('\t', ' ', '~', 'a', '"', '\x80', 'ÿ'), maxLength: 12 })
-const response: fc.Arbitrary<RecordedResponse> = fc.record({
+const hex = (length: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: length, maxLength: length })
+const traceparent = fc.tuple(hex(32), hex(16)).map(([trace, span]) => `00-${trace}-${span}-01`)
+const plain: fc.Arbitrary<RecordedResponse> = fc.record({
   status: fc.integer({ min: 200, max: 599 }),
   message: fieldValue,
   headers: fc.array(fc.tuple(fieldName, fieldValue), { maxLength: 4 }),
@@ -16,6 +19,10 @@ const response: fc.Arbitrary<RecordedResponse> = fc.record({
   body: fc.uint8Array({ maxLength: 30 }),
   form: fc.constantFrom('none', 'bytes', 'text', 'json'),
 })
+const response: fc.Arbitrary<RecordedResponse> = fc.oneof(
+  plain,
+  fc.tuple(plain, traceparent).map(([given, place]) => ({ ...given, traceparent: place })),
+)
 
 /** Whether Node would put it on the wire as it is. */
 function isSafe({ headers, removed, vary, message }: RecordedResponse): boolean {
@@ -90,6 +97,26 @@ describe('records', () => {
     for (const name of ['', 'a b', 'a:', 'a\r\n', 'ü']) expect(withHeader(name, 'x')).to.equal(undefined)
     for (const status of [0, 100, 199, 600, 65_535]) {
       expect(decodeRecord(encodeRecord({ ...base, status, headers: [] })), String(status)).to.equal(undefined)
+    }
+  })
+
+  it('with a traceparent that is none are none', () => {
+    const given = {
+      status: 200,
+      message: '',
+      headers: [],
+      removed: [],
+      vary: [],
+      body: new Uint8Array(),
+      form: 'none',
+    } as const
+    for (const wrong of [
+      '',
+      'x',
+      `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01\r\n`,
+      `01-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    ]) {
+      expect(decodeRecord(encodeRecord({ ...given, traceparent: wrong }))).to.equal(undefined)
     }
   })
 })

@@ -2,10 +2,11 @@
 
 import type { Hold } from './entry.js'
 import { type HoldTimeoutError, LeaseLostError } from './errors.js'
-import { channels } from './events.js'
+import { channels, type EndEvent } from './events.js'
 import type { KeptHold } from './lease-keeper.js'
 import type { Policy } from './policy.js'
 import type { MaybePromise } from './store.js'
+import { type EnterTrace, HoldSpan, type HoldTrace, type Traceable } from './tracing.js'
 
 /** What a hold needs of the lane it came from. */
 export interface HoldOwner {
@@ -15,7 +16,7 @@ export interface HoldOwner {
   lost(hold: ActiveHold, reason: LeaseLostError | HoldTimeoutError): void
 }
 
-export class ActiveHold implements Hold, KeptHold {
+export class ActiveHold implements Hold, KeptHold, Traceable {
   readonly key: string
   readonly fence: number
   readonly token: string
@@ -29,6 +30,8 @@ export class ActiveHold implements Hold, KeptHold {
   #ended = false
   /** Made when asked for: most holders never look. */
   #controller: AbortController | undefined
+  /** Undefined while nobody listens. */
+  #trace: HoldSpan | undefined
 
   constructor(
     owner: HoldOwner,
@@ -74,14 +77,15 @@ export class ActiveHold implements Hold, KeptHold {
   settle(record: Uint8Array): MaybePromise<boolean> {
     if (this.#ended) return false
     this.#ended = true
-    if (!this.policy.leavesRecord) return this.#reportEnd('released', 0, this.#owner.release(this, 0))
-    return this.#reportEnd('settled', record.byteLength, this.#owner.settle(this, record))
+    if (!this.policy.leavesRecord) return this.#release(0)
+    if (!this.#isHeard()) return this.#owner.settle(this, record)
+    return this.#reportEnd('settled', record, () => this.#owner.settle(this, record))
   }
 
   release(options?: { readonly passMs?: number }): MaybePromise<boolean> {
     if (this.#ended) return false
     this.#ended = true
-    return this.#reportEnd('released', 0, this.#owner.release(this, options?.passMs ?? 0))
+    return this.#release(options?.passMs ?? 0)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,17 +104,54 @@ export class ActiveHold implements Hold, KeptHold {
     if (this.#ended || this.#lostFor !== undefined) return
     this.#lostFor = reason
     if (channels.lost.hasSubscribers) channels.lost.publish({ key: this.key, fence: this.fence, reason })
+    this.#trace?.lose(reason)
     this.#owner.lost(this, reason)
     this.#controller?.abort(reason)
   }
 
-  #reportEnd(how: 'settled' | 'released', recordBytes: number, answer: MaybePromise<boolean>): MaybePromise<boolean> {
-    if (!channels.end.hasSubscribers) return answer
-    const report = (mine: boolean): boolean => {
+  get trace(): HoldTrace | undefined {
+    return this.#trace
+  }
+
+  startTrace(enter: EnterTrace): void {
+    this.#trace = new HoldSpan(this.key, this.fence, this.startedAt, enter)
+  }
+
+  #release(passMs: number): MaybePromise<boolean> {
+    if (!this.#isHeard()) return this.#owner.release(this, passMs)
+    return this.#reportEnd('released', undefined, () => this.#owner.release(this, passMs))
+  }
+
+  #isHeard(): boolean {
+    return this.#trace !== undefined || channels.end.hasSubscribers
+  }
+
+  #reportEnd(
+    how: 'settled' | 'released',
+    record: Uint8Array | undefined,
+    end: () => MaybePromise<boolean>,
+  ): MaybePromise<boolean> {
+    const report = (came: EndEvent['how'], error?: unknown): void => {
+      this.#trace?.endSettle(came, error)
       const heldMs = performance.now() - this.startedAt
-      channels.end.publish({ key: this.key, fence: this.fence, how: mine ? how : 'lost', heldMs, recordBytes })
+      const recordBytes = record?.byteLength ?? 0
+      channels.end.publish({ key: this.key, fence: this.fence, how: came, heldMs, recordBytes })
+    }
+    const answered = (mine: boolean): boolean => {
+      report(mine ? how : 'lost')
       return mine
     }
-    return typeof answer === 'boolean' ? report(answer) : answer.then(report)
+    const failed = (error: unknown): never => {
+      report('failed', error)
+      throw error
+    }
+    this.#trace?.startSettle(record)
+    let answer: MaybePromise<boolean>
+    try {
+      answer = end()
+    } catch (error) {
+      return failed(error)
+    }
+    return typeof answer === 'boolean' ? answered(answer) : answer.then(answered, failed)
   }
 }

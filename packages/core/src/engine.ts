@@ -10,6 +10,7 @@ import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
 import type { KeyState, Mailbox, Store, Wake } from './store.js'
+import { type EnterCall, openEnter } from './tracing.js'
 
 export interface EngineOptions {
   /** Where claims and records live. */
@@ -105,15 +106,26 @@ export class LockEngine {
    */
   enter(key: string, options?: EnterOptions | Policy, call?: CallOptions): Promise<Entry> {
     try {
-      const { policy, signal, payload } = readCall(options, call)
-      this.#assertMayEnter(key)
-      signal?.throwIfAborted()
-      const startedAt = channels.enter.hasSubscribers ? performance.now() : 0
-      const entered = this.#laneOf(key).enter(policy, payload, signal)
-      return channels.enter.hasSubscribers ? reportEnter(key, startedAt, entered) : entered
+      const { policy, signal, payload, label } = readCall(options, call)
+      assertKey(key)
+      const trace = openEnter(key, policy.duplicates, label)
+      if (trace === undefined) return this.#enter(key, policy, payload, signal, undefined)
+      return trace.follow(() => this.#enter(key, policy, payload, signal, trace))
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  #enter(
+    key: string,
+    policy: Policy,
+    payload: string,
+    signal: AbortSignal | undefined,
+    trace: EnterCall | undefined,
+  ): Promise<Entry> {
+    if (this.closed) throw new ClosedError('engine', key)
+    signal?.throwIfAborted()
+    return this.#laneOf(key).enter(policy, payload, signal, trace)
   }
 
   /**
@@ -121,14 +133,13 @@ export class LockEngine {
    * it takes waiting, or if the store is not synchronous; nothing was claimed then.
    * @throws what `enter` rejects with.
    */
-  enterAtOnce(key: string, policy: Policy, payload: string = ''): Entry | undefined {
+  enterAtOnce(key: string, policy: Policy, call?: Omit<CallOptions, 'signal'>): Entry | undefined {
     if (!this.store.synchronous) return undefined
-    this.#assertMayEnter(key)
-    const entry = this.#laneOf(key).enterAtOnce(policy, payload)
-    if (entry !== undefined && channels.enter.hasSubscribers) {
-      channels.enter.publish({ key, role: entry.role, waitedMs: 0 })
-    }
-    return entry
+    assertKey(key)
+    if (this.closed) throw new ClosedError('engine', key)
+    const entry = this.#laneOf(key).enterAtOnce(policy, call?.payload ?? '')
+    if (entry === undefined) return undefined
+    return openEnter(key, policy.duplicates, call?.label)?.follow(() => entry) ?? entry
   }
 
   /**
@@ -174,12 +185,6 @@ export class LockEngine {
     const { timeoutMs } = parseOptions('close', options, { timeoutMs: timerMs(30_000, 0) })
     this.#closing ??= this.#drain(timeoutMs)
     return this.#closing
-  }
-
-  #assertMayEnter(key: string): void {
-    if (typeof key !== 'string') throw optionError('key', key, 'a string; encode bytes, for example as hex')
-    if (key.length > MAX_KEY_LENGTH) throw keyTooLongError(key.length, MAX_KEY_LENGTH)
-    if (this.closed) throw new ClosedError('engine', key)
   }
 
   #laneOf(key: string): Lane {
@@ -238,16 +243,23 @@ export class LockEngine {
   }
 }
 
+function assertKey(key: string): void {
+  if (typeof key !== 'string') throw optionError('key', key, 'a string; encode bytes, for example as hex')
+  if (key.length > MAX_KEY_LENGTH) throw keyTooLongError(key.length, MAX_KEY_LENGTH)
+}
+
 function readCall(
   options: EnterOptions | Policy | undefined,
   call: CallOptions | undefined,
-): { policy: Policy; signal: AbortSignal | undefined; payload: string } {
-  if (options instanceof Policy) return { policy: options, signal: call?.signal, payload: call?.payload ?? '' }
-  if (options === undefined) return { policy: serialise, signal: call?.signal, payload: call?.payload ?? '' }
-  const { signal = call?.signal, payload = call?.payload ?? '', ...rest } = options
+): { policy: Policy; signal: AbortSignal | undefined; payload: string; label: string | undefined } {
+  if (options === undefined || options instanceof Policy) {
+    return { policy: options ?? serialise, signal: call?.signal, payload: call?.payload ?? '', label: call?.label }
+  }
+  const { signal = call?.signal, payload = call?.payload ?? '', label = call?.label, ...rest } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal')
   if (typeof payload !== 'string') throw optionError('payload', payload, 'a string')
-  return { policy: new Policy(rest as EnginePolicyOptions), signal, payload }
+  if (label !== undefined && typeof label !== 'string') throw optionError('label', label, 'a string')
+  return { policy: new Policy(rest as EnginePolicyOptions), signal, payload, label }
 }
 
 const serialise = new Policy()
@@ -262,12 +274,6 @@ function readStore(given: unknown, name: string): Store {
   const store = given as Store
   if (store.closed) throw optionError(name, given, 'an open store; this one was closed already')
   return store
-}
-
-async function reportEnter(key: string, startedAt: number, entered: Promise<Entry>): Promise<Entry> {
-  const entry = await entered
-  channels.enter.publish({ key, role: entry.role, waitedMs: performance.now() - startedAt })
-  return entry
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {

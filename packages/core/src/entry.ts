@@ -39,6 +39,8 @@ export interface EnterOptions {
   readonly pollMs?: number
   /** Digest of what the work is to be done with: the same key with another payload is refused as a mismatch. */
   readonly payload?: string
+  /** What kind of work it is, for metrics and traces: one of few, for example a route. Never part of the key. */
+  readonly label?: string
 }
 
 /** The holder's handle on its key. */

@@ -21,20 +21,25 @@ export interface LostEvent {
   readonly reason: Error
 }
 
-/** A key was entered. */
+/** A call of `enter` was answered. */
 export interface EnterEvent {
   readonly key: string
-  readonly role: 'holder' | 'follower' | 'pass' | 'refused'
+  /** `failed`: it was rejected, with `error`. */
+  readonly role: 'holder' | 'follower' | 'pass' | 'refused' | 'failed'
   /** From the call to the answer, in milliseconds. */
   readonly waitedMs: number
+  readonly error: unknown
 }
 
 /** A holder ended its hold. */
 export interface EndEvent {
   readonly key: string
   readonly fence: number
-  /** `settled` with a record, `released` without one, `lost` if it was not its any more. */
-  readonly how: 'settled' | 'released' | 'lost'
+  /**
+   * `settled` with a record, `released` without one, `lost` if it was not its any more, `failed` if the store did not answer: then
+   * the lease runs out by itself.
+   */
+  readonly how: 'settled' | 'released' | 'lost' | 'failed'
   readonly heldMs: number
   /** Size of the record in bytes, 0 without one. */
   readonly recordBytes: number

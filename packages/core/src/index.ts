@@ -29,7 +29,14 @@ export {
   publishTrouble,
   type TroubleEvent,
 } from './events.js'
-export { attachLogger, type LogFilter, type Logger } from './logger.js'
+export {
+  attachLogger,
+  attachStructuredLogger,
+  type LogFields,
+  type LogFilter,
+  type Logger,
+  type StructuredLogger,
+} from './logger.js'
 export { MemoryStore, type MemoryStoreOptions, memoryStore } from './memory-store.js'
 export { type CallOptions, type EnginePolicyOptions, Policy, type PolicyOptions, policyOptionNames } from './policy.js'
 export type { Codec, RunOptions, Task, TaskContext } from './run.js'
@@ -46,3 +53,4 @@ export type { RedisNode, RedisParameters } from './spinlock/redis-parameters.js'
 export { type Blocked, type SpinlockRecord, SpinlockState } from './spinlock/states.js'
 export type { SpinlockOptions, Tunables } from './spinlock/tunables.js'
 export type * from './store.js'
+export { type EnterTrace, type HoldTrace, tracing } from './tracing.js'

@@ -16,6 +16,7 @@ import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
 import { differ } from './payload.js'
 import type { Policy } from './policy.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
+import type { EnterCall } from './tracing.js'
 import { Waiter } from './waiter.js'
 
 /** What a lane needs of its engine. */
@@ -71,14 +72,16 @@ export class Lane implements HoldOwner {
     this.#host = host
   }
 
-  enter(policy: Policy, payload: string, signal: AbortSignal | undefined): Promise<Entry> {
+  enter(policy: Policy, payload: string, signal: AbortSignal | undefined, trace?: EnterCall): Promise<Entry> {
     const refusal = this.#refuseLocally({ policy, payload })
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
+    waiter.trace = trace
     const isAlone = this.#waiters.size === 0 && this.#hold === undefined && !this.#asking
     if (!isAlone) {
       this.#host.addWaiter(this.key, this.#waiters.size)
       waiter.counted = true
+      trace?.startWait()
       waiter.watch(policy.waitMs)
     }
     this.#waiters.add(waiter)
@@ -101,7 +104,14 @@ export class Lane implements HoldOwner {
     const leaseEndsAt = leaseEnd(performance.now(), leaseMs)
     try {
       const reply = store.claim({ key: this.key, token, leaseMs, wait: false, takeRecord, payload, arrival: 0 })
-      if (reply instanceof Promise) throw notSynchronousError()
+      if (reply instanceof Promise) {
+        // Whatever it comes to, nobody is there to hold it.
+        reply.then(
+          () => this.#leave(token),
+          () => {},
+        )
+        throw notSynchronousError()
+      }
       if (reply.state === 'held')
         return { role: 'holder', hold: this.#begin(asker, token, reply.fence, leaseEndsAt, false) }
       this.#host.dropToken(token)
@@ -311,6 +321,7 @@ export class Lane implements HoldOwner {
         try {
           this.#host.addWaiter(this.key, this.#waiters.size - 1)
           waiter.counted = true
+          waiter.trace?.startWait()
           waiter.watch(waiter.policy.waitMs)
         } catch (error) {
           this.#remove(waiter)

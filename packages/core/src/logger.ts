@@ -17,6 +17,22 @@ export interface Logger {
   warn?(line: string): unknown
 }
 
+/** pino, bunyan and others that take fields before the line are of this shape. Levels that are missing go to `debug`. */
+export interface StructuredLogger {
+  debug(fields: LogFields, line: string): unknown
+  info?(fields: LogFields, line: string): unknown
+  warn?(fields: LogFields, line: string): unknown
+}
+
+/** What an event carries, with its key as the lines show it, and an error as `err`. */
+export interface LogFields {
+  /** For example `dspinlock:enter`. */
+  readonly event: string
+  readonly key?: string
+  readonly err?: unknown
+  readonly [field: string]: unknown
+}
+
 export interface LogFilter {
   /** Only what is about this key or about none. Default: everything in this process. */
   readonly key?: string
@@ -27,36 +43,64 @@ export interface LogFilter {
 type Lines = { readonly [K in keyof typeof channels]: (event: never) => string }
 
 const lines: Lines = {
-  enter: ({ key, role, waitedMs }: EnterEvent) =>
-    `dspinlock:enter ${shortKey(key)} as ${role} after ${waitedMs.toFixed(1)} ms`,
+  enter: ({ key, role, waitedMs, error }: EnterEvent) =>
+    role === 'failed'
+      ? `dspinlock:enter ${shortKey(key)} failed after ${waitedMs.toFixed(1)} ms: ${messageOf(error)}`
+      : `dspinlock:enter ${shortKey(key)} as ${role} after ${waitedMs.toFixed(1)} ms`,
   end: ({ key, fence, how, heldMs, recordBytes }: EndEvent) =>
     `dspinlock:end ${shortKey(key)} ${how} after ${heldMs.toFixed(1)} ms, fence ${fence}, record of ${recordBytes} bytes`,
   lost: ({ key, fence, reason }: LostEvent) => `dspinlock:lost ${shortKey(key)} fence ${fence}: ${reason.message}`,
   forget: ({ key, fence }: ForgetEvent) => `dspinlock:forget ${shortKey(key)} fence ${fence}`,
   trouble: ({ source, operation, key, error }: TroubleEvent) =>
-    `dspinlock:trouble ${source} in ${operation}${key === undefined ? '' : ` for ${shortKey(key)}`}: ${
-      error instanceof Error ? error.message : String(error)
-    }`,
+    `dspinlock:trouble ${source} in ${operation}${key === undefined ? '' : ` for ${shortKey(key)}`}: ${messageOf(error)}`,
 }
 
-/** What went wrong, as against what happens all the time. */
-const isWarning: ReadonlySet<string> = new Set(['lost', 'trouble'])
+type Level = 'debug' | 'info' | 'warn'
+
+/** What happens all the time, what people want to find later, and what went wrong. */
+function levelOf(name: keyof typeof channels, event: object): Level {
+  if (name === 'lost' || name === 'trouble') return 'warn'
+  if (name === 'forget') return 'info'
+  return name === 'enter' && (event as EnterEvent).role === 'failed' ? 'info' : 'debug'
+}
 
 /**
  * Writes what the engines of this process do, one line for each event, until the function that is returned is called.
  * A logger that throws is ignored. This is the log of the middleware, too.
  */
 export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void {
+  return listen(filter, (level, line) => {
+    if (level === 'warn' && logger.warn !== undefined) logger.warn(line())
+    else logger.debug(line())
+  })
+}
+
+/** As `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
+export function attachStructuredLogger(logger: StructuredLogger, filter: LogFilter = {}): () => void {
+  return listen(filter, (level, line, fields) => {
+    const to = logger[level] === undefined ? 'debug' : level
+    logger[to]?.(fields(), line())
+  })
+}
+
+function listen(
+  filter: LogFilter,
+  write: (level: Level, line: () => string, fields: () => LogFields) => void,
+): () => void {
   const detach: (() => void)[] = []
   for (const name of Object.keys(lines) as (keyof typeof channels)[]) {
     if (filter.accepts !== undefined && !filter.accepts(name)) continue
-    const line = lines[name] as (event: unknown) => string
+    const line = lines[name] as (event: object) => string
     const listener = (event: unknown): void => {
       const { key } = event as { key: string | undefined }
       if (filter.key !== undefined && key !== undefined && key !== filter.key) return
       try {
-        if (isWarning.has(name) && logger.warn !== undefined) logger.warn(line(event))
-        else logger.debug(line(event))
+        const told = event as object
+        write(
+          levelOf(name, told),
+          () => line(told),
+          () => fieldsOf(name, told),
+        )
       } catch {
         // A diagnostics channel would rethrow this as an uncaught exception, and logging must not end a process.
       }
@@ -69,4 +113,19 @@ export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void
   return () => {
     for (const one of detach.splice(0)) one()
   }
+}
+
+function fieldsOf(name: string, event: object): LogFields {
+  const { key, error, reason, ...rest } = event as { key?: string; error?: unknown; reason?: unknown }
+  const err = error ?? reason
+  return {
+    event: `dspinlock:${name}`,
+    ...(key === undefined ? {} : { key: shortKey(key) }),
+    ...rest,
+    ...(err === undefined ? {} : { err }),
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

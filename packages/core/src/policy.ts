@@ -5,13 +5,13 @@ import { optionError } from './errors.js'
 import { boolean, integer, type OptionReader, oneOf, type Parsed, parseOptions, timerMs } from './options.js'
 
 /** The options of `enter` that stay the same from call to call and make sense for any kind of work. */
-export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'leaveRecord' | 'pollMs'>
+export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label' | 'leaveRecord' | 'pollMs'>
 
 /** Those and the ones that only direct users of the engine have a use for. */
-export type EnginePolicyOptions = Omit<EnterOptions, 'signal' | 'payload'>
+export type EnginePolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label'>
 
 /** The options of `enter` that belong to one call. */
-export type CallOptions = Pick<EnterOptions, 'signal' | 'payload'>
+export type CallOptions = Pick<EnterOptions, 'signal' | 'payload' | 'label'>
 
 /** Below this, a lease ends before anything can be done under it. */
 const MIN_LEASE_MS = 10

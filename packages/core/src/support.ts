@@ -3,4 +3,5 @@
 export { optionError, unknownOptionError } from './errors.js'
 export * from './options.js'
 export { type RedisSettings, readRedisParameters } from './spinlock/redis-parameters.js'
+export { complete as completeTrace, holderOf, traceOf } from './tracing.js'
 export { warnOnce } from './warnings.js'

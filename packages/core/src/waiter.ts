@@ -4,6 +4,7 @@ import type { Entry } from './entry.js'
 import { WaitTimeoutError } from './errors.js'
 import { MAX_TIMER_MS } from './options.js'
 import type { Policy } from './policy.js'
+import type { EnterCall } from './tracing.js'
 
 export class Waiter {
   readonly key: string
@@ -12,6 +13,8 @@ export class Waiter {
   readonly enteredAt: number
   /** Whether it counts towards the limits: not while it may still get the key without waiting. */
   counted = false
+  /** Undefined while nobody listens. */
+  trace: EnterCall | undefined
   readonly promise: Promise<Entry>
   readonly #signal: AbortSignal | undefined
   readonly #onGone: (waiter: Waiter) => void

@@ -3,8 +3,11 @@
 import type { LockEngine } from '@dspinlock/core'
 import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { routeOf } from './route.js'
 
 export {
+  attachLogger,
+  attachStructuredLogger,
   ClosedError,
   channels,
   DspinlockError,
@@ -67,6 +70,7 @@ function translate(req: Request, res: Response, next: NextFunction, onRoute: boo
     response: res,
     url: req.originalUrl,
     onRoute,
+    route: () => routeOf(req),
     ...readParsedBody(req, req),
     expose: lock => {
       req.dspinlock = lock

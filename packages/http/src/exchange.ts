@@ -31,6 +31,8 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   readonly url: string
   /** Mounted on a route rather than app-wide. */
   readonly onRoute: boolean
+  /** The route as its framework has it, for example `/orders/:id`: a label for metrics. Never of the client's making. */
+  readonly route?: () => string | undefined
   /** A parser ran before us. */
   readonly isParsed: boolean
   /** What it made of the body. */

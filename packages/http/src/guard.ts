@@ -9,6 +9,7 @@ import { IdentityLimit } from './identity-limit.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
 import { type PassageTools, passThrough } from './passage.js'
 import { runSteps } from './steps.js'
+import { followRequest } from './tracing.js'
 
 export interface Guard<Req, Res> {
   readonly engine: LockEngine
@@ -52,7 +53,7 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
     handle: exchange => {
       const fail = (error: unknown): void => exchange.fail(error)
       try {
-        const handled = runSteps(passThrough(exchange, tools))
+        const handled = followRequest(exchange, () => runSteps(passThrough(exchange, tools)))
         return handled instanceof Promise ? handled.catch(fail) : handled
       } catch (error) {
         fail(error)

@@ -1,7 +1,8 @@
 // How many requests one identity may have under way in this process, so that nobody can hold all locks or waiting places.
 
 import { createHash } from 'node:crypto'
-import type { Hold } from '@dspinlock/core'
+import type { Hold, HoldTrace } from '@dspinlock/core'
+import { traceOf } from '@dspinlock/core/support'
 import type { Identity } from './fingerprint.js'
 
 export class IdentityLimit {
@@ -31,10 +32,13 @@ export class IdentityLimit {
 }
 
 /** The same hold, which counts until it has ended: a client that leaves does not end what it began. */
-export function whileHeld(hold: Hold, leave: () => void): Hold {
+export function whileHeld(hold: Hold, leave: () => void): Hold & { readonly trace: HoldTrace | undefined } {
   hold.signal.addEventListener('abort', leave, { once: true })
   return {
     key: hold.key,
+    get trace() {
+      return traceOf(hold)
+    },
     fence: hold.fence,
     get signal() {
       return hold.signal

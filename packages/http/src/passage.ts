@@ -1,6 +1,5 @@
 // One request's passage, top to bottom: skip, read the body, fingerprint, enter, then run, replay or refuse.
 
-import type { ServerResponse } from 'node:http'
 import {
   ClosedError,
   type Entry,
@@ -29,6 +28,7 @@ import { nameRequest, type RequestName } from './request-name.js'
 import { type RequestState, stateOf } from './request-state.js'
 import { openSettlement } from './settlement.js'
 import { type Steps, wait } from './steps.js'
+import { followReplay, labelOf, noteOutcome } from './tracing.js'
 import { watchResponse } from './watch-response.js'
 
 export interface PassageTools<Req, Res> {
@@ -99,7 +99,9 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     const isIdempotent = idempotencyKey !== undefined
     if (isIdempotent || vary.every(([varied, digest]) => digestHeader(req.headers, varied) === digest)) {
       const { ageMs, joined } = entry
-      return answer(exchange, composeReplay(req, record.response, { ageMs, joined, isIdempotent }))
+      const facts = { record: entry.record, ageMs, joined, traceparent: record.response.traceparent }
+      const reply = composeReplay(req, record.response, { ageMs, joined, isIdempotent })
+      return followReplay(exchange, facts, () => answer(exchange, reply))
     }
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
     variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestHeader(req.headers, varied)])]
@@ -195,11 +197,12 @@ function* enterOrFallBack<Req, Res>(
 ): Steps<Entry | undefined> {
   const { policy, onStoreError } = settings
   try {
-    return yield* ask(engine, name, policy, exchange.res)
+    return yield* ask(engine, name, policy, exchange)
   } catch (error) {
     if (!(error instanceof StoreError) || onStoreError === 'reject') throw error
     publishTrouble('http', onStoreError, error, name.key)
-    if (onStoreError === 'local') return yield* ask(localEngine(), name, policy, exchange.res)
+    noteOutcome(exchange, onStoreError === 'local' ? 'local' : 'bypassed')
+    if (onStoreError === 'local') return yield* ask(localEngine(), name, policy, exchange)
     exchange.expose({ role: 'bypassed', key: name.key, fence: undefined, signal: undefined })
     exchange.proceed()
     return undefined
@@ -207,19 +210,21 @@ function* enterOrFallBack<Req, Res>(
 }
 
 /** Undefined: the client left while it waited. */
-function* ask(
+function* ask<Req, Res>(
   engine: LockEngine,
   { key, payload }: RequestName,
   policy: Policy,
-  res: ServerResponse,
+  exchange: Exchange<Req, Res>,
 ): Steps<Entry | undefined> {
-  const answered = engine.enterAtOnce(key, policy, payload)
+  const call = { payload, ...labelOf(exchange) }
+  const answered = engine.enterAtOnce(key, policy, call)
   if (answered !== undefined) return answered
+  const { res } = exchange
   const gone = new AbortController()
   const leave = (): void => gone.abort()
   res.once('close', leave)
   try {
-    return yield* wait(engine.enter(key, policy, { signal: gone.signal, payload }))
+    return yield* wait(engine.enter(key, policy, { ...call, signal: gone.signal }))
   } catch (error) {
     if (gone.signal.aborted) return undefined
     throw error
@@ -241,6 +246,7 @@ function act<Req, Res>(
     return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
   }
   if (entry.role === 'pass') {
+    noteOutcome(exchange, 'passed')
     exchange.expose({ role: 'pass', key, fence: undefined, signal: undefined })
     return exchange.proceed()
   }
@@ -259,6 +265,7 @@ function act<Req, Res>(
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
   state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  noteOutcome(exchange, 'run')
   exchange.expose(lockOf(hold))
   exchange.proceed()
 }
@@ -287,6 +294,7 @@ function refuse<Req, Res>(
   code: ProblemCode,
   retryAfterMs: number | undefined,
 ): MaybePromise<void> {
+  noteOutcome(exchange, 'refused', code)
   if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
   answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
 }

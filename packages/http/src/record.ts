@@ -19,6 +19,8 @@ export interface RecordedResponse {
   readonly vary: readonly (readonly [name: string, digest: string])[]
   readonly body: Uint8Array
   readonly form: BodyForm
+  /** Where the span of the hold that left it is, as a W3C `traceparent`, if somebody traced it. */
+  readonly traceparent?: string
 }
 
 export type HttpRecord =
@@ -31,21 +33,27 @@ const MAGIC = [0x44, 0x53, 2] as const
 const TOMBSTONE = 0
 /** Plus the place of the body's form in `FORMS`. */
 const RESPONSE = 1
+/** Added to the kind: a traceparent follows the strings. */
+const TRACED = 0x40
+/** W3C Trace Context, section 3.2, version 00. */
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 export const tombstone: Uint8Array = Uint8Array.from([...MAGIC, TOMBSTONE])
 
-/** Layout: magic, kind, status (u16), message, headers, removed, vary (each: count u16, then strings), body to the end. A string: length u32, latin1. */
+/** Layout: magic, kind, status (u16), message, headers, removed, vary (each: count u16, then strings), traceparent if there is one, body to the end. A string: length u32, latin1. */
 export function encodeRecord(response: RecordedResponse): Uint8Array {
   const strings: string[] = [response.message]
   for (const [name, value] of response.headers) strings.push(name, value)
   strings.push(...response.removed)
   for (const [name, digest] of response.vary) strings.push(name, digest)
+  const traced = response.traceparent === undefined ? 0 : TRACED
+  if (response.traceparent !== undefined) strings.push(response.traceparent)
   let size = 4 + 2 + 6 + response.body.byteLength
   for (const text of strings) size += 4 + text.length
   const frame = Buffer.allocUnsafe(size)
   let at = 0
   for (const byte of MAGIC) at = frame.writeUInt8(byte, at)
-  at = frame.writeUInt8(RESPONSE + FORMS.indexOf(response.form), at)
+  at = frame.writeUInt8(traced | (RESPONSE + FORMS.indexOf(response.form)), at)
   at = frame.writeUInt16BE(response.status, at)
   at = frame.writeUInt16BE(response.headers.length, at)
   at = frame.writeUInt16BE(response.removed.length, at)
@@ -64,7 +72,8 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (frame.length < 4 || MAGIC.some((byte, at) => frame[at] !== byte)) return undefined
   if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
-  const form = FORMS[(frame[3] ?? 0) - RESPONSE]
+  const kind = frame[3] ?? 0
+  const form = FORMS[(kind & ~TRACED) - RESPONSE]
   if (form === undefined || frame.length < 12) return undefined
   const reader = new StringReader(frame, 12)
   const status = frame.readUInt16BE(4)
@@ -72,13 +81,16 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const headers = reader.pairs(frame.readUInt16BE(6))
   const removed = reader.strings(frame.readUInt16BE(8))
   const vary = reader.pairs(frame.readUInt16BE(10))
+  const traceparent = (kind & TRACED) === 0 ? undefined : reader.next()
   if (!reader.ok || message === undefined || headers === undefined || removed === undefined || vary === undefined)
     return undefined
   if (status < 200 || status > 599 || !isFieldValue(message)) return undefined
   if (!headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))) return undefined
   if (!removed.every(isFieldName) || !vary.every(([name]) => isFieldName(name))) return undefined
+  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) return undefined
   const body = frame.subarray(reader.at)
-  return { kind: 'response', response: { status, message, headers, removed, vary, body, form } }
+  const traced = traceparent === undefined ? {} : { traceparent }
+  return { kind: 'response', response: { status, message, headers, removed, vary, body, form, ...traced } }
 }
 
 /** RFC 9110, section 5.6.2: a token. */

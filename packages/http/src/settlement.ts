@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { type Hold, type MaybePromise, publishTrouble } from '@dspinlock/core'
+import { traceOf } from '@dspinlock/core/support'
 import { SettleTimeoutError } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
@@ -96,6 +97,7 @@ function end<Req, Res>(
   const isPublic = settings.identity === 'public'
   const facts = { status, headers: head?.headers ?? [], complete, hasTrailers, tooLarge, isPublic, keepsFailures }
   if (head !== undefined && body !== undefined && isReplayable(facts)) {
+    const traceparent = traceOf(hold)?.traceparent
     const names = listUnkeyedVary(head.headers, covered)
     const record = encodeRecord({
       status,
@@ -105,6 +107,7 @@ function end<Req, Res>(
       vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
       form,
+      ...(traceparent === undefined ? {} : { traceparent }),
     })
     return hold.settle(seal(record))
   }

@@ -2,5 +2,14 @@
 
 export { canonicalise } from './canonical.js'
 export { type FingerprintParts, fingerprint } from './fingerprint.js'
+export {
+  type HistogramSpec,
+  type Labels,
+  type MeasurementSink,
+  type MetricSpec,
+  measure,
+  metricSpecs,
+  quietly,
+} from './measurements.js'
 export { decodeRecord, encodeRecord, type HttpRecord, type RecordedResponse, tombstone } from './record.js'
 export { isReplayable, listUnkeyedVary, type ResponseFacts, selectStorable } from './replayable.js'

@@ -8,6 +8,8 @@ import { prepareDownstream } from './downstream.js'
 import { isOnRoute, translate } from './translate.js'
 
 export {
+  attachLogger,
+  attachStructuredLogger,
   ClosedError,
   channels,
   DspinlockError,

@@ -5,7 +5,7 @@ import type { Context } from 'koa'
 
 type Facts = Pick<
   Exchange<Context, Context>,
-  'req' | 'res' | 'request' | 'response' | 'url' | 'onRoute' | 'isParsed' | 'parsedBody'
+  'req' | 'res' | 'request' | 'response' | 'url' | 'onRoute' | 'route' | 'isParsed' | 'parsedBody'
 >
 
 export function translate(ctx: Context, onRoute: boolean): Facts {
@@ -18,6 +18,7 @@ export function translate(ctx: Context, onRoute: boolean): Facts {
     // As the client sent it: koa-mount and rewriting middleware change `url` and `path`.
     url: ctx.originalUrl,
     onRoute,
+    route: () => routeOf(ctx),
     // @koa/bodyparser leaves what it read beside what it made of it, and `{}` alone for what it does not parse.
     ...readParsedBody(ctx.req, left, left.rawBody !== undefined),
   }
@@ -37,6 +38,14 @@ interface Routed {
   readonly matched?: readonly Layer[]
   /** Of the layer that runs. */
   readonly routerPath?: unknown
+  /** The pattern of the route that matches best, with the prefixes of its routers: a string or a regular expression. */
+  readonly _matchedRoute?: string | RegExp
+}
+
+/** Undefined where no route was found yet: app-wide. */
+function routeOf(ctx: Context): string | undefined {
+  const { _matchedRoute: matched } = ctx as unknown as Routed
+  return matched?.toString()
 }
 
 interface Layer {

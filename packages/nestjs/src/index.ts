@@ -1,6 +1,8 @@
 // dspinlock for Nest 12 and 11, on Express and on Fastify: what users of the package can import.
 
 export {
+  attachLogger,
+  attachStructuredLogger,
   ClosedError,
   channels,
   DspinlockError,

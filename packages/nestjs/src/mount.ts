@@ -155,7 +155,7 @@ export function translate(
   way: Pick<Exchange<object, object>, 'expose' | 'proceed' | 'fail'>,
 ): Exchange<object, object> {
   const hideHeaders = target.showHeaders()
-  const { req, res, request, response, url, isParsed, parsedBody } = target
+  const { req, res, request, response, url, route, isParsed, parsedBody } = target
   return {
     req,
     res,
@@ -163,6 +163,7 @@ export function translate(
     response,
     url,
     onRoute,
+    route,
     isParsed,
     parsedBody,
     expose: lock => {

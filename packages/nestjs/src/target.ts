@@ -12,6 +12,8 @@ export interface Target {
   readonly request: object
   readonly response: object
   readonly url: string
+  /** The route's pattern with the application's prefix. */
+  readonly route: () => string | undefined
   readonly isParsed: boolean
   readonly parsedBody: unknown
   /**
@@ -26,6 +28,7 @@ export interface Target {
 interface FastifyRequest {
   readonly raw: IncomingMessage
   readonly originalUrl?: string
+  readonly routeOptions?: { readonly url?: string | undefined }
   readonly body?: unknown
 }
 
@@ -37,6 +40,7 @@ interface FastifyReply {
 }
 
 type ExpressRequest = IncomingMessage & {
+  readonly route?: { readonly path?: string | RegExp }
   readonly originalUrl?: string
   readonly body?: unknown
   readonly file?: unknown
@@ -70,6 +74,8 @@ function ofExpress(req: ExpressRequest, res: ServerResponse): Target {
     request: req,
     response: res,
     url: req.originalUrl ?? req.url ?? '',
+    // Nest mounts every route on the application itself, so that this is all of it.
+    route: () => req.route?.path?.toString(),
     ...readParsedBody(req, req),
     showHeaders: () => () => {},
     takeOver: () => {},
@@ -85,6 +91,7 @@ function ofFastify(request: FastifyRequest, reply: FastifyReply): Target {
     request,
     response: reply,
     url: request.originalUrl ?? req.url ?? '',
+    route: () => request.routeOptions?.url,
     // Fastify leaves undefined for what it did not parse.
     isParsed: request.body !== undefined && (req.readableDidRead || req.readableEnded),
     parsedBody: request.body,

@@ -27,7 +27,7 @@ export function withRemedy(error: unknown): unknown {
 
 const remedies: readonly (readonly [RegExp, string])[] = [
   [
-    /^NOPERM/,
+    /^NOPERM|ACL failure in script|The user executing the script can't/,
     'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire, the hash and sorted-set commands, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],

@@ -13,7 +13,11 @@ const ESCAPED = /[%{}\s\p{C}\uD800-\uDFFF]/gu
  * slot (Redis Cluster hash tags).
  */
 export function nameKeys(prefix: string, key: string, token: string): [hash: string, waiters: string, ended: string] {
-  const hash = `${prefix}:{${encodeKey(key)}}`
+  return besideHash(`${prefix}:{${encodeKey(key)}}`, token)
+}
+
+/** The same, of a key that is known by the name of its hash alone. */
+export function besideHash(hash: string, token: string): [hash: string, waiters: string, ended: string] {
   return [hash, `${hash}:w`, `${hash}:e:${token}`]
 }
 

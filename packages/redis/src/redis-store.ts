@@ -22,7 +22,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { type CommandPart, callScript, type StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
 import { isMissingScript, isPassing, tooFewReplicasError, withRemedy } from './failures.js'
-import { decodeName, nameKeys, scanPattern } from './keys.js'
+import { besideHash, decodeName, nameKeys, scanPattern } from './keys.js'
 import { hasForeignMark, isReply, parseClaim, parseState } from './replies.js'
 import * as scripts from './scripts/index.js'
 import { findUnfit } from './server-check.js'
@@ -209,10 +209,17 @@ export class RedisStore implements Store {
         const key = decodeName(this.#prefix, name)
         if (key === undefined || seen.has(key)) continue
         seen.add(key)
-        const state = await this.inspect(key)
+        const state = await this.#inspectHash(key, name)
         if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
       }
     }
+  }
+
+  /** Not by the key: of a long one only the digest is known. */
+  async #inspectHash(key: string, name: string): Promise<KeyState | undefined> {
+    const names = besideHash(name, '')
+    const [reply] = await this.#run(scripts.inspectScript, 'inspect', key, names, [])
+    return parseState(key, reply)
   }
 
   close(): void {
@@ -222,17 +229,18 @@ export class RedisStore implements Store {
     this.#client.close()
   }
 
-  /** `acknowledged`: as many replicas as `minReplicas` asks for have to have what it wrote; the second answer says how many have. */
+  /** `token`: or the names that the script works on. `acknowledged`: as many replicas as `minReplicas` asks for have to have what it wrote; the second answer says how many have. */
   async #run(
     script: scripts.Script,
     operation: string,
     key: string,
-    token: string,
+    token: string | readonly string[],
     args: readonly (string | number | Buffer)[],
     acknowledged = false,
   ): Promise<readonly [reply: unknown, acknowledged: number]> {
     const deadline = performance.now() + this.#commandTimeoutMs
-    const names = nameKeys(this.#prefix, key, token).slice(0, script.keys)
+    const all = typeof token === 'string' ? nameKeys(this.#prefix, key, token) : token
+    const names = all.slice(0, script.keys)
     let pauseMs: number = RETRY_MS[0]
     for (;;) {
       if (this.#closed) throw new ClosedError('store', key)

@@ -7,7 +7,7 @@ import { tooOldError } from './failures.js'
 const OLDEST = [6, 2] as const
 
 /** The reason why the server will not do; undefined if it will, or if it does not say. */
-export async function findUnfit(client: StoreClient): Promise<Error | undefined> {
+export async function findUnfit(client: Pick<StoreClient, 'send'>): Promise<Error | undefined> {
   let info: string
   try {
     info = String(await client.send(undefined, ['INFO', 'server']))

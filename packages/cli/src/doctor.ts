@@ -1,0 +1,189 @@
+// Whether a Redis can do what dspinlock needs of it: each check tries the real thing where it can.
+
+import { randomUUID } from 'node:crypto'
+import { channels, type Entry, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
+import { findUnfit, withRemedy } from '@dspinlock/redis/support'
+import type { Connection } from './connection.js'
+import { time } from './tables.js'
+
+export interface Check {
+  readonly name: string
+  /** `fail`: locking does not work, or not safely. `warn`: it does for now. */
+  readonly status: 'ok' | 'warn' | 'fail'
+  readonly detail: string
+}
+
+/** A duplicate must be told by a message well before it would ask by itself. */
+const POLL_MS = 5_000
+const WAKE_MS = 2_000
+const PINGS = 20
+const SLOW_MS = 50
+/** Of `commandTimeoutMs`, 2 s by default: beyond it, every operation fails. */
+const HOPELESS_MS = 1_000
+const CLOCK_MS = 5_000
+
+export async function examine(connection: Connection): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const [name, check] of [
+    ['server', checkServer],
+    ['scripts', checkScripts],
+    ['messages', checkMessages],
+    ['listing', checkListing],
+    ['eviction', checkEviction],
+    ['clock', checkClock],
+    ['latency', checkLatency],
+  ] as const) {
+    try {
+      checks.push({ name, ...(await check(connection)) })
+    } catch (error) {
+      checks.push({ name, status: 'fail', detail: messageOf(error) })
+    }
+  }
+  return checks
+}
+
+type Finding = Omit<Check, 'name'>
+
+const ok = (detail: string): Finding => ({ status: 'ok', detail })
+const warn = (detail: string): Finding => ({ status: 'warn', detail })
+const fail = (detail: string): Finding => ({ status: 'fail', detail })
+
+async function checkServer({ client }: Connection): Promise<Finding> {
+  const unfit = await findUnfit({ send: (_key, [name = '', ...args]) => client.call(String(name), ...args) })
+  if (unfit !== undefined) return fail(unfit.message)
+  const info = await ask(() => client.info())
+  if (info === undefined) return warn('the user may not use INFO, so version and role are not known')
+  const name = field(info, 'valkey_version') === undefined ? 'Redis' : 'Valkey'
+  const version = field(info, 'valkey_version') ?? field(info, 'redis_version') ?? 'of no known version'
+  const role = field(info, 'role') ?? 'unknown'
+  if (role === 'slave') return fail(`${name} ${version} is a replica, which takes no writes; connect to its master`)
+  return ok(`${name} ${version}, ${field(info, 'redis_mode') ?? 'standalone'}, ${role}`)
+}
+
+/** Claims, renews, settles, reads and forgets a key of our own: EVALSHA, every command in the scripts, and the key pattern. */
+async function checkScripts({ store }: Connection): Promise<Finding> {
+  const engine = new LockEngine({ store })
+  const key = probeKey()
+  try {
+    const entry = await engine.enter(key, { duplicates: 'replay', ttlMs: 10_000, leaseMs: 10_000 })
+    if (entry.role !== 'holder') return fail(`a key of our own was not ours: ${entry.role}`)
+    if (!(await entry.hold.settle(Uint8Array.of(1)))) return fail('a hold was lost at once')
+    const state = await engine.inspect(key)
+    if (state?.state !== 'settled') return fail(`a record was stored and is not there: ${state?.state ?? 'nothing'}`)
+    await engine.forget(key, entry.hold.fence)
+    return ok('claim, settle, inspect and forget work')
+  } finally {
+    await engine.close({ timeoutMs: 0 })
+  }
+}
+
+/** One waits for what another holds, and has to be woken. */
+async function checkMessages({ store }: Connection): Promise<Finding> {
+  const holder = new LockEngine({ store })
+  const waiter = new LockEngine({ store, pollMs: POLL_MS })
+  const key = probeKey()
+  const policy = { duplicates: 'replay', leaseMs: 2 * POLL_MS } as const
+  let trouble: unknown
+  const listener = (event: unknown): void => {
+    const { source, error } = event as TroubleEvent
+    if (source === 'redis') trouble = error
+  }
+  channels.trouble.subscribe(listener)
+  try {
+    const first = await holder.enter(key, policy)
+    if (first.role !== 'holder') return fail(`a key of our own was not ours: ${first.role}`)
+    const second = waiter.enter(key, { ...policy, waitMs: WAKE_MS })
+    const waiting = second.catch((error: unknown) => error)
+    await isWaitedFor(store, key)
+    const settledAt = performance.now()
+    await first.hold.settle(Uint8Array.of(1))
+    const entry = (await waiting) as Entry | Error
+    const tookMs = performance.now() - settledAt
+    if (entry instanceof Error) {
+      const why = trouble === undefined ? '' : `: ${messageOf(trouble)}`
+      return fail(`a waiter was not woken within ${time(WAKE_MS)}${why}; waiters would only ask every second`)
+    }
+    return ok(`a waiter is woken after ${tookMs.toFixed(1)} ms`)
+  } finally {
+    channels.trouble.unsubscribe(listener)
+    await Promise.all([holder, waiter].map(engine => engine.close({ timeoutMs: 0 })))
+  }
+}
+
+async function isWaitedFor(store: Store, key: string): Promise<void> {
+  const deadline = performance.now() + WAKE_MS
+  while (performance.now() < deadline) {
+    if (((await store.inspect(key))?.waiters ?? 0) > 0) return
+  }
+  throw new Error(`a waiter did not join the queue within ${time(WAKE_MS)}`)
+}
+
+async function checkListing({ store }: Connection): Promise<Finding> {
+  let count = 0
+  try {
+    for await (const _state of store.list()) count++
+  } catch (error) {
+    return warn(`locking needs none, but dspinlock ls and watch do: ${messageOf(error)}`)
+  }
+  return ok(`${count} live ${count === 1 ? 'key' : 'keys'} under this prefix`)
+}
+
+async function checkEviction({ client }: Connection): Promise<Finding> {
+  const info = await ask(() => client.info('memory'))
+  const policy = field(info, 'maxmemory_policy')
+  if (info === undefined || policy === undefined) return warn('the user may not use INFO, so it is not known')
+  const limit = Number(field(info, 'maxmemory') ?? 0)
+  if (policy === 'noeviction')
+    return ok(limit === 0 ? 'none, and no limit of memory' : 'none: a full Redis refuses writes')
+  if (limit === 0) return ok(`${policy}, but there is no limit of memory`)
+  const used = Math.round((Number(field(info, 'used_memory') ?? 0) / limit) * 100)
+  return warn(
+    `${policy} at maxmemory ${limit} (${used} % used): a full Redis would drop holds, and then two may run; use noeviction, or a Redis for dspinlock alone`,
+  )
+}
+
+async function checkClock({ client }: Connection): Promise<Finding> {
+  const before = Date.now()
+  const [seconds = 0, micros = 0] = ((await client.call('TIME')) as unknown[]).map(Number)
+  const aheadMs = seconds * 1_000 + micros / 1_000 - (before + Date.now()) / 2
+  const detail = `Redis is ${time(Math.abs(aheadMs))} ${aheadMs < 0 ? 'behind' : 'ahead of'} this machine`
+  if (Math.abs(aheadMs) < CLOCK_MS) return ok(detail)
+  return warn(`${detail}; locks do not mind, because only its clock counts, but one of the two is wrong`)
+}
+
+async function checkLatency({ client }: Connection): Promise<Finding> {
+  const times: number[] = []
+  for (let n = 0; n < PINGS; n++) {
+    const sentAt = performance.now()
+    await client.call('PING')
+    times.push(performance.now() - sentAt)
+  }
+  times.sort((a, b) => a - b)
+  const median = times[PINGS / 2] ?? 0
+  const detail = `median ${median.toFixed(1)} ms, slowest ${(times.at(-1) ?? 0).toFixed(1)} ms of ${PINGS} round trips`
+  if (median >= HOPELESS_MS) return fail(`${detail}; operations would run into commandTimeoutMs (2 s)`)
+  return median >= SLOW_MS ? warn(`${detail}; every guarded request waits for two`) : ok(detail)
+}
+
+function probeKey(): string {
+  return `doctor-${randomUUID()}`
+}
+
+/** Undefined where the user may not ask. */
+async function ask(command: () => Promise<string>): Promise<string | undefined> {
+  try {
+    return await command()
+  } catch (error) {
+    if (messageOf(error).startsWith('NOPERM')) return undefined
+    throw error
+  }
+}
+
+function field(info: string | undefined, name: string): string | undefined {
+  return new RegExp(`^${name}:([^\\r\\n]*)`, 'm').exec(info ?? '')?.[1]
+}
+
+function messageOf(error: unknown): string {
+  const told = withRemedy(error)
+  return told instanceof Error ? told.message : String(told)
+}

@@ -1,0 +1,43 @@
+// Runs the command line of this process, and ends it with the exit code that says how it went.
+
+import { CommanderError } from 'commander'
+import { exitCodes, Failure, quote } from './messages.js'
+import { makeProgram } from './program.js'
+
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+// `dspinlock watch | head` closes the pipe: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitCodes.ok : 1))
+
+const program = makeProgram({
+  write: text => void process.stdout.write(text),
+  isTerminal: process.stdout.isTTY,
+  signal: stopping.signal,
+  exit: code => {
+    process.exitCode = code
+  },
+})
+for (const command of [program, ...program.commands]) command.exitOverride().showHelpAfterError('(try --help)')
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = tell(error)
+}
+// What was written goes out first; a client that never connected would keep the process for another two seconds.
+process.stdout.write('', () => process.stderr.write('', () => process.exit()))
+
+function tell(error: unknown): number {
+  // Commander has told its own errors already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  const isUsage = error instanceof TypeError && error.message.startsWith('dspinlock: ')
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`dspinlock: ${printable(message.replace(/^dspinlock: /, ''))}\n`)
+  if (error instanceof Failure) return error.exitCode
+  return isUsage ? exitCodes.usage : exitCodes.redis
+}
+
+/** A server's own words may hold anything. */
+function printable(text: string): string {
+  return quote(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
+}

@@ -1,0 +1,62 @@
+// Every message that a user of the command line can see, and what its exit codes mean.
+
+import { InvalidArgumentError } from 'commander'
+
+export const exitCodes = {
+  /** Done; `doctor`: nothing is wrong. */
+  ok: 0,
+  /** There is no such key, it was not forgotten, or `doctor` found something that does not work. */
+  no: 1,
+  /** Wrong arguments; nothing was asked of Redis. */
+  usage: 2,
+  /** Redis could not be reached, or refused. */
+  redis: 3,
+} as const
+
+/** Ends the command with one line on standard error. */
+export class Failure extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.exitCode = exitCode
+  }
+}
+
+export const failures = {
+  noKey: (key: string): Failure =>
+    new Failure(
+      exitCodes.no,
+      `nothing is known of the key ${quote(key)}; look for it with dspinlock ls, and check --prefix`,
+    ),
+  isHeld: (key: string, fence: number): Failure =>
+    new Failure(
+      exitCodes.no,
+      `the key ${quote(key)} is held (fence ${fence}), and whoever is next would run beside its holder; wait for it, or pass --force`,
+    ),
+  hasChanged: (key: string): Failure =>
+    new Failure(exitCodes.no, `the key ${quote(key)} has changed hands meanwhile, and was left alone; try again`),
+  unreachable: (why: string, cause?: unknown): Failure => new Failure(exitCodes.redis, why, cause),
+}
+
+export const wrongArguments = {
+  number: (given: string, expected: string): InvalidArgumentError =>
+    new InvalidArgumentError(`It must be ${expected}, but is ${quote(given)}.`),
+  nodes: (given: string): InvalidArgumentError =>
+    new InvalidArgumentError(`It must be a list like redis-1:6379,redis-2:6379, but is ${quote(given)}.`),
+}
+
+/** Fit for a terminal: a key may hold anything, also what moves a cursor. */
+export function quote(text: string): string {
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g, escape)
+}
+
+/** As `quote`, without the quotes where they say nothing. */
+export function show(text: string): string {
+  const quoted = quote(text)
+  return quoted === `"${text}"` && text !== '' && !/\s/.test(text) ? text : quoted
+}
+
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}

@@ -1,0 +1,96 @@
+// What people are shown: keys as tables, times and sizes as one reads them.
+
+import type { KeyState } from '@dspinlock/core'
+import Table from 'cli-table3'
+import { show } from './messages.js'
+
+const MAX_KEY_WIDTH = 64
+
+/** Lines without frames, so that they can be cut and sorted. */
+function drawTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const nothing = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '' }
+  const chars = {
+    ...nothing,
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
+  }
+  const table = new Table({ chars, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } })
+  table.push([...head], ...rows.map(row => [...row]))
+  return table
+    .toString()
+    .split('\n')
+    .map(line => line.trimEnd())
+    .join('\n')
+}
+
+export function drawKeys(states: readonly KeyState[]): string {
+  if (states.length === 0) return 'no live keys'
+  const rows = states.map(state => {
+    const isHeld = state.state === 'held'
+    const hasRecord = state.state === 'settled'
+    return [
+      shorten(state.key),
+      state.state,
+      isHeld ? time(state.heldMs) : '',
+      isHeld ? time(state.leaseLeftMs) : '',
+      state.waiters > 0 ? String(state.waiters) : '',
+      hasRecord ? size(state.recordBytes) : '',
+      hasRecord ? time(state.ageMs) : '',
+      hasRecord || state.state === 'pass' ? time(state.ttlLeftMs) : '',
+    ]
+  })
+  return drawTable(['KEY', 'STATE', 'HELD FOR', 'LEASE LEFT', 'WAITERS', 'RECORD', 'AGE', 'TTL LEFT'], rows)
+}
+
+export function drawKey(state: KeyState): string {
+  return [
+    ['key', show(state.key)],
+    ['state', state.state],
+    ['fence', state.fence === 0 ? 'not known any more' : String(state.fence)],
+    ['held for', time(state.heldMs)],
+    ['lease left', time(state.leaseLeftMs)],
+    ['waiting processes', String(state.waiters)],
+    ['record', size(state.recordBytes)],
+    ['age', time(state.ageMs)],
+    ['ttl left', time(state.ttlLeftMs)],
+  ]
+    .map(([name = '', value = '']) => `${name.padEnd(18)}${value}`)
+    .join('\n')
+}
+
+export function drawChecks(checks: readonly { name: string; status: string; detail: string }[]): string {
+  const marks: Record<string, string> = { ok: 'ok', warn: 'WARN', fail: 'FAIL' }
+  return checks
+    .map(({ name, status, detail }) => `${(marks[status] ?? '').padEnd(6)}${name.padEnd(12)}${detail}`)
+    .join('\n')
+}
+
+/** Held ones first, the longest first; then by what is left of them. */
+export function sortKeys(states: readonly KeyState[]): KeyState[] {
+  return [...states].sort(
+    (a, b) => b.heldMs - a.heldMs || a.ttlLeftMs - b.ttlLeftMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0),
+  )
+}
+
+function shorten(key: string): string {
+  const shown = show(key)
+  return shown.length > MAX_KEY_WIDTH ? `${shown.slice(0, MAX_KEY_WIDTH - 1)}…` : shown
+}
+
+export function time(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`
+  return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`
+}
+
+function size(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} B`
+  return bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(1)} MiB`
+}

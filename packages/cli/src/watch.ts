@@ -1,0 +1,49 @@
+// Showing live keys again and again, until told to stop.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { DspinlockError, type KeyState, type Store } from '@dspinlock/core'
+import { drawKeys, sortKeys } from './tables.js'
+
+export interface WatchOptions {
+  readonly intervalMs: number
+  /** How often; undefined: until stopped. */
+  readonly count: number | undefined
+  readonly asJson: boolean
+  readonly isTerminal: boolean
+  readonly signal: AbortSignal
+  readonly list: (store: Store) => Promise<KeyState[]>
+  readonly write: (text: string) => void
+}
+
+/** Clears the terminal and goes to its top. */
+const CLEAR = '\u001b[2J\u001b[H'
+
+export async function watch(store: Store, options: WatchOptions): Promise<void> {
+  const { intervalMs, count, asJson, isTerminal, signal, list, write } = options
+  for (let shown = 0; count === undefined || shown < count; shown++) {
+    if (shown > 0) await delay(intervalMs, undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    const at = new Date().toISOString()
+    let states: KeyState[]
+    try {
+      states = sortKeys(await list(store))
+    } catch (error) {
+      // Redis may come back, and who watches wants to see that.
+      if (!(error instanceof DspinlockError) || count !== undefined) throw error
+      write(
+        asJson
+          ? `${JSON.stringify({ at, error: error.message })}\n`
+          : `${isTerminal ? CLEAR : ''}${at}  ${error.message}\n`,
+      )
+      continue
+    }
+    if (asJson) {
+      write(`${JSON.stringify({ at, keys: states })}\n`)
+      continue
+    }
+    const held = states.filter(({ state }) => state === 'held').length
+    const waiting = states.reduce((sum, { waiters }) => sum + waiters, 0)
+    const head = `${at}  ${states.length} keys, ${held} held, ${waiting} waiting`
+    write(`${isTerminal ? CLEAR : ''}${head}\n\n${drawKeys(states)}\n${isTerminal ? '' : '\n'}`)
+  }
+}

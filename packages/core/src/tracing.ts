@@ -1,0 +1,229 @@
+// What takes time, as tracing channels: the start and the end of one operation carry the same object. Made only when someone listens.
+
+import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import type { Duplicates, Entry, Hold } from './entry.js'
+import { channels } from './events.js'
+import type { MaybePromise } from './store.js'
+
+/** One call of `enter`. What it came to is there at its end. */
+export interface EnterTrace {
+  readonly key: string
+  /** What kind of work it is, as the caller said. */
+  readonly label: string | undefined
+  readonly duplicates: Duplicates
+  /** Undefined until the end. `failed`: it was rejected, with `error`. */
+  readonly role: Entry['role'] | 'failed' | undefined
+  /** Why it was refused. */
+  readonly reason: 'in-flight' | 'settled' | 'mismatch' | undefined
+  /** Whether it had to wait for others in this process or another. */
+  readonly hasWaited: boolean
+  /** Of a follower: the hold that left the record, if that was in this process and is still known. */
+  readonly holder: HoldTrace | undefined
+  readonly error: unknown
+}
+
+/** One hold, from the moment its holder has it. How it ended is there at its end. */
+export interface HoldTrace {
+  readonly key: string
+  readonly fence: number
+  readonly label: string | undefined
+  readonly enter: EnterTrace
+  /**
+   * Undefined until the end. `settled` with a record, `released` without one; `lost` if it was not its any more, `error` says why if that
+   * is known; `failed` if the store did not answer: then the lease runs out by itself.
+   */
+  readonly how: 'settled' | 'released' | 'lost' | 'failed' | undefined
+  readonly heldMs: number
+  /** Size of the record that it leaves, in bytes; 0 without one. */
+  readonly recordBytes: number
+  readonly error: unknown
+  /**
+   * For who traces: where the hold's span is, as a W3C `traceparent`. Set at the start of the hold, it is kept with a recorded
+   * response, so that duplicates in other processes can point at it.
+   */
+  traceparent: string | undefined
+}
+
+type Tracing = {
+  /** One call of `enter`, from the call to its answer. */
+  readonly enter: TracingChannel<unknown, EnterTrace>
+  /** The part of it in which others were waited for; there is none for most. */
+  readonly wait: TracingChannel<unknown, EnterTrace>
+  /** From having the key to having told the store that it is free. */
+  readonly hold: TracingChannel<unknown, HoldTrace>
+  /** Telling the store how a hold ended, with a record or without: the last part of a hold. */
+  readonly settle: TracingChannel<unknown, HoldTrace>
+}
+
+/**
+ * Named `dspinlock:enter` and so on, for `tracingChannel` of `node:diagnostics_channel`. `start` is published first, `asyncEnd` last, `error`
+ * before that if there is one; also where the store answers at once.
+ */
+export const tracing: Tracing = Object.freeze({
+  enter: tracingChannel<unknown, EnterTrace>('dspinlock:enter'),
+  wait: tracingChannel<unknown, EnterTrace>('dspinlock:wait'),
+  hold: tracingChannel<unknown, HoldTrace>('dspinlock:hold'),
+  settle: tracingChannel<unknown, HoldTrace>('dspinlock:settle'),
+})
+
+/** What follows one call of `enter`; undefined if nobody listens. */
+export function openEnter(key: string, duplicates: Duplicates, label: string | undefined): EnterCall | undefined {
+  const { enter, wait, hold, settle } = tracing
+  const isHeard =
+    channels.enter.hasSubscribers ||
+    enter.hasSubscribers ||
+    wait.hasSubscribers ||
+    hold.hasSubscribers ||
+    settle.hasSubscribers
+  return isHeard ? new EnterCall(key, duplicates, label) : undefined
+}
+
+export class EnterCall implements EnterTrace {
+  readonly key: string
+  readonly label: string | undefined
+  readonly duplicates: Duplicates
+  role: EnterTrace['role']
+  reason: EnterTrace['reason']
+  hasWaited = false
+  holder: HoldTrace | undefined
+  error: unknown
+  readonly #startedAt = performance.now()
+
+  constructor(key: string, duplicates: Duplicates, label: string | undefined) {
+    this.key = key
+    this.duplicates = duplicates
+    this.label = label
+  }
+
+  follow<R extends MaybePromise<Entry>>(enter: () => R): R {
+    const { start, end } = tracing.enter
+    let entered: R
+    try {
+      entered = start.runStores(this, enter)
+    } catch (error) {
+      end.publish(this)
+      throw this.#fail(error)
+    }
+    end.publish(this)
+    if (!(entered instanceof Promise)) return this.#answer(entered as Entry) as R
+    return entered.then(
+      entry => this.#answer(entry as Entry),
+      (error: unknown) => {
+        throw this.#fail(error)
+      },
+    ) as R
+  }
+
+  /** Somebody else has the key, and it may take until they end. */
+  startWait(): void {
+    if (this.hasWaited) return
+    this.hasWaited = true
+    begin(tracing.wait, this)
+  }
+
+  #answer(entry: Entry): Entry {
+    if (entry.role === 'refused') this.reason = entry.reason
+    if (entry.role === 'follower') this.holder = leftBy.get(entry.record)
+    this.#end(entry.role)
+    if (entry.role === 'holder') (entry.hold as Partial<Traceable>).startTrace?.(this)
+    return entry
+  }
+
+  #fail(error: unknown): unknown {
+    this.error = error
+    this.#end('failed')
+    return error
+  }
+
+  #end(role: NonNullable<EnterTrace['role']>): void {
+    this.role = role
+    if (this.hasWaited) complete(tracing.wait, this)
+    complete(tracing.enter, this)
+    if (!channels.enter.hasSubscribers) return
+    const waitedMs = performance.now() - this.#startedAt
+    channels.enter.publish({ key: this.key, role, waitedMs, error: this.error })
+  }
+}
+
+/** A hold that can be told of the call by which it came about. */
+export interface Traceable {
+  readonly trace: HoldTrace | undefined
+  startTrace(enter: EnterTrace): void
+}
+
+/** Which hold left a record, by the very bytes: those that come from a server are others. */
+const leftBy = new WeakMap<Uint8Array, HoldTrace>()
+
+export class HoldSpan implements HoldTrace {
+  readonly key: string
+  readonly fence: number
+  readonly enter: EnterTrace
+  readonly label: string | undefined
+  how: HoldTrace['how']
+  heldMs = 0
+  recordBytes = 0
+  error: unknown
+  traceparent: string | undefined
+  readonly #startedAt: number
+
+  constructor(key: string, fence: number, startedAt: number, enter: EnterTrace) {
+    this.key = key
+    this.fence = fence
+    this.enter = enter
+    this.label = enter.label
+    this.#startedAt = startedAt
+    begin(tracing.hold, this)
+  }
+
+  /** `record`: what the hold is to leave; undefined if nothing. */
+  startSettle(record: Uint8Array | undefined): void {
+    if (record !== undefined) leftBy.set(record, this)
+    this.recordBytes = record?.byteLength ?? 0
+    begin(tracing.settle, this)
+  }
+
+  endSettle(how: NonNullable<HoldTrace['how']>, error?: unknown): void {
+    // Lost before and ended now all the same: the hold's own end was published then.
+    const isOver = this.how !== undefined
+    if (!isOver) this.#set(how, error)
+    complete(tracing.settle, this)
+    if (!isOver) complete(tracing.hold, this)
+  }
+
+  lose(reason: Error): void {
+    if (this.how !== undefined) return
+    this.#set('lost', reason)
+    complete(tracing.hold, this)
+  }
+
+  #set(how: NonNullable<HoldTrace['how']>, error: unknown): void {
+    this.how = how
+    this.heldMs = performance.now() - this.#startedAt
+    this.error = error
+  }
+}
+
+/** Which hold left these very bytes, if it was in this process and somebody listened. */
+export function holderOf(record: Uint8Array): HoldTrace | undefined {
+  return leftBy.get(record)
+}
+
+/** Undefined while nobody listens. */
+export function traceOf(hold: Hold): HoldTrace | undefined {
+  return (hold as Partial<Traceable>).trace
+}
+
+function begin<T extends object>({ start, end }: TracingChannel<unknown, T>, trace: T): void {
+  start.publish(trace)
+  end.publish(trace)
+}
+
+/** Publishes the end of `trace`. */
+export function complete<T extends { readonly error: unknown }>(
+  { error, asyncStart, asyncEnd }: TracingChannel<unknown, T>,
+  trace: T,
+): void {
+  if (trace.error !== undefined) error.publish(trace as T & { error: unknown })
+  asyncStart.publish(trace)
+  asyncEnd.publish(trace)
+}

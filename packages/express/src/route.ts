@@ -1,0 +1,32 @@
+// The route that a request came to, as a label for metrics: patterns, as far as Express tells them.
+
+import type { Request } from 'express'
+
+/** For each route, the segments of the paths under which its router was reached; `*` where they differ. */
+const mounts = new WeakMap<object, string[]>()
+
+/** Undefined where no route was found yet: app-wide and router-wide. */
+export function routeOf(req: Request): string | undefined {
+  const route = req.route as { readonly path?: unknown } | undefined
+  if (route === undefined || route === null) return undefined
+  // A path may be a regular expression, or a list of paths.
+  const path = String(route.path)
+  return req.baseUrl === '' ? path : `${mountOf(route, req.baseUrl)}${path === '/' ? '' : path}`
+}
+
+/** Express tells where a router was reached, not the pattern by which: `/tenants/42` for `/tenants/:id`. */
+function mountOf(route: object, baseUrl: string): string {
+  const segments = baseUrl.split('/')
+  const known = mounts.get(route)
+  const learned =
+    known === undefined || known.length !== segments.length
+      ? segments.map(segment => (isWord(segment) ? segment : '*'))
+      : known.map((segment, at) => (segment === segments[at] ? segment : '*'))
+  mounts.set(route, learned)
+  return learned.join('/')
+}
+
+/** What an API's own paths are made of, as against ids: `orders`, `v2`. */
+function isWord(segment: string): boolean {
+  return /^[A-Za-z_-]*$/.test(segment) || /^v\d{1,2}$/.test(segment)
+}

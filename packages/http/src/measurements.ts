@@ -1,0 +1,179 @@
+// What the channels carry, in numbers: for packages that hand them to a metrics library. Nothing of it names a key or a client.
+
+import type { TracingChannel } from 'node:diagnostics_channel'
+import {
+  channels,
+  type EnterTrace,
+  HoldTimeoutError,
+  type HoldTrace,
+  type TroubleEvent,
+  tracing,
+} from '@dspinlock/core'
+import { type RequestTrace, requestTracing } from './tracing.js'
+
+/** Few values each: `route` is a framework's pattern or the `label` given to an engine, '' where there is none. */
+export type Labels = Readonly<Record<string, string>>
+
+/** Where numbers go. Times are in seconds, sizes in bytes. What it throws is ignored. */
+export interface MeasurementSink {
+  /** `outcome`, `code` of a refusal (or ''), `method`, `route`. */
+  countRequest(labels: Labels): void
+  /** Once a wait has ended. `role`: what it came to; `route`. */
+  recordWait(seconds: number, labels: Labels): void
+  /** Once a hold has ended. `how`: `settled`, `released`, `lost`, `failed`; `route`. */
+  recordHold(seconds: number, labels: Labels): void
+  /** Once the store was told how a hold ended. `how`, `route`. */
+  recordSettle(seconds: number, labels: Labels): void
+  /** A record was stored. `route`. */
+  recordSize(bytes: number, labels: Labels): void
+  /** Holds, now: one more or one less. `route`. */
+  addHolds(change: 1 | -1, labels: Labels): void
+  /** Callers that wait, now: one more or one less. `route`. */
+  addWaiters(change: 1 | -1, labels: Labels): void
+  /** `reason`: `lease` ran out or was taken, `max-hold` was reached, `found-late` when it ended; `route`. */
+  countLostLease(labels: Labels): void
+  /** `source` and `operation`. */
+  countStoreError(labels: Labels): void
+}
+
+export interface MetricSpec {
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+export interface HistogramSpec extends MetricSpec {
+  /** The upper ends of its buckets. */
+  readonly buckets: readonly number[]
+}
+
+/** From what a store in the same process takes to the longest of the default limits. */
+const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
+
+/** What is measured, in every metrics library under much the same name. */
+export const metricSpecs: Readonly<
+  Record<'requests' | 'activeHolds' | 'activeWaiters' | 'lostLeases' | 'storeErrors', MetricSpec> &
+    Record<'waits' | 'holds' | 'settles' | 'sizes', HistogramSpec>
+> = {
+  requests: {
+    help: 'Requests that came to a middleware, by what came of them',
+    labels: ['outcome', 'code', 'method', 'route'],
+  },
+  waits: { help: 'For how long callers waited that had to wait', labels: ['role', 'route'], buckets: SECONDS },
+  holds: { help: 'For how long keys were held', labels: ['how', 'route'], buckets: SECONDS },
+  settles: {
+    help: 'How long the store took to take note of the end of a hold',
+    labels: ['how', 'route'],
+    buckets: SECONDS,
+  },
+  sizes: { help: 'Size of the records that were stored', labels: ['route'], buckets: BYTES },
+  activeHolds: { help: 'Keys that this process holds', labels: ['route'] },
+  activeWaiters: { help: 'Callers that wait in this process', labels: ['route'] },
+  lostLeases: { help: 'Holds that ended before their holder ended them', labels: ['reason', 'route'] },
+  storeErrors: { help: 'What went wrong with the store or with what it holds', labels: ['source', 'operation'] },
+}
+
+/** What the middleware makes of a failed store: the error itself was told of by the engine. */
+const CONSEQUENCES: ReadonlySet<string> = new Set(['bypass', 'local'])
+
+/** Feeds `sink` with what happens in this process, until the function that is returned is called. */
+export function measure(sink: MeasurementSink): () => void {
+  const waits = new WeakMap<EnterTrace, number>()
+  const settles = new WeakMap<HoldTrace, number>()
+  const holds = new WeakSet<HoldTrace>()
+  const detachers = [
+    follow(requestTracing.request, undefined, ({ outcome, code, method, route }: RequestTrace) =>
+      sink.countRequest({ outcome: outcome ?? '', code: code ?? '', method, route: route ?? '' }),
+    ),
+    follow(
+      tracing.wait,
+      trace => {
+        waits.set(trace, performance.now())
+        sink.addWaiters(1, routeOf(trace))
+      },
+      trace => {
+        const seconds = secondsSince(waits.get(trace))
+        if (seconds === undefined) return
+        sink.addWaiters(-1, routeOf(trace))
+        sink.recordWait(seconds, { role: trace.role ?? '', ...routeOf(trace) })
+      },
+    ),
+    follow(
+      tracing.hold,
+      trace => {
+        holds.add(trace)
+        sink.addHolds(1, routeOf(trace))
+      },
+      trace => {
+        if (!holds.has(trace)) return
+        sink.addHolds(-1, routeOf(trace))
+        sink.recordHold(trace.heldMs / 1_000, { how: trace.how ?? '', ...routeOf(trace) })
+        if (trace.how === 'lost') sink.countLostLease({ reason: reasonOf(trace.error), ...routeOf(trace) })
+      },
+    ),
+    follow(
+      tracing.settle,
+      trace => settles.set(trace, performance.now()),
+      trace => {
+        const seconds = secondsSince(settles.get(trace))
+        if (seconds === undefined) return
+        const labels = { how: trace.how ?? '', ...routeOf(trace) }
+        sink.recordSettle(seconds, labels)
+        if (trace.how === 'settled') sink.recordSize(trace.recordBytes, routeOf(trace))
+      },
+    ),
+    followTrouble(({ source, operation }) => {
+      if (!CONSEQUENCES.has(operation)) sink.countStoreError({ source, operation })
+    }),
+  ]
+  return () => {
+    for (const detach of detachers.splice(0)) detach()
+  }
+}
+
+function follow<T extends object>(
+  channel: TracingChannel<unknown, T>,
+  onStart: ((trace: T) => void) | undefined,
+  onEnd: (trace: T) => void,
+): () => void {
+  const start = onStart === undefined ? undefined : quietly(onStart)
+  const asyncEnd = quietly(onEnd)
+  if (start !== undefined) channel.start.subscribe(start)
+  channel.asyncEnd.subscribe(asyncEnd)
+  return () => {
+    if (start !== undefined) channel.start.unsubscribe(start)
+    channel.asyncEnd.unsubscribe(asyncEnd)
+  }
+}
+
+function followTrouble(tell: (event: TroubleEvent) => void): () => void {
+  const listener = quietly(tell)
+  channels.trouble.subscribe(listener)
+  return () => {
+    channels.trouble.unsubscribe(listener)
+  }
+}
+
+/** A diagnostics channel would rethrow what a listener throws as an uncaught exception, and numbers must not end a process. */
+export function quietly<T>(listener: (message: T) => void): (message: unknown) => void {
+  return message => {
+    try {
+      listener(message as T)
+    } catch {
+      // See above.
+    }
+  }
+}
+
+const routeOf = ({ label = '' }: { readonly label: string | undefined }): { readonly route: string } => ({
+  route: label,
+})
+
+function secondsSince(at: number | undefined): number | undefined {
+  return at === undefined ? undefined : (performance.now() - at) / 1_000
+}
+
+function reasonOf(error: unknown): string {
+  if (error === undefined) return 'found-late'
+  return error instanceof HoldTimeoutError ? 'max-hold' : 'lease'
+}

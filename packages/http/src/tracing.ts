@@ -1,0 +1,157 @@
+// What came of each request, as tracing channels: the start and the end of one passage carry the same object. Made only when someone listens.
+
+import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { type HoldTrace, tracing } from '@dspinlock/core'
+import { completeTrace as complete, holderOf } from '@dspinlock/core/support'
+import type { Exchange } from './exchange.js'
+import type { ProblemCode } from './messages.js'
+
+/**
+ * `run`: it was the holder and was handed on. `replayed`: answered with an earlier response. `collapsed`: answered with the response that it
+ * waited for. `refused`: answered with a problem, `code` says which. `passed`: handed on without a hold under a pass mark.
+ * `bypassed`: handed on without a hold because the store failed. `local`: handed on under a lock of this process because the
+ * store failed. `unguarded`: handed on because of `skip`, a missing key, or a body that cannot be compared. `gone`: its
+ * client left first. `failed`: one of the user's functions threw, and the error was handed to the framework.
+ */
+export type RequestOutcome =
+  | 'run'
+  | 'replayed'
+  | 'collapsed'
+  | 'refused'
+  | 'passed'
+  | 'bypassed'
+  | 'local'
+  | 'unguarded'
+  | 'gone'
+  | 'failed'
+
+/** One request that came to a middleware, until it was handed on or answered. */
+export interface RequestTrace {
+  readonly method: string
+  /** As the framework has it, for example `/orders/:id`; undefined where it does not know one yet, as app-wide. */
+  readonly route: string | undefined
+  /** Undefined until the end. */
+  readonly outcome: RequestOutcome | undefined
+  /** Of a refusal. */
+  readonly code: ProblemCode | undefined
+  readonly error: unknown
+}
+
+/** One answer to a duplicate from a recorded response. */
+export interface ReplayTrace {
+  readonly request: RequestTrace
+  readonly ageMs: number
+  /** The duplicate waited for the response while it was in flight. */
+  readonly joined: boolean
+  /** Size of the record, in bytes. */
+  readonly recordBytes: number
+  /** The hold that left the record, if that was in this process and is still known. */
+  readonly holder: HoldTrace | undefined
+  /** Where that hold's span is, if it had one, in whichever process: a W3C `traceparent`. */
+  readonly traceparent: string | undefined
+  readonly error: unknown
+}
+
+type Tracing = {
+  /** From arriving at a middleware to being handed on or answered. */
+  readonly request: TracingChannel<unknown, RequestTrace>
+  /** Answering a duplicate with a record: the last part of a request that was `replayed` or `collapsed`. */
+  readonly replay: TracingChannel<unknown, ReplayTrace>
+}
+
+/** Named `dspinlock:request` and `dspinlock:replay`, published in the same order as those of core. */
+export const requestTracing: Tracing = Object.freeze({
+  request: tracingChannel<unknown, RequestTrace>('dspinlock:request'),
+  replay: tracingChannel<unknown, ReplayTrace>('dspinlock:replay'),
+})
+
+interface RequestCall extends RequestTrace {
+  outcome: RequestOutcome | undefined
+  code: ProblemCode | undefined
+  error: unknown
+}
+
+/** Empty while nobody listens. Keys are exchanges. */
+const calls = new WeakMap<object, RequestCall>()
+
+type AnyExchange = Pick<Exchange, 'req' | 'res' | 'route'>
+
+/** Runs `see`, which notes what came of the request by the functions below. */
+export function followRequest<R extends void | Promise<void>>(exchange: AnyExchange, see: () => R): R {
+  if (!isHeard()) return see()
+  const call: RequestCall = {
+    method: exchange.req.method ?? '',
+    route: exchange.route?.(),
+    outcome: undefined,
+    code: undefined,
+    error: undefined,
+  }
+  calls.set(exchange, call)
+  const { start, end } = requestTracing.request
+  const ended = (): void => {
+    call.outcome ??= exchange.res.destroyed ? 'gone' : 'unguarded'
+    complete(requestTracing.request, call)
+  }
+  const failed = (error: unknown): never => {
+    call.outcome = 'failed'
+    call.error = error
+    complete(requestTracing.request, call)
+    throw error
+  }
+  let seen: R
+  try {
+    seen = start.runStores(call, see)
+  } catch (error) {
+    end.publish(call)
+    return failed(error)
+  }
+  end.publish(call)
+  if (seen instanceof Promise) return seen.then(ended, failed) as R
+  ended()
+  return seen
+}
+
+export function noteOutcome(exchange: object, outcome: RequestOutcome, code?: ProblemCode): void {
+  const call = calls.get(exchange)
+  // Under a lock of this process only, a request runs as any other; that it did so is what counts.
+  if (call === undefined || (call.outcome === 'local' && outcome === 'run')) return
+  call.outcome = outcome
+  call.code = code
+}
+
+/** For the engine, so that its measurements tell the routes apart. */
+export function labelOf(exchange: object): { readonly label?: string } {
+  const route = calls.get(exchange)?.route
+  return route === undefined ? {} : { label: route }
+}
+
+export interface ReplayFacts {
+  readonly record: Uint8Array
+  readonly ageMs: number
+  readonly joined: boolean
+  readonly traceparent: string | undefined
+}
+
+/** Runs `answer`, which answers a duplicate from a record. */
+export function followReplay(exchange: object, { record, ...facts }: ReplayFacts, answer: () => void): void {
+  const request = calls.get(exchange)
+  if (request === undefined) return answer()
+  request.outcome = facts.joined ? 'collapsed' : 'replayed'
+  const trace = { ...facts, request, recordBytes: record.byteLength, holder: holderOf(record), error: undefined }
+  requestTracing.replay.start.runStores(trace, answer)
+  requestTracing.replay.end.publish(trace)
+  complete(requestTracing.replay, trace)
+}
+
+function isHeard(): boolean {
+  const { request, replay } = requestTracing
+  const { enter, wait, hold, settle } = tracing
+  return (
+    request.hasSubscribers ||
+    replay.hasSubscribers ||
+    enter.hasSubscribers ||
+    wait.hasSubscribers ||
+    hold.hasSubscribers ||
+    settle.hasSubscribers
+  )
+}

@@ -1,0 +1,49 @@
+// dspinlock on OpenTelemetry: subscribes to the diagnostics channels, makes spans and metrics of what they carry.
+
+import { optionError, parseOptions } from '@dspinlock/core/support'
+import { measure } from '@dspinlock/http/support'
+import { type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
+import { meterSink } from './metrics.js'
+import { makeSpans } from './spans.js'
+
+export interface InstrumentOptions {
+  /** Makes the spans; `false`: none. Default: the global one. */
+  readonly tracerProvider?: TracerProvider | false
+  /** Makes the instruments; `false`: none. Default: the global one, which has to be there before this call. */
+  readonly meterProvider?: MeterProvider | false
+}
+
+const NAME = '@dspinlock/opentelemetry'
+
+const shape = {
+  tracerProvider: readProvider<TracerProvider>('getTracer'),
+  meterProvider: readProvider<MeterProvider>('getMeter'),
+} as const
+
+/**
+ * Makes spans and metrics of all that dspinlock does in this process, until the function that is returned is called. Call it once, after
+ * the SDK was started.
+ * @throws TypeError naming option and value for wrong options.
+ */
+export function instrumentDspinlock(options?: InstrumentOptions): () => void {
+  const { tracerProvider, meterProvider } = parseOptions('instrumentDspinlock', options, shape)
+  const tracer = tracerProvider === false ? undefined : (tracerProvider ?? trace).getTracer(NAME)
+  const meter = meterProvider === false ? undefined : (meterProvider ?? metrics).getMeter(NAME)
+  const stops = [
+    ...(tracer === undefined ? [] : [makeSpans(tracer)]),
+    ...(meter === undefined ? [] : [measure(meterSink(meter))]),
+  ]
+  return () => {
+    for (const stop of stops.splice(0)) stop()
+  }
+}
+
+function readProvider<T>(method: string): (given: unknown, name: string) => T | false | undefined {
+  return (given, name) => {
+    if (given === undefined || given === false) return given
+    const isProvider =
+      typeof given === 'object' && given !== null && typeof (given as Record<string, unknown>)[method] === 'function'
+    if (isProvider) return given as T
+    throw optionError(name, given, `an object with ${method}(), or false`)
+  }
+}

@@ -1,0 +1,125 @@
+// doctor: what it says of servers that will do, and of those that will not.
+
+import { expect } from 'chai'
+import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { Redis } from 'ioredis'
+import { redisUrl } from '../support/redis.js'
+import { type Run, runCli } from './run.js'
+
+interface Report {
+  readonly ok: boolean
+  readonly checks: readonly { readonly name: string; readonly status: string; readonly detail: string }[]
+}
+
+const NAMES = ['server', 'scripts', 'messages', 'listing', 'eviction', 'clock', 'latency']
+
+describe('dspinlock doctor', () => {
+  const servers: RedisServer[] = []
+  const clients: Redis[] = []
+
+  const start = async (...args: string[]): Promise<{ url: string; client: Redis }> => {
+    const server = await startRedisServer(args)
+    servers.push(server)
+    const client = new Redis(server.url)
+    clients.push(client)
+    return { url: server.url, client }
+  }
+  const examine = async (args: string[], env?: Record<string, string>): Promise<{ run: Run; report: Report }> => {
+    const run = await runCli(['doctor', '--json', ...args], env)
+    return { run, report: JSON.parse(run.out) as Report }
+  }
+  const find = ({ checks }: Report, name: string): Report['checks'][number] | undefined =>
+    checks.find(check => check.name === name)
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.disconnect()
+    await Promise.all(servers.splice(0).map(server => server.stop()))
+  })
+
+  it('a plain Redis will do: 0, and nothing is left behind', async () => {
+    const { url, client } = await start()
+    const { run, report } = await examine(['--url', url])
+    expect([run.code, run.err, report.ok]).to.deep.equal([0, '', true])
+    expect(report.checks.map(({ name }) => name)).to.deep.equal(NAMES)
+    for (const { name, status, detail } of report.checks) expect(status, `${name}: ${detail}`).to.equal('ok')
+    expect(find(report, 'messages')?.detail).to.match(/a waiter is woken after [\d.]+ ms/)
+    // What is remembered of ended holds goes by itself.
+    for (const key of await client.keys('*')) expect(await client.pttl(key)).to.be.greaterThan(0)
+    expect(JSON.parse((await runCli(['ls', '--json', '--url', url])).out)).to.deep.equal([])
+  })
+
+  it('for people it is a line each, and a verdict', async () => {
+    const { code, out } = await runCli(['doctor', '--url', redisUrl(), '--prefix', 'test-doctor'])
+    expect(code).to.equal(0)
+    for (const name of NAMES) expect(out).to.match(new RegExp(`^(ok|WARN) +${name} +\\S`, 'm'))
+    expect(out.trimEnd().split('\n').at(-1)).to.equal('this Redis will do')
+  })
+
+  it('eviction under a limit of memory is warned of, without one not', async () => {
+    const { url, client } = await start('--maxmemory-policy', 'allkeys-lru')
+    const unlimited = await examine(['--url', url])
+    expect(find(unlimited.report, 'eviction')).to.include({ status: 'ok' })
+    await client.config('SET', 'maxmemory', '100mb')
+    const limited = await examine(['--url', url])
+    expect(limited.run.code).to.equal(0)
+    expect(find(limited.report, 'eviction')).to.include({ status: 'warn' })
+    expect(find(limited.report, 'eviction')?.detail).to.match(/allkeys-lru.+use noeviction/)
+  })
+
+  it('a user who may not run scripts: 1, and what to give', async () => {
+    const { url, client } = await start()
+    await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-eval', '-evalsha')
+    const { run, report } = await examine(['--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
+    expect([run.code, report.ok]).to.deep.equal([1, false])
+    expect(find(report, 'scripts')).to.include({ status: 'fail' })
+    expect(find(report, 'scripts')?.detail).to.match(/NOPERM.+\+eval \+evalsha/)
+  })
+
+  it('a user who may not use the channels: messages fail, and why', async () => {
+    const { url, client } = await start()
+    await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', 'resetchannels', '+@all')
+    const { run, report } = await examine(['--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
+    expect(run.code).to.equal(1)
+    expect(find(report, 'messages')).to.include({ status: 'fail' })
+    expect(find(report, 'messages')?.detail).to.match(/channel.+channel pattern of the prefix/)
+  })
+
+  it('a user who may not use INFO and SCAN: locking works, and the rest is not known', async () => {
+    const { url, client } = await start()
+    await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-info', '-scan')
+    const { run, report } = await examine(['--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
+    expect(run.code).to.equal(0)
+    for (const name of ['server', 'listing', 'eviction']) {
+      expect(find(report, name), name).to.include({ status: 'warn' })
+    }
+    expect(find(report, 'scripts')).to.include({ status: 'ok' })
+  })
+
+  it('a replica will not do', async () => {
+    const { client } = await start()
+    const replica = await start('--replicaof', '127.0.0.1', String(client.options.port))
+    const { run, report } = await examine(['--url', replica.url])
+    expect(run.code).to.equal(1)
+    expect(find(report, 'server')?.detail).to.match(/is a replica, which takes no writes/)
+    expect(find(report, 'scripts')).to.include({ status: 'fail' })
+  })
+
+  it('a cluster', async () => {
+    const bus = String(await findFreePort())
+    const { url, client } = await start(
+      '--cluster-enabled',
+      'yes',
+      '--cluster-port',
+      bus,
+      '--cluster-announce-ip',
+      '127.0.0.1',
+    )
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    while (!(await client.cluster('INFO')).includes('cluster_state:ok'))
+      await new Promise(resolve => setImmediate(resolve))
+    const { run, report } = await examine(['--cluster', new URL(url).host])
+    expect([run.code, run.err]).to.deep.equal([0, ''])
+    expect(find(report, 'server')?.detail).to.match(/cluster, master/)
+    for (const { name, status, detail } of report.checks) expect(status, `${name}: ${detail}`).to.equal('ok')
+  })
+})

@@ -1,0 +1,75 @@
+// Wrong arguments, and servers that cannot be reached: exit codes 2 and 3, one line on standard error, nothing secret in it.
+
+import { expect } from 'chai'
+import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { redisUrl } from '../support/redis.js'
+import { runCli } from './run.js'
+
+describe('dspinlock with wrong arguments', () => {
+  const wrong: readonly (readonly [args: string[], says: RegExp])[] = [
+    [[], /Usage: dspinlock/],
+    [['list'], /unknown command 'list'/],
+    [['inspect'], /missing required argument 'key'/],
+    [['ls', '--colour'], /unknown option '--colour'/],
+    [['ls', '--state', 'open'], /Allowed choices are held, settled, pass, free/],
+    [['watch', '--interval', 'soon'], /It must be a number of seconds from 0\.001 to 3600, but is "soon"/],
+    [['watch', '--count', '0'], /It must be a whole number from 1, but is "0"/],
+    [['ls', '--cluster', 'redis-1:port'], /It must be a list like redis-1:6379/],
+    [['ls', '--url', 'http://:secret@host'], /option url must be a URL that starts with redis:/],
+  ]
+  for (const [args, says] of wrong) {
+    it(`2 for ${JSON.stringify(args)}`, async () => {
+      const { code, out, err } = await runCli(args)
+      expect([code, out]).to.deep.equal([2, ''])
+      expect(err).to.match(says).and.not.include('secret')
+    })
+  }
+
+  it('2 for a prefix that is none', async () => {
+    const { code, err } = await runCli(['ls', '--url', redisUrl(), '--prefix', 'with space'])
+    expect(code).to.equal(2)
+    expect(err).to.equal(
+      'dspinlock: option prefix must be a string without spaces and braces, but received "with space"\n',
+    )
+  })
+
+  it('0 for help and version', async () => {
+    const help = await runCli(['--help'])
+    expect([help.code, help.err]).to.deep.equal([0, ''])
+    expect(help.out).to.match(/ls.+inspect.+forget.+watch.+doctor.+Exit codes: 0 done/s)
+    expect((await runCli(['--version'])).out).to.match(/^\d+\.\d+\.\d+\n$/)
+  })
+})
+
+describe('dspinlock and a Redis that is not there', () => {
+  let server: RedisServer
+
+  before(async () => {
+    server = await startRedisServer(['--requirepass', 'secret'])
+  })
+  after(() => server.stop())
+
+  it('3, within the timeout, and which it was', async () => {
+    const port = await findFreePort()
+    const url = `redis://:secret@127.0.0.1:${port}`
+    const { code, out, err } = await runCli(['ls', '--url', url, '--timeout', '0.3'])
+    expect([code, out]).to.deep.equal([3, ''])
+    expect(err).to.include(`127.0.0.1:${port}`).and.include('ECONNREFUSED').and.not.include('secret')
+    expect(err.trimEnd().split('\n')).to.have.length(1)
+  })
+
+  it('3 without a password where there has to be one, and 0 with it, from the environment', async () => {
+    const refused = await runCli(['ls', '--url', server.url, '--timeout', '0.5'])
+    expect(refused.code).to.equal(3)
+    expect(refused.err).to.include('NOAUTH')
+    const wrongOne = await runCli(['ls', '--url', server.url, '--timeout', '0.5'], { REDIS_PASSWORD: 'wrong' })
+    expect(wrongOne.code).to.equal(3)
+    expect(wrongOne.err).to.include('WRONGPASS')
+    expect((await runCli(['ls', '--url', server.url], { REDIS_PASSWORD: 'secret' })).code).to.equal(0)
+  })
+
+  it('REDIS_URL names the server, too', async () => {
+    const { code, out } = await runCli(['ls', '--prefix', 'nobody'], { REDIS_URL: redisUrl() })
+    expect([code, out]).to.deep.equal([0, 'no live keys\n'])
+  })
+})
