@@ -33,8 +33,9 @@ export interface Victim {
 
 export interface Servers {
   restart(): Promise<void>
-  restartEmpty(): Promise<void>
-  failOver(): Promise<void>
+  /** `lost`: called when the old data is out of reach and the new server answers. */
+  restartEmpty(lost: () => void): Promise<void>
+  failOver(lost: () => void): Promise<void>
   flushScripts(): Promise<void>
   killClients(): Promise<void>
 }
@@ -129,9 +130,9 @@ export class Injector {
       case 'restart with AOF':
         return this.#onServer(kind, servers => servers.restart())
       case 'restart empty':
-        return this.#losingData(kind, servers => servers.restartEmpty())
+        return this.#losingData(kind, (servers, lost) => servers.restartEmpty(lost))
       case 'fail over':
-        return this.#losingData(kind, servers => servers.failOver())
+        return this.#losingData(kind, (servers, lost) => servers.failOver(lost))
     }
   }
 
@@ -154,11 +155,10 @@ export class Injector {
     return this.#serverBusy
   }
 
-  #losingData(kind: FaultKind, work: (servers: Servers) => Promise<void>): Promise<void> {
-    return this.#onServer(kind, async servers => {
+  #losingData(kind: FaultKind, work: (servers: Servers, lost: () => void) => Promise<void>): Promise<void> {
+    return this.#onServer(kind, servers => {
       const from = now()
-      await work(servers)
-      this.incidents.push({ kind: 'data-lost', worker: '', from, to: now() })
+      return work(servers, () => void this.incidents.push({ kind: 'data-lost', worker: '', from, to: now() }))
     })
   }
 }

@@ -46,20 +46,22 @@ export class TormentedServers {
     await this.#primary.start()
   }
 
-  async restartEmpty(): Promise<void> {
+  async restartEmpty(lost: () => void): Promise<void> {
     await this.#primary.kill()
     await this.#primary.wipe()
     await this.#primary.start()
+    lost()
   }
 
   /** The primary dies, the replica takes its place, and the old primary comes back empty as the new one's replica. */
-  async failOver(): Promise<void> {
+  async failOver(lost: () => void): Promise<void> {
     await this.#primary.kill()
     await command(this.#replica.port, 'REPLICAOF', 'NO', 'ONE')
     const dead = this.#primary
     this.#primary = this.#replica
     this.#replica = dead
     this.onMove(this.port)
+    lost()
     await dead.wipe()
     await dead.start()
     await this.#follow()

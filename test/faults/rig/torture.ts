@@ -23,6 +23,8 @@ export interface TortureOptions {
   /** How many callers each worker has. */
   readonly callers?: number
   readonly leaseMs?: number
+  /** The share of holds that last longer than a lease. */
+  readonly longShare?: number
   readonly kinds?: readonly FaultKind[]
   readonly everyMs?: number
   readonly client?: ClientName
@@ -40,6 +42,7 @@ const EXIT_WITHIN_MS = 20_000
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
   const { seed, seconds, workers = 6, callers = 6, leaseMs = 600, kinds = faultKinds, everyMs = 1_000 } = options
+  const { longShare = 0.03 } = options
   const directory = await mkdtemp(join(tmpdir(), 'dspinlock-torture-'))
   const register = await startRedisServer()
   const servers = await TormentedServers.start()
@@ -58,6 +61,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       seed: seed * 1_000 + hired,
       callers,
       leaseMs,
+      longShare,
       minReplicas: 0,
       defect: options.defect ?? '',
     }

@@ -18,6 +18,8 @@ export interface WorkerSettings {
   readonly seed: number
   readonly callers: number
   readonly leaseMs: number
+  /** The share of holds that last longer than a lease. */
+  readonly longShare: number
   readonly minReplicas: number
   readonly defect: Defect | ''
 }
@@ -52,7 +54,7 @@ function chooseWork(): (typeof works)[number] {
 
 /** Mostly short; sometimes so long that the lease has to be renewed. */
 function chooseWorkMs(): number {
-  return random() < 0.03 ? leaseMs * (1 + random()) : random() * 8
+  return random() < settings.longShare ? leaseMs * (1 + random()) : random() * 8
 }
 
 async function work(engine: LockEngine, register: Register): Promise<void> {
@@ -65,16 +67,19 @@ async function work(engine: LockEngine, register: Register): Promise<void> {
   } catch (error) {
     history.write({ event: 'answer', op, outcome: `error ${(error as { code?: string }).code ?? String(error)}` })
     // As a client that was told 503 would: not at once again.
-    return void (await delay(50))
+    await delay(50)
+    return
   }
   if (entry.role === 'refused') {
     history.write({ event: 'answer', op, outcome: `refused ${entry.reason}` })
-    return void (await delay(20))
+    await delay(20)
+    return
   }
   history.write({ event: 'answer', op, outcome: entry.role })
   if (entry.role === 'follower') {
     history.write({ event: 'follow', key, record: Buffer.from(entry.record).toString() })
-    return void (await delay(10 * random()))
+    await delay(10 * random())
+    return
   }
   if (entry.role === 'holder') await hold(entry.hold, options, register)
 }
@@ -126,7 +131,9 @@ async function main(): Promise<void> {
   }
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
-  const { store: plain, close: closeClients } = await openStore(settings)
+  const opened = await openStore(settings)
+  const plain = opened.store
+  const closeClients = (): void | Promise<void> => opened.close()
   let store: Store = plain
   let mend = (): void => {}
   if (settings.defect !== '') {

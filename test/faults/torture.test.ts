@@ -1,0 +1,41 @@
+// A short torment of the Redis store, always the same faults, and no promise broken. `npm run torture` does it for longer.
+
+import { expect } from 'chai'
+import { faultKinds } from './rig/injector.js'
+import { describeResult, torture } from './rig/torture.js'
+
+describe('torture', () => {
+  it('breaks no promise while processes die, stall and are cut off, and Redis restarts, forgets and fails over', async function () {
+    this.timeout(90_000)
+    const result = await torture({ seed: 20, seconds: 30, workers: 5, everyMs: 500 })
+    expect(result.breaches, describeResult(result)).to.deep.equal([])
+    for (const kind of faultKinds) expect(result.faults[kind], kind).to.be.at.least(1)
+    expect(result.counts.holds, describeResult(result)).to.be.above(300)
+  })
+})
+
+describe('the checker of the torture', () => {
+  const broken = [
+    { defect: 'no-renewal', breach: 'overlap', without: 'renewals' },
+    { defect: 'no-owner-check', breach: 'stale-settle', without: 'the owner check of settle' },
+    { defect: 'non-atomic-claim', breach: 'overlap', without: 'an atomic claim' },
+  ] as const
+  for (const { defect, breach, without } of broken) {
+    it(`notices a store without ${without}`, async function () {
+      this.timeout(60_000)
+      const options = {
+        seconds: 6,
+        workers: 4,
+        leaseMs: 250,
+        longShare: 0.3,
+        kinds: ['stop worker'],
+        everyMs: 250,
+      } as const
+      const result = await torture({ seed: 1, ...options, defect })
+      expect(
+        result.breaches.map(({ name }) => name),
+        describeResult(result),
+      ).to.include(breach)
+    })
+  }
+})
