@@ -13,23 +13,20 @@ import {
 } from './errors.js'
 import { publishTrouble } from './events.js'
 import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
-import { differ } from './payload.js'
 import type { Policy } from './policy.js'
+import { Queue, type WaiterCounter } from './queue.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import type { EnterCall } from './tracing.js'
 import { Waiter } from './waiter.js'
 
 /** What a lane needs of its engine. */
-export interface LaneHost {
+export interface LaneHost extends WaiterCounter {
   readonly store: Store
   readonly keeper: LeaseKeeper
   readonly pollMs: number
   /** A token that nobody used; wakes for it come to `lane`. */
   newToken(lane: Lane): string
   dropToken(token: string): void
-  /** Counts one more waiter beside `others` on the same key, or throws a WaiterLimitError. */
-  addWaiter(key: string, others: number): void
-  removeWaiter(): void
   /** The lane has no hold, no waiters and no claim under way. */
   laneIdle(lane: Lane): void
 }
@@ -50,8 +47,7 @@ const MIN_POLL_MS = 5
 export class Lane implements HoldOwner {
   readonly key: string
   readonly #host: LaneHost
-  /** In order of arrival; the first one's wishes make the claim. */
-  readonly #waiters = new Set<Waiter>()
+  readonly #queue: Queue
   /** This process's hold, until its end was answered by the store. */
   #hold: ActiveHold | undefined
   /** Under which the lane claims or waits; '' if it does neither. */
@@ -70,6 +66,7 @@ export class Lane implements HoldOwner {
   constructor(key: string, host: LaneHost) {
     this.key = key
     this.#host = host
+    this.#queue = new Queue(key, host)
   }
 
   enter(policy: Policy, payload: string, signal: AbortSignal | undefined, trace?: EnterCall): Promise<Entry> {
@@ -77,18 +74,12 @@ export class Lane implements HoldOwner {
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
     waiter.trace = trace
-    const isAlone = this.#waiters.size === 0 && this.#hold === undefined && !this.#asking
-    if (!isAlone) {
-      this.#host.addWaiter(this.key, this.#waiters.size)
-      waiter.counted = true
-      trace?.startWait()
-      waiter.watch(policy.waitMs)
-    }
-    this.#waiters.add(waiter)
+    const isAlone = this.#queue.size === 0 && this.#hold === undefined && !this.#asking
+    this.#queue.add(waiter, isAlone)
     if (!isAlone) return waiter.promise
     this.#ask()
     // A store in the same process has answered an uncontended claim by now: then there is nothing to watch.
-    if (this.#waiters.has(waiter) && !waiter.counted) waiter.watch(policy.waitMs + FIRST_CLAIM_MS)
+    if (this.#queue.has(waiter) && !waiter.counted) waiter.watch(policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
   }
 
@@ -97,7 +88,7 @@ export class Lane implements HoldOwner {
     const asker = { policy, payload }
     const refusal = this.#refuseLocally(asker)
     if (refusal !== undefined) return refusal
-    if (this.#waiters.size > 0 || this.#hold !== undefined || this.#asking) return undefined
+    if (this.#queue.size > 0 || this.#hold !== undefined || this.#asking) return undefined
     const { store } = this.#host
     const token = this.#host.newToken(this)
     const { leaseMs, takesRecord: takeRecord } = policy
@@ -148,7 +139,7 @@ export class Lane implements HoldOwner {
 
   /** Messages may have been lost: whoever waits asks again. */
   resync(): void {
-    if (this.#hold !== undefined || this.#waiters.size === 0) return
+    if (this.#hold !== undefined || this.#queue.size === 0) return
     if (this.#asking) this.#askAgain = true
     else this.#ask()
   }
@@ -165,10 +156,7 @@ export class Lane implements HoldOwner {
 
   /** Ends every wait with `reason` and leaves the store's waiters. */
   rejectAll(reason: (key: string) => unknown): void {
-    for (const waiter of this.#waiters) {
-      this.#remove(waiter)
-      waiter.reject(reason(this.key))
-    }
+    this.#queue.rejectAll(() => reason(this.key))
     this.#quit()
   }
 
@@ -196,7 +184,7 @@ export class Lane implements HoldOwner {
   release(hold: ActiveHold, passMs: number): MaybePromise<boolean> {
     const { store, keeper } = this.#host
     keeper.remove(hold)
-    const heir = passMs > 0 || this.#hold !== hold ? undefined : first(this.#waiters)
+    const heir = passMs > 0 || this.#hold !== hold ? undefined : this.#queue.head
     const next = heir === undefined ? undefined : this.#claimFor(heir, this.#host.newToken(this), 0)
     const leaseEndsAt = leaseEnd(performance.now(), next?.leaseMs ?? 0)
     if (next !== undefined) {
@@ -247,7 +235,7 @@ export class Lane implements HoldOwner {
 
   /** What can be said without asking the store: a hold in this process, or one that others here wait for already. */
   #refuseLocally(asker: Asker): Entry | undefined {
-    const known = this.#hold ?? (this.#joined ? first(this.#waiters) : undefined)
+    const known = this.#hold ?? (this.#joined ? this.#queue.head : undefined)
     return known && refuseWhileBusy(asker, known.payload, this.#leaseLeftMs())
   }
 
@@ -257,13 +245,12 @@ export class Lane implements HoldOwner {
 
   #claimFor(waiter: Waiter, token: string, arrival: number): ClaimRequest {
     const { policy, payload } = waiter
-    let wait = policy.waits
-    if (!wait) for (const other of this.#waiters) wait ||= other.policy.waits
+    const wait = policy.waits || this.#queue.hasPatient()
     return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
   }
 
   #ask(): void {
-    const head = first(this.#waiters)
+    const head = this.#queue.head
     if (head === undefined) return this.#quit()
     clearTimeout(this.#pollTimer)
     if (this.#token === '') this.#token = this.#host.newToken(this)
@@ -301,44 +288,21 @@ export class Lane implements HoldOwner {
     if (reply.state === 'held') return this.#hand(token, reply.fence, leaseEndsAt, false)
     if (reply.state === 'busy') return this.#onBusy(reply)
     // The store has let go of the token: whoever is left asks under a new one, at the old place.
-    const head = first(this.#waiters)
+    const head = this.#queue.head
     if (!this.#asking) this.#dropToken()
-    for (const waiter of this.#waiters) {
-      const answer = answerFor(waiter, reply, head)
-      if (answer === undefined) continue
-      this.#remove(waiter)
-      waiter.answer(answer)
-    }
+    this.#queue.answer(waiter => answerFor(waiter, reply, head))
     this.#proceed()
   }
 
   #onBusy(reply: Extract<ClaimReply, { state: 'busy' }>): void {
-    const head = first(this.#waiters)
-    for (const waiter of this.#waiters) {
-      const mismatch = head !== undefined && differ(head.payload, waiter.payload)
-      if (waiter.policy.waits && !mismatch) {
-        if (waiter.counted) continue
-        try {
-          this.#host.addWaiter(this.key, this.#waiters.size - 1)
-          waiter.counted = true
-          waiter.trace?.startWait()
-          waiter.watch(waiter.policy.waitMs)
-        } catch (error) {
-          this.#remove(waiter)
-          waiter.reject(error)
-        }
-        continue
-      }
-      this.#remove(waiter)
-      waiter.answer(refuse(mismatch ? 'mismatch' : 'in-flight', reply.leaseLeftMs))
-    }
+    this.#queue.stay(reply.leaseLeftMs)
     this.#arrival = reply.arrival
     this.#clockAheadMs = reply.clockAheadMs
     const wasJoined = this.#joined || reply.arrival > 0
     this.#joined = wasJoined
-    if (this.#waiters.size === 0) return this.#quit()
+    if (this.#queue.size === 0) return this.#quit()
     if (this.#askAgain || !wasJoined) return this.#ask()
-    const pollMs = (first(this.#waiters)?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
+    const pollMs = (this.#queue.head?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
     // The waiters' own timers keep the process alive, as long as there is somebody to serve.
@@ -351,19 +315,13 @@ export class Lane implements HoldOwner {
     this.#joined = false
     this.#arrival = 0
     this.#askAgain = false
-    const head = first(this.#waiters)
+    const head = this.#queue.head
     if (head === undefined) return this.#giveBack(token)
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
     this.#lateGrants = 0
-    this.#remove(head)
+    this.#queue.remove(head)
     const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
-    for (const waiter of this.#waiters) {
-      const refusal = this.#refuseLocally(waiter)
-      if (refusal !== undefined) {
-        this.#remove(waiter)
-        waiter.answer(refusal)
-      }
-    }
+    this.#queue.answer(waiter => this.#refuseLocally(waiter))
     head.answer({ role: 'holder', hold })
   }
 
@@ -382,7 +340,7 @@ export class Lane implements HoldOwner {
     const { store } = this.#host
     const reason = new StoreError(store.name, 'claim', this.key, lateAnswerError(head.policy.leaseMs, MAX_LATE_GRANTS))
     publishTrouble('core', 'claim', reason, this.key)
-    this.#remove(head)
+    this.#queue.remove(head)
     head.reject(reason)
     this.#giveBack(this.#token)
   }
@@ -399,7 +357,7 @@ export class Lane implements HoldOwner {
   /** Something ended: ask for whoever is left, or be gone. */
   #proceed(): void {
     if (this.#hold !== undefined || this.#asking) return
-    if (this.#waiters.size > 0) this.#ask()
+    if (this.#queue.size > 0) this.#ask()
     else this.#quit()
   }
 
@@ -444,12 +402,8 @@ export class Lane implements HoldOwner {
   }
 
   #onGone(waiter: Waiter): void {
-    this.#remove(waiter)
-    if (this.#waiters.size === 0) this.#quit()
-  }
-
-  #remove(waiter: Waiter): void {
-    if (this.#waiters.delete(waiter) && waiter.counted) this.#host.removeWaiter()
+    this.#queue.remove(waiter)
+    if (this.#queue.size === 0) this.#quit()
   }
 
   /**
@@ -482,11 +436,6 @@ export class Lane implements HoldOwner {
       throw failed(error)
     }
   }
-}
-
-function first<T>(set: ReadonlySet<T>): T | undefined {
-  for (const item of set) return item
-  return undefined
 }
 
 function andThen<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
