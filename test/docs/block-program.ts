@@ -1,0 +1,71 @@
+// All code blocks of the pages as one program, each a module of its own on the lines that it has in its page.
+
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type CodeBlock, top } from './pages.js'
+
+const folder = new URL('test/dist/docs/blocks/', top)
+
+/** Languages that are compiled. */
+export const compiled: ReadonlySet<string> = new Set(['ts', 'js'])
+
+const nameOf = ({ page, line }: CodeBlock): string => `${page}.${line}`
+
+/** Where the compiled form of a block is, once `compileBlocks` ran. */
+export const builtFileOf = (block: CodeBlock): string => fileURLToPath(new URL(`out/${nameOf(block)}.js`, folder))
+
+/** A block's module: the page with all lines left empty but those of the block and of its context. */
+function moduleOf({ line, code, context }: CodeBlock): string {
+  const blank = (count: number): string => '\n'.repeat(Math.max(0, count))
+  if (context === undefined) return `${blank(line - 1)}${code}\nexport {}\n`
+  const start = blank(context.line - 1) + context.code
+  return `${start}${blank(line - start.split('\n').length)}${code}\nexport {}\n`
+}
+
+/** Compiles the blocks, and returns what the compiler has against them, each as `page:line: message`. */
+export function compileBlocks(blocks: readonly CodeBlock[]): string[] {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  cpSync(new URL('test/docs/prelude.d.ts', top), new URL('prelude.d.ts', folder))
+  writeFileSync(new URL('tsconfig.json', folder), JSON.stringify(configuration))
+  for (const block of blocks) {
+    const file = new URL(`${nameOf(block)}.${block.language}`, folder)
+    mkdirSync(dirname(fileURLToPath(file)), { recursive: true })
+    writeFileSync(file, moduleOf(block))
+  }
+  const compiler = fileURLToPath(new URL('node_modules/@typescript/native/bin/tsc', top))
+  const run = spawnSync(process.execPath, [compiler, '-p', '.', '--pretty', 'false'], {
+    cwd: fileURLToPath(folder),
+    encoding: 'utf8',
+  })
+  if (run.status !== 0 && run.stdout === '') throw new Error(`the compiler did not run: ${run.stderr}`)
+  return run.stdout
+    .trim()
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => line.replace(/^(.*\.md)\.\d+\.[tj]s\((\d+),\d+\): error /, '$1:$2: '))
+}
+
+const configuration = {
+  extends: fileURLToPath(new URL('tsconfig.base.json', top)),
+  compilerOptions: {
+    rootDir: '.',
+    outDir: 'out',
+    // A block may show a thing without using it, and stands for itself.
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    composite: false,
+    declarationMap: false,
+    sourceMap: false,
+    isolatedDeclarations: false,
+    // As every program is compiled that uses Nest.
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+    allowJs: true,
+    checkJs: true,
+  },
+  include: ['.'],
+  exclude: ['out'],
+}

@@ -1,0 +1,73 @@
+// What stands in a code block is true: code compiles, scripts and commands exist, data can be read.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect } from 'chai'
+import { parse } from 'yaml'
+import { compileBlocks, compiled } from './block-program.js'
+import { type CodeBlock, parsePage, readPages, top } from './pages.js'
+
+const blocks = readPages().flatMap(page => page.blocks)
+const inLanguage = (...languages: string[]): CodeBlock[] => blocks.filter(block => languages.includes(block.language))
+
+function manifestAt(path: string): { scripts?: Record<string, string>; bin?: Record<string, string> } {
+  return JSON.parse(readFileSync(new URL(path, top), 'utf8')) as ReturnType<typeof manifestAt>
+}
+
+/** What a shell block runs by npm: the script, and the workspace that has it. */
+function npmScriptsIn(code: string): { script: string; workspace: string }[] {
+  return code.split(/#.*|[\n;&|]/).flatMap(command => {
+    const script = /\bnpm\b.*?\s(?:run(?:-script)? ([\w:-]+)|(test|start)\b)/.exec(command)
+    if (script === null) return []
+    const workspace = /(?:-w|--workspace)[ =](\S+)/.exec(command)?.[1] ?? '.'
+    return [{ script: script[1] ?? script[2] ?? '', workspace }]
+  })
+}
+
+describe('code blocks of the documentation', () => {
+  it('all TypeScript and JavaScript compiles', function () {
+    this.timeout(60_000)
+    const program = blocks.filter(({ language }) => compiled.has(language))
+    expect(program.length).to.be.above(10)
+    const complaints = compileBlocks(program)
+    expect(complaints, `\n${complaints.join('\n')}\n`).to.deep.equal([])
+  })
+
+  it('a wrong block would be found, on its line', function () {
+    this.timeout(60_000)
+    const { blocks: wrong } = parsePage(
+      'README.md',
+      'x\n\n<!-- context\nconst given: number = 1\n-->\n```ts\nconst wrong: string = given\n```\n',
+    )
+    expect(compileBlocks(wrong).join()).to.match(/^README\.md:7: TS2322/)
+  })
+
+  it('every block names a language that is checked, or one in which there is nothing to check', () => {
+    const known = [...compiled, 'sh', 'json', 'yaml', 'mermaid', 'http', 'text', 'lua']
+    expect(blocks.filter(({ language }) => !known.includes(language))).to.deep.equal([])
+  })
+
+  it('npm scripts in shell blocks exist', () => {
+    let seen = 0
+    for (const { page, line, code } of inLanguage('sh')) {
+      for (const { script, workspace } of npmScriptsIn(code)) {
+        expect(manifestAt(`${workspace}/package.json`).scripts, `${page}:${line}: npm run ${script}`).to.have.property(
+          script,
+        )
+        seen++
+      }
+    }
+    expect(seen).to.be.above(3)
+  })
+
+  it('packages in shell blocks are ours, or known', () => {
+    const ours = readdirSync(new URL('packages', top)).map(name => `@dspinlock/${name}`)
+    const named = inLanguage('sh').flatMap(({ code }) => code.match(/@dspinlock\/[\w-]+/g) ?? [])
+    expect(ours).to.include.members([...new Set(named)])
+  })
+
+  it('JSON and YAML can be read', () => {
+    for (const { page, line, language, code } of inLanguage('json', 'yaml')) {
+      expect(() => (language === 'json' ? JSON.parse(code) : parse(code)), `${page}:${line}`).to.not.throw()
+    }
+  })
+})

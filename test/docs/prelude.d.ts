@@ -1,0 +1,6 @@
+// Names that code blocks use without saying where they come from, because any reader can tell.
+
+declare const slowReport: import('express').RequestHandler & import('koa').Middleware
+declare const pay: import('express').RequestHandler & import('koa').Middleware
+declare function compute(signal?: AbortSignal, fence?: number): Promise<{ total: number }>
+declare const store: import('@dspinlock/core').Store
