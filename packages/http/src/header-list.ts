@@ -51,6 +51,18 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   return { status, message, headers, removed }
 }
 
+/** `head` of characters that each stand for one byte on the wire, where it leaves as UTF-8. */
+export function toWire(head: Head): Head {
+  const bytesOf = (text: string): string => (isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1'))
+  if (isAscii(head.message) && head.headers.every(([, value]) => isAscii(value))) return head
+  const headers = head.headers.map(([name, value]) => [name, bytesOf(value)] as const)
+  return { ...head, message: bytesOf(head.message), headers }
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\0-\x7f]/.test(text)
+}
+
 /** writeHead takes an object, a flat list, or a list of pairs. */
 function readGiven(given: unknown): [string, string][] {
   if (typeof given !== 'object' || given === null) return []

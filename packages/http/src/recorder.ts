@@ -2,7 +2,8 @@
 
 import type { ServerResponse } from 'node:http'
 import { DeclaredLength } from './declared-length.js'
-import { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'
+import { hasHeadLeft, hasLeftAsUtf8 } from './head-encoding.js'
+import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
 
@@ -38,6 +39,8 @@ export class Recorder {
   readonly #options: RecorderOptions
   readonly #baseline: Baseline
   #head: Head | undefined
+  /** The head left with a string, which makes Node write it as UTF-8; undefined before it left. */
+  #isHeadUtf8: boolean | undefined
   #chunks: Buffer[] = []
   #size = 0
   #tooLarge = false
@@ -72,7 +75,7 @@ export class Recorder {
     const keep = this.#options.keepsBody && !this.#tooLarge
     const [only] = this.#chunks
     return {
-      head: this.#head,
+      head: this.#head !== undefined && this.#isHeadUtf8 === true ? toWire(this.#head) : this.#head,
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
@@ -127,7 +130,7 @@ export class Recorder {
   #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
     this.#takeUnsentHead()
     const leaving = this.#length.ofWrite(args, this.#declaredLength())
-    const accepted = this.#run(before.write, res, leaving.args)
+    const accepted = this.#runWithHead(before.write, res, leaving.args, false)
     this.#keep(args[0], args[1])
     if (leaving.isAll) this.#onAllWritten(before, res)
     return accepted
@@ -184,13 +187,22 @@ export class Recorder {
 
   #endHeldBack(end: unknown, res: ServerResponse, args: readonly unknown[], heldBack: HeldBack | undefined): unknown {
     try {
-      const result = this.#run(end, res, args)
+      const result = this.#runWithHead(end, res, args, true)
       heldBack?.hide()
       return result
     } catch (error) {
       heldBack?.undo()
       throw error
     }
+  }
+
+  /** The head leaves with the first of these. */
+  #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
+    if (!this.#options.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
+    const wasFlushed = hasHeadLeft(res)
+    const result = this.#run(method, res, args)
+    this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
+    return result
   }
 
   #run(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {

@@ -1,0 +1,64 @@
+// Responses as they are on the wire, and what of them a replay has to keep.
+
+export type WireHeaders = readonly (readonly [name: string, value: string])[]
+
+export interface WireResponse {
+  /** Status lines of informational responses before it. */
+  readonly informational: readonly string[]
+  readonly line: string
+  readonly status: number
+  /** In their order and case. */
+  readonly headers: WireHeaders
+  /** Without chunks' frames; one character for each byte. */
+  readonly body: string
+}
+
+/** A response from its bytes. */
+export function readResponse(wire: string): WireResponse {
+  let rest = wire
+  const informational: string[] = []
+  while (/^HTTP\/1.1 1\d\d /.test(rest)) {
+    informational.push(rest.slice(0, rest.indexOf('\r\n')))
+    rest = rest.slice(rest.indexOf('\r\n\r\n') + 4)
+  }
+  const end = rest.indexOf('\r\n\r\n')
+  const [line = '', ...fields] = rest.slice(0, end).split('\r\n')
+  const headers = fields.map((field): [string, string] => {
+    const [name = '', value = ''] = field.split(/: ?(.*)/s, 2)
+    return [name, value]
+  })
+  const body = rest.slice(end + 4)
+  const isChunked = valuesOf(headers, 'transfer-encoding').includes('chunked')
+  return { informational, line, status: Number(line.split(' ')[1]), headers, body: isChunked ? unchunk(body) : body }
+}
+
+function unchunk(body: string): string {
+  const end = body.indexOf('\r\n')
+  const size = Number.parseInt(body.slice(0, end), 16)
+  return size > 0 ? body.slice(end + 2, end + 2 + size) + unchunk(body.slice(end + 2 + size + 2)) : ''
+}
+
+export function valuesOf(headers: WireHeaders, name: string): string[] {
+  return headers.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value)
+}
+
+/** What each response has of its own, or of its connection; docs/http.md lists them as different in a replay. */
+export const OWN_TO_EACH: readonly string[] = [
+  'age',
+  'cache-status',
+  'connection',
+  'content-length',
+  'date',
+  'keep-alive',
+  'set-cookie',
+  'trailer',
+  'transfer-encoding',
+]
+
+export function lastingHeaders(headers: WireHeaders): WireHeaders {
+  return headers.filter(([name]) => !OWN_TO_EACH.includes(name.toLowerCase()))
+}
+
+export function withoutDate(wire: string): string {
+  return wire.replace(/\r\nDate: [^\r]*/g, '\r\nDate: now')
+}
