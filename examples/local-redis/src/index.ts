@@ -27,13 +27,23 @@ export interface RedisServer extends LocalRedis {
   wipe(): Promise<void>
 }
 
-/** What `REDIS_URL` names, or a server from PATH started for the occasion; undefined if there is neither. */
+/**
+ * What `REDIS_URL` names, or a server from PATH started for the occasion; undefined if there is neither. Rejects if nothing
+ * listens where `REDIS_URL` says.
+ */
 export async function findLocalRedis(): Promise<LocalRedis | undefined> {
   const url = process.env['REDIS_URL']
   if (url !== undefined && url !== '') {
+    const { hostname, port: named } = new URL(url)
+    const port = Number(named || 6379)
+    if (hostname !== '' && !(await isListening(port, hostname))) {
+      throw new Error(
+        `REDIS_URL names a Redis at ${hostname}:${port}, but nothing listens there. Start it, or unset REDIS_URL.`,
+      )
+    }
     return {
       url,
-      port: Number(new URL(url).port || 6379),
+      port,
       description: 'the Redis that REDIS_URL names',
       stop: async () => {},
     }
@@ -165,15 +175,16 @@ function watchOutput(child: ChildProcess): { ready: Promise<void>; failure: () =
   }
 }
 
-/** True if something accepts connections there. */
-export async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
+/** True if something accepts connections there within two seconds. */
+export async function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const socket = connect(port, host)
   try {
-    await once(socket, 'connect')
+    await once(socket, 'connect', { signal: AbortSignal.timeout(2_000) })
     return true
   } catch {
     return false
   } finally {
-    socket.destroy()
+    // What else goes wrong with it is nobody's business any more.
+    socket.on('error', () => {}).destroy()
   }
 }
