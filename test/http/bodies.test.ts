@@ -12,10 +12,12 @@ for (const { name, express } of frameworks) {
     let server: TestServer
     let runs = 0
     let seen: string | undefined
+    let iterating: ReturnType<typeof dspinlock>
 
     before(async () => {
       const app = express()
       const guard = { duplicates: 'replay', ttlMs: 60_000 } as const
+      iterating = dspinlock(guard)
       const echo: RequestHandler = (req, res) => {
         runs++
         res.json({ body: req.body as unknown })
@@ -26,7 +28,7 @@ for (const { name, express } of frameworks) {
         runs++
         req.pipe(res)
       })
-      app.post('/iterate', dspinlock(guard), (req, res, next) => {
+      app.post('/iterate', iterating, (req, res, next) => {
         runs++
         text(req).then(all => res.send(`got ${all.length}`), next)
       })
@@ -84,6 +86,17 @@ for (const { name, express } of frameworks) {
       socket.destroy()
       await once(socket, 'close')
       expect(await text(await server.dial(`${head}1234567890`))).to.contain('got 10')
+      expect(runs).to.equal(1)
+    })
+
+    it('half a body that goes no further holds nothing, and nobody waits for it', async () => {
+      const head = 'POST /iterate HTTP/1.1\r\nHost: stalled\r\nContent-Length: 10\r\nConnection: close\r\n\r\n'
+      const stalled = await server.dial(`${head}12345`)
+      expect(await text(await server.dial(`${head}1234567890`))).to.contain('got 10')
+      expect([runs, iterating.engine.keys]).to.deep.equal([1, 0])
+      // The rest of it comes after all: then it is a duplicate like any other.
+      stalled.write('67890')
+      expect(await text(stalled)).to.contain('Cache-Status: dspinlock; hit')
       expect(runs).to.equal(1)
     })
   })
