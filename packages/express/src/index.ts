@@ -5,29 +5,7 @@ import { createGuard, type Exchange, type GuardOptions, type RequestLock, readPa
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { routeOf } from './route.js'
 
-export {
-  attachLogger,
-  attachStructuredLogger,
-  ClosedError,
-  channels,
-  DspinlockError,
-  type Duplicates,
-  LockEngine,
-  type MemoryStoreOptions,
-  memoryStore,
-  type Store,
-  StoreError,
-  WaiterLimitError,
-  WaitTimeoutError,
-} from '@dspinlock/core'
-export {
-  type IdempotencyKeyOptions,
-  type IdempotencyPolicy,
-  type IdentityOption,
-  idempotencyPolicy,
-  type Problem,
-  type RequestLock,
-} from '@dspinlock/http'
+export * from '@dspinlock/http/for-users'
 
 export type DspinlockOptions = GuardOptions<Request, Response>
 

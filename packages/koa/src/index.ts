@@ -7,22 +7,7 @@ import { setAnswer } from './answer.js'
 import { prepareDownstream } from './downstream.js'
 import { isOnRoute, translate } from './translate.js'
 
-export {
-  attachLogger,
-  attachStructuredLogger,
-  ClosedError,
-  channels,
-  DspinlockError,
-  type Duplicates,
-  LockEngine,
-  type MemoryStoreOptions,
-  memoryStore,
-  type Store,
-  StoreError,
-  WaiterLimitError,
-  WaitTimeoutError,
-} from '@dspinlock/core'
-export type { IdentityOption, Problem, RequestLock } from '@dspinlock/http'
+export * from '@dspinlock/http/for-users'
 
 /** Where an option takes a function of request and response, it is given the context for both. */
 export type DspinlockOptions = GuardOptions<Context, Context>

@@ -1,22 +1,6 @@
 // dspinlock for Nest 12 and 11, on Express and on Fastify: what users of the package can import.
 
-export {
-  attachLogger,
-  attachStructuredLogger,
-  ClosedError,
-  channels,
-  DspinlockError,
-  DuplicateError,
-  type Duplicates,
-  LockEngine,
-  type MemoryStoreOptions,
-  memoryStore,
-  type Store,
-  StoreError,
-  WaiterLimitError,
-  WaitTimeoutError,
-} from '@dspinlock/core'
-export type { IdentityOption, Problem, RequestLock } from '@dspinlock/http'
+export * from '@dspinlock/http/for-users'
 export { CurrentLock, Dspinlock, SkipDspinlock } from './decorators.js'
 export { Exclusive, type ExclusiveOptions } from './exclusive.js'
 export { DspinlockGuard } from './guard.js'

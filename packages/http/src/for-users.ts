@@ -1,0 +1,25 @@
+// What users of every adapter can import from it, so that it is all that they install: of the engine, and of this package.
+
+export {
+  attachLogger,
+  attachStructuredLogger,
+  ClosedError,
+  channels,
+  DspinlockError,
+  DuplicateError,
+  type Duplicates,
+  LockEngine,
+  type Logger,
+  type MemoryStoreOptions,
+  memoryStore,
+  type Store,
+  StoreError,
+  type StructuredLogger,
+  WaiterLimitError,
+  WaitTimeoutError,
+} from '@dspinlock/core'
+export type { RequestLock } from './exchange.js'
+export type { IdempotencyKeyOptions } from './idempotency-key.js'
+export { type IdempotencyPolicy, idempotencyPolicy } from './idempotency-policy.js'
+export type { Problem } from './messages.js'
+export type { IdentityOption } from './options.js'
