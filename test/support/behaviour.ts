@@ -1,7 +1,6 @@
 // One way to answer, seen from outside and from the handler: without dspinlock, with it as holder on each store, and replayed.
 
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
@@ -102,11 +101,13 @@ export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], b
         stores.push(memory, redis)
         const handle: Handle = (req, res) => {
           runs++
-          const closed = once(res, 'close')
+          const closed = new Promise(resolve => res.once('close', resolve))
           const answering = composeAnswering(req, res, log, async text => {
             while (!received.includes(text)) await arrived.opened
           })
           answered = Promise.all([closed, current?.answer(answering)])
+          // It is looked at when the client has seen the end.
+          answered.catch(() => {})
         }
         server = await surface.start(handle, {
           '/bare': undefined,
@@ -140,11 +141,7 @@ export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], b
         socket.on('error', () => {})
         socket.write(lines.join('\r\n'))
         await closed
-        const lineOf = await answered.then(
-          () => undefined,
-          (error: unknown) => `the handler failed: ${String(error)}`,
-        )
-        if (lineOf !== undefined) throw new Error(lineOf)
+        await answered
         await new Promise(resolve => setImmediate(resolve))
         return { wire: withoutDate(received), log: [...log], runs }
       }
@@ -195,7 +192,8 @@ export function expectReplay(replay: WireResponse, first: WireResponse, except: 
   expect(of('age')).to.match(/^\d+$/)
   expect(of('cache-status').at(-1)).to.match(/^dspinlock; (hit|collapsed)$/)
   if (replay.status !== 204) expect(of('content-length')).to.deep.equal([String(replay.body.length)])
-  expect(replay.informational).to.deep.equal([])
+  // An invitation to send the body is the server's own.
+  expect(replay.informational.filter(line => !line.includes(' 100 '))).to.deep.equal([])
 }
 
 /** Of Redis, the last bytes wait for a round trip, and what tells that they have left comes that much later. */

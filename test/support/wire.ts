@@ -13,7 +13,7 @@ export interface WireResponse {
   readonly body: string
 }
 
-/** A response from its bytes. */
+/** A response from its bytes, as a client reads it: no further than its declared length. */
 export function readResponse(wire: string): WireResponse {
   let rest = wire
   const informational: string[] = []
@@ -29,7 +29,9 @@ export function readResponse(wire: string): WireResponse {
   })
   const body = rest.slice(end + 4)
   const isChunked = valuesOf(headers, 'transfer-encoding').includes('chunked')
-  return { informational, line, status: Number(line.split(' ')[1]), headers, body: isChunked ? unchunk(body) : body }
+  const [length] = valuesOf(headers, 'content-length')
+  const whole = isChunked ? unchunk(body) : body.slice(0, length === undefined ? undefined : Number(length))
+  return { informational, line, status: Number(line.split(' ')[1]), headers, body: whole }
 }
 
 function unchunk(body: string): string {

@@ -43,9 +43,12 @@ export class DeclaredLength {
     return withChunk(args, bytes.subarray(0, -1))
   }
 
-  /** As `withKept`, for a write after all was written. */
-  ofLateWrite(args: Arguments): Arguments {
-    return hasBytes(args) ? this.withKept(args) : args
+  /** The byte that was kept, if it has to leave before `args` are written after all was written. */
+  takeBefore(args: Arguments): Buffer | undefined {
+    if (!hasBytes(args)) return undefined
+    const kept = this.#kept
+    this.#kept = undefined
+    return kept
   }
 
   /** Whether a byte is kept that has not left. */

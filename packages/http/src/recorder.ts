@@ -98,8 +98,12 @@ export class Recorder {
       },
       end: (args: unknown[]) => this.#end(before.end, res, args),
       write: (args: unknown[]) => this.#write(before, res, args),
-      // After all was written: the byte that is kept comes first.
-      lateWrite: (args: unknown[]) => this.#run(before.write, res, this.#length.ofLateWrite(args)),
+      // After all was written: the byte that is kept comes first, and by itself, for what Node may refuse is not to take it along.
+      lateWrite: (args: unknown[]) => {
+        const kept = this.#length.takeBefore(args)
+        if (kept !== undefined) this.#run(before.write, res, [kept])
+        return this.#run(before.write, res, args)
+      },
       lateEnd: (args: unknown[]) => this.#endLater?.(args) ?? call(before.end, res, args),
       trailers: () => {
         this.#hasTrailers = true

@@ -12,6 +12,8 @@ export interface ResponseFacts {
   readonly complete: boolean
   readonly hasTrailers: boolean
   readonly tooLarge: boolean
+  /** Of the body, in bytes. */
+  readonly bodyBytes: number
   /** The same answer is for everybody: `identity: 'public'`. */
   readonly isPublic: boolean
   /** 500 and above count as answers: `serverErrors: 'keep'`. */
@@ -21,13 +23,19 @@ export interface ResponseFacts {
 /** May duplicates be given this response? */
 export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
-  if (!facts.complete || facts.tooLarge || facts.hasTrailers) return false
+  if (!facts.complete || facts.tooLarge || facts.hasTrailers || !isOfDeclaredLength(facts)) return false
   // A 304 and a 206 answer the caller's own conditions; 1xx is no answer yet; what failed is for the next one to try.
   if (status < 200 || status === 206 || status === 304 || isFailure(status, facts.keepsFailures)) return false
   if (hasMember(headers, 'vary', '*')) return false
   if (!facts.isPublic) return true
   if (headers.some(([name]) => name.toLowerCase() === 'set-cookie')) return false
   return !hasMember(headers, 'cache-control', 'no-store') && !hasMember(headers, 'cache-control', 'private')
+}
+
+/** RFC 9112, section 8: a body of another length than its head declares is incomplete, or runs into what comes after it. */
+function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): boolean {
+  const declared = headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1]
+  return declared === undefined || status === 204 || Number(declared) === bodyBytes
 }
 
 /** The work was not done: nothing is left, and the next duplicate runs. */

@@ -95,7 +95,17 @@ function end<Req, Res>(
   if (policy.duplicates === 'serialise' || isFailure(status, keepsFailures)) return hold.release()
   if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? hold.settle(seal(tombstone)) : hold.release()
   const isPublic = settings.identity === 'public'
-  const facts = { status, headers: head?.headers ?? [], complete, hasTrailers, tooLarge, isPublic, keepsFailures }
+  const bodyBytes = body?.byteLength ?? 0
+  const facts = {
+    status,
+    headers: head?.headers ?? [],
+    complete,
+    hasTrailers,
+    tooLarge,
+    bodyBytes,
+    isPublic,
+    keepsFailures,
+  }
   if (head !== undefined && body !== undefined && isReplayable(facts)) {
     const traceparent = traceOf(hold)?.traceparent
     const names = listUnkeyedVary(head.headers, covered)
