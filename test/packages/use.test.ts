@@ -1,0 +1,105 @@
+// The packages work where people install them: from tarballs, beside the oldest peers, from each kind of module.
+
+import { execFile } from 'node:child_process'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect } from 'chai'
+import { redisUrl } from '../support/redis.js'
+import { installAll, packages, top } from './published.js'
+
+const run = promisify(execFile)
+
+/** Node's environment without the source maps that the tests turn on for themselves. */
+const env = (): NodeJS.ProcessEnv => ({ ...process.env, NODE_OPTIONS: '', TEST_REDIS_URL: redisUrl() })
+
+const options = {
+  target: 'ES2022',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  experimentalDecorators: true,
+  emitDecoratorMetadata: true,
+  skipLibCheck: true,
+  types: ['node'],
+  outDir: 'out',
+}
+
+/** Compiles the consumer in a folder of its own beside node_modules; resolves to what the compiler has to say. */
+async function compile(app: string, name: string, extension: string, compilerOptions: object): Promise<string> {
+  const folder = join(app, name)
+  mkdirSync(folder, { recursive: true })
+  copyFileSync(join(top, 'test/packages/consumer/use.ts'), join(folder, `use.${extension}`))
+  const tsconfig = { compilerOptions: { ...options, ...compilerOptions }, files: [`use.${extension}`] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig))
+  const compiler = join(top, 'node_modules/@typescript/native/bin/tsc')
+  const { stdout } = await run(process.execPath, [compiler, '-p', folder, '--pretty', 'false']).catch(
+    (failed: { stdout: string }) => failed,
+  )
+  return stdout
+}
+
+/** Runs a compiled consumer: what it printed, and what Node had to warn of. */
+async function use(file: string): Promise<{ answers: unknown; warnings: string }> {
+  const { stdout, stderr } = await run(process.execPath, [file], { env: env() })
+  return { answers: JSON.parse(stdout), warnings: stderr }
+}
+
+const once = '1 run: done, done'
+const expected = {
+  prometheus: 'attached',
+  opentelemetry: 'attached and detached',
+  core: `${once}; locked; object`,
+  http: once,
+  express: once,
+  koa: once,
+  nestjs: once,
+  redis: once,
+  counted: true,
+}
+
+describe('packages installed from their tarballs beside the oldest peers', function () {
+  this.timeout(180_000)
+  let app: string
+
+  before(async () => {
+    app = await installAll()
+  })
+
+  it('TypeScript with moduleResolution node16, as an ES module: compiles and runs', async () => {
+    expect(await compile(app, 'esm', 'mts', { module: 'node16', moduleResolution: 'node16' })).to.equal('')
+    expect(await use(join(app, 'esm/out/use.mjs'))).to.deep.equal({ answers: expected, warnings: '' })
+  })
+
+  it('TypeScript with module nodenext, as CommonJS by require: compiles and runs', async () => {
+    expect(await compile(app, 'cjs', 'cts', { module: 'nodenext' })).to.equal('')
+    expect(await use(join(app, 'cjs/out/use.cjs'))).to.deep.equal({ answers: expected, warnings: '' })
+  })
+
+  it('TypeScript with moduleResolution bundler: compiles', async () => {
+    const compilerOptions = { module: 'esnext', moduleResolution: 'bundler', esModuleInterop: true }
+    expect(await compile(app, 'bundler', 'ts', compilerOptions)).to.equal('')
+  })
+
+  it('TypeScript with module node16 is told that CommonJS cannot require an ES module, which Node since can', async () => {
+    expect(await compile(app, 'node16-cjs', 'cts', { module: 'node16' })).to.match(/TS1479/)
+  })
+
+  it('JavaScript by require: every entry point of every package', () => {
+    const require = createRequire(join(app, 'main.cjs'))
+    for (const { manifest } of packages) {
+      for (const entry of Object.keys(manifest.exports ?? {})) {
+        const name = join(manifest.name, entry)
+        expect(Object.keys(require(name) as object), name).to.not.deep.equal([])
+      }
+    }
+  })
+
+  it('the command line runs from its tarball', async () => {
+    const { stdout } = await run('npx', ['--no-install', 'dspinlock', 'doctor', '--json', '--url', redisUrl()], {
+      cwd: app,
+      env: env(),
+    })
+    expect(JSON.parse(stdout)).to.have.property('ok', true)
+  })
+})
