@@ -22,10 +22,10 @@ for (const [name, makeStore] of storeKinds) {
     it('ends with the last try, not a sleep later, and the error says what to raise', async () => {
       const holder = await new HashDSpinlock(value, { store }).acquire()
       const startedAt = performance.now()
-      const tries = { store, maxSpinlockTries: 3, spinlockSleepMs: 300 }
+      const tries = { store, maxSpinlockTries: 3, spinlockSleepMs: 500 }
       const error = await failure(new HashDSpinlock(value, tries).acquire())
       const waitedMs = performance.now() - startedAt
-      expect(waitedMs).to.be.within(590, 880)
+      expect(waitedMs).to.be.within(990, 1_490)
       expect(error).to.be.instanceOf(DspinlockError)
       expect(error).to.include({ code: 'ERR_DSPINLOCK_TRIES_EXCEEDED', key: holder.key })
       expect(error.cause).to.include({ code: 'ERR_DSPINLOCK_WAIT_TIMEOUT' })

@@ -1,8 +1,11 @@
 // Refusals, wrong options, and closing.
 
+import type { RequestListener } from 'node:http'
 import { dspinlock, memoryStore } from '@dspinlock/express'
+import { dspinlock as koaDspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
-import express from 'express'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import Koa from 'koa'
 import { Gate, serve, until } from '../support/http.js'
 
 describe('refusals', () => {
@@ -13,6 +16,7 @@ describe('refusals', () => {
     ['NaN milliseconds', { waitMs: Number.NaN }, /waitMs .* received NaN/],
     ['a ttl without records', { ttlMs: 5 }, /ttlMs must be 0 with duplicates: 'serialise'/],
     ['a store without a method', { store: { ...memoryStore(), open: () => ({}) } }, /store .* no method claim\(\)/],
+    ['a URL for a store', { store: 'redis://localhost' }, /store must be a store, for example .*redisStore/],
     ['a number for a function', { skip: 1 }, /skip must be a function.* received 1/],
     ['a short secret', { secret: 'short' }, /secret must be .* not shown/],
   ]
@@ -21,6 +25,20 @@ describe('refusals', () => {
       expect(() => dspinlock(options as object)).to.throw(TypeError, message)
     })
   }
+
+  it('a maker of middleware that is mounted as one says so', async () => {
+    const onExpress = express().use(dspinlock as unknown as RequestHandler)
+    onExpress.use(((error, _req, res, _next) => void res.send(String(error))) satisfies ErrorRequestHandler)
+    const onKoa = new Koa().use(async (ctx, next) => {
+      await next().catch((error: unknown) => (ctx.body = String(error)))
+    })
+    onKoa.use(koaDspinlock as unknown as Koa.Middleware)
+    for (const app of [onExpress, onKoa.callback()]) {
+      const server = await serve(app as RequestListener)
+      expect((await server.ask('/')).body).to.match(/^TypeError: dspinlock: .* write app\.use\(dspinlock\(\)\)/)
+      await server.stop()
+    }
+  })
 
   it('a closed store is refused at start; closing it twice does nothing', () => {
     const store = memoryStore()

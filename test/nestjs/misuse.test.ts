@@ -153,6 +153,8 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     const wrong = { duplicates: 'never' } as unknown as DspinlockModuleOptions
     expect((await startError({ imports: [DspinlockModule.forRoot(wrong)] })).message).to.match(/option duplicates/)
     expect(thrownBy(() => DspinlockModule.forRoot({ name: '' })).message).to.match(/option name/)
+    const local = { isGlobal: 'no' } as unknown as DspinlockModuleOptions
+    expect(thrownBy(() => DspinlockModule.forRoot(local)).message).to.match(/option isGlobal .*received no/)
     const none = {} as unknown as DspinlockModuleAsyncOptions
     expect(thrownBy(() => DspinlockModule.forRootAsync(none)).message).to.match(
       /one of useFactory, useClass, useExisting/,

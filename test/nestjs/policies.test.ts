@@ -1,28 +1,33 @@
 // Each policy, wherever the interceptor is bound, with real duplicates.
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import {
   CurrentLock,
   Dspinlock,
   DspinlockInterceptor,
   DspinlockModule,
+  getLockEngineToken,
+  type LockEngine,
   type RequestLock,
   SkipDspinlock,
 } from '@dspinlock/nestjs'
 import { Controller, Delete, Get, Post, UseInterceptors } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
-import { type Answer, json } from '../support/http.js'
+import { type Answer, Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
 let runs = 0
 let inside = 0
 let overlapped = false
 
-async function work(ms: number): Promise<{ run: number }> {
+/** For work that lasts until a test has seen what it wants to see meanwhile. */
+let gate = new Gate()
+
+async function work(lasting: Promise<unknown> = turn()): Promise<{ run: number }> {
   const run = ++runs
   overlapped ||= ++inside > 1
-  await sleep(ms)
+  await lasting
   inside--
   return { run }
 }
@@ -39,22 +44,22 @@ class GlobalController {
     return { role: lock?.role }
   }
   @Post('serialise') serialise(): Promise<object> {
-    return work(2)
+    return work()
   }
   @Get('replay') @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 }) replay(): Promise<object> {
-    return work(50)
+    return work(gate.opened)
   }
   @Post('reject') @Dspinlock({ duplicates: 'reject', ttlMs: 60_000 }) reject(): Promise<object> {
-    return work(50)
+    return work(gate.opened)
   }
   @Post('early') @Dspinlock({ duplicates: 'replay', ttlMs: 60_000, whileInFlight: 'reject' }) early(): Promise<object> {
-    return work(50)
+    return work(gate.opened)
   }
   @Get('named') @Dspinlock('reports') named(): Promise<object> {
-    return work(0)
+    return work()
   }
   @Get('renamed') @Dspinlock('reports', { duplicates: 'reject' }) renamed(): Promise<object> {
-    return work(0)
+    return work()
   }
 }
 
@@ -62,13 +67,13 @@ class GlobalController {
 @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
 class DecoratedController {
   @Get() get(): Promise<object> {
-    return work(0)
+    return work()
   }
   @Get('method') @Dspinlock({ duplicates: 'serialise' }) method(): Promise<object> {
-    return work(0)
+    return work()
   }
   @Get('skipped') @SkipDspinlock() skipped(): Promise<object> {
-    return work(0)
+    return work()
   }
 }
 
@@ -114,6 +119,7 @@ for (const platform of platforms) {
     beforeEach(() => {
       runs = 0
       overlapped = false
+      gate = new Gate()
     })
     after(() => server.stop())
 
@@ -139,7 +145,11 @@ for (const platform of platforms) {
     })
 
     it('replay: 50 at once are one run and 50 identical answers, and later ones get it, too', async () => {
-      const answers = await burst(50, '/global/replay')
+      const asked = burst(50, '/global/replay')
+      const engine = server.app.get<LockEngine>(getLockEngineToken())
+      await until(() => engine.waiters === 49, 'all but one wait')
+      gate.open()
+      const answers = await asked
       expect([runs, count(answers, 200)]).to.deep.equal([1, 50])
       expect(new Set(answers.map(({ body }) => body)).size).to.equal(1)
       expect((await server.ask('/global/replay')).headers['cache-status']).to.equal('dspinlock; hit')
@@ -147,7 +157,9 @@ for (const platform of platforms) {
     })
 
     it('reject: one runs, the others get 409 with a problem, also after it finished', async () => {
-      const answers = await burst(10, '/global/reject', json({ pay: 1 }))
+      const asked = burst(10, '/global/reject', json({ pay: 1 }))
+      gate.open()
+      const answers = await asked
       expect([runs, count(answers, 201), count(answers, 409)]).to.deep.equal([1, 1, 9])
       const later = await server.ask('/global/reject', json({ pay: 1 }))
       expect(later.headers['content-type']).to.equal('application/problem+json')
@@ -155,8 +167,11 @@ for (const platform of platforms) {
     })
 
     it("whileInFlight: 'reject': the early ones get 409, the late ones the record", async () => {
-      const answers = await burst(5, '/global/early', json({ pay: 1 }))
-      expect([runs, count(answers, 201), count(answers, 409)]).to.deep.equal([1, 1, 4])
+      const first = server.ask('/global/early', json({ pay: 1 }))
+      await until(() => runs === 1, 'one runs')
+      expect(count(await burst(4, '/global/early', json({ pay: 1 })), 409)).to.equal(4)
+      gate.open()
+      expect([(await first).status, runs]).to.deep.equal([201, 1])
       expect((await server.ask('/global/early', json({ pay: 1 }))).status).to.equal(201)
     })
 

@@ -38,6 +38,8 @@ describe('connections', () => {
     [undefined, /connection must be .*received undefined/],
     [6379, /connection must be .*received 6379/],
     [[], /connection must be .*received an array/],
+    [{ url: 'redis://localhost' }, /option url is none of ioredis.*createRedisConnection/],
+    [{ host: 'redis', ssl: true }, /option ssl is none of ioredis/],
   ]
   for (const [connection, message] of wrong) {
     it(`${JSON.stringify(connection)} is a TypeError at start`, () => {

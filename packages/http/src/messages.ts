@@ -140,6 +140,11 @@ export class UnknownEncryptionKeyError extends Error {
   }
 }
 
+export const calledWithRequest = (): TypeError =>
+  new TypeError(
+    'dspinlock: dspinlock() makes a middleware and was called as one, with a request; write app.use(dspinlock()), with parentheses',
+  )
+
 export const badEncryptionKeys = (): TypeError =>
   new TypeError(
     'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, each a Uint8Array or its base64 (what was received is not shown)',

@@ -1,6 +1,6 @@
 // The options of the middleware, read once into frozen settings.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import { LockEngine, Policy, type PolicyOptions, policyOptionNames, type Store } from '@dspinlock/core'
 import {
   boolean,
@@ -13,7 +13,7 @@ import {
   timerMs,
 } from '@dspinlock/core/support'
 import { type IdempotencyKeyOptions, type IdempotencyKeyRules, readIdempotencyKeyRules } from './idempotency-key.js'
-import type { Problem } from './messages.js'
+import { calledWithRequest, type Problem } from './messages.js'
 import { type RecordSealer, readEncryptionKeys } from './sealed-record.js'
 
 type Answer<T> = T | Promise<T>
@@ -87,7 +87,10 @@ const isFunction = (given: unknown): given is (...args: never[]) => unknown => t
 
 const shape = {
   engine: optional('a LockEngine', (given: unknown): given is LockEngine => given instanceof LockEngine),
-  store: optional('a store', (given: unknown): given is Store => typeof given === 'object' && given !== null),
+  store: optional(
+    'a store, for example memoryStore(), or redisStore(…) of @dspinlock/redis',
+    (given: unknown): given is Store => typeof given === 'object' && given !== null,
+  ),
   methods: readMethods,
   identity: optional("'public' or a function of the request", (given: unknown): given is IdentityOption<never> => {
     return given === 'public' || isFunction(given)
@@ -155,6 +158,7 @@ export interface GuardSettings<Req, Res> {
 
 /** @throws TypeError naming option and value for anything unknown or wrong. */
 export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | undefined): GuardSettings<Req, Res> {
+  if (isRequest(options)) throw calledWithRequest()
   const passThrough = Object.fromEntries(policyOptionNames.map(name => [name, (given: unknown) => given]))
   const parsed = parseOptions('dspinlock', options, { ...shape, ...passThrough }) as unknown as Parsed<typeof shape>
   const defaults: typeof IDEMPOTENCY_DEFAULTS = parsed.idempotencyKey === undefined ? {} : IDEMPOTENCY_DEFAULTS
@@ -167,6 +171,12 @@ export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | und
   checkCombination(parsed, policy)
   const oversize = options?.oversize ?? defaults.oversize ?? parsed.oversize
   return Object.freeze({ ...parsed, oversize, policy }) as unknown as GuardSettings<Req, Res>
+}
+
+/** Whoever writes `app.use(dspinlock)` has it called with the first request, or with Koa's context. */
+function isRequest(given: unknown): boolean {
+  if (given instanceof IncomingMessage) return true
+  return typeof given === 'object' && given !== null && 'req' in given && given.req instanceof IncomingMessage
 }
 
 /** Each of these would be ignored, or mean two things at once. */

@@ -18,6 +18,8 @@ export const mistakes = {
     ),
   wrongName: (received: unknown): TypeError =>
     problem(`option name must be a string that is not empty, but received ${String(received)}`),
+  wrongIsGlobal: (received: unknown): TypeError =>
+    problem(`option isGlobal must be true or false, but received ${String(received)}`),
   wrongAsyncOptions: (received: readonly string[]): TypeError =>
     problem(
       `forRootAsync takes one of useFactory, useClass, useExisting, but received ${received.length === 0 ? 'none of them' : received.join(' and ')}; write forRootAsync({ inject: [Config], useFactory: config => ({ … }) })`,

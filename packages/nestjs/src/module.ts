@@ -124,7 +124,8 @@ function asModule(definition: DynamicModule): DynamicModule {
 
 function checkExtras<T extends ModuleExtras>(options: T): T {
   checkNestVersion()
-  const { name } = options
+  const { name, isGlobal } = options
   if (name !== undefined && (typeof name !== 'string' || name === '')) throw mistakes.wrongName(name)
+  if (isGlobal !== undefined && typeof isGlobal !== 'boolean') throw mistakes.wrongIsGlobal(isGlobal)
   return options
 }

@@ -19,7 +19,7 @@ export function connectTo(given: unknown, onTrouble: (error: unknown) => void): 
     if (isStoreClient(given)) return given
     if (isIoredisClient(given)) return new IoredisStoreClient(given, false)
     if (isNodeRedisClient(given)) return new NodeRedisStoreClient(given)
-    if (isPlainObject(given)) return connectIoredis({ options: given }, onTrouble)
+    if (isPlainObject(given)) return connectIoredis({ options: checkOptions(given) }, onTrouble)
   }
   throw optionError(
     'connection',
@@ -35,6 +35,17 @@ function isStoreClient(given: object): given is StoreClient {
 
 function isPlainObject(given: object): given is RedisOptions {
   return Object.getPrototypeOf(given) === Object.prototype
+}
+
+/** Options of RedisParameters and of other clients, which ioredis would ignore: it would connect to somewhere else, or in the clear. */
+const notOfIoredis = ['url', 'ssl', 'socket', 'cluster', 'nodes', 'connectTimeoutMs', 'sentinelName'] as const
+
+function checkOptions(options: RedisOptions): RedisOptions {
+  const foreign = notOfIoredis.find(name => name in options)
+  if (foreign === undefined) return options
+  throw new TypeError(
+    `dspinlock: the option ${foreign} is none of ioredis, which would ignore it; give redisStore the URL itself, ioredis options, or what createRedisConnection({ url, ssl, cluster, … }) resolves to`,
+  )
 }
 
 /** The URL may hold a password, so it is never repeated. */
