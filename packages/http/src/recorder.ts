@@ -32,7 +32,7 @@ export interface RecorderOptions {
 }
 
 /** Methods of the response that are watched; each is called as it was before. */
-type Watched = Readonly<Record<'writeHead' | 'write' | 'end' | 'addTrailers', unknown>>
+type Watched = Readonly<Record<'writeHead' | 'write' | 'end' | 'addTrailers', unknown> & { setTrailer?: unknown }>
 
 export class Recorder {
   readonly #res: ServerResponse
@@ -125,10 +125,15 @@ export class Recorder {
       return see.isBusy() || this.writableEnded ? call(before.write, this, args) : see.write(args)
     })
     if (!this.#options.keepsBody) return
-    define(res, 'addTrailers', function (this: ServerResponse, ...args: unknown[]) {
-      see.trailers()
-      return call(before.addTrailers, this, args)
-    })
+    // Only HTTP/2's compatibility layer has setTrailer.
+    for (const name of ['addTrailers', 'setTrailer'] as const) {
+      const method = before[name]
+      if (method === undefined) continue
+      define(res, name, function (this: ServerResponse, ...args: unknown[]) {
+        see.trailers()
+        return call(method, this, args)
+      })
+    }
   }
 
   #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
@@ -237,8 +242,8 @@ export class Recorder {
 
 /** As they are now, which may be another middleware's. */
 function readMethods(res: Watched): Watched {
-  const { writeHead, write, end, addTrailers } = res
-  return { writeHead, write, end, addTrailers }
+  const { writeHead, write, end, addTrailers, setTrailer } = res
+  return { writeHead, write, end, addTrailers, setTrailer }
 }
 
 function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {

@@ -66,10 +66,14 @@ export function nameRequest<Req, Res>(
   return { key, payload: digestAll() ?? '' }
 }
 
-/** A write under another precondition is another request. Reads are compared with the record instead. */
+/** A 412 is only for who asked under the same ones (RFC 9110, section 13.1). */
+const MAY_FAIL = ['if-match', 'if-unmodified-since']
+/** On a read they save a transfer, and are compared with the record instead. */
+const MAY_SAVE = ['if-none-match', 'if-modified-since']
+
+/** A request under another precondition is another request. */
 function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>): [string, string][] {
-  if (isSafeMethod(req.method)) return []
-  return ['if-match', 'if-none-match', 'if-unmodified-since', 'if-modified-since']
+  return (isSafeMethod(req.method) ? MAY_FAIL : [...MAY_FAIL, ...MAY_SAVE])
     .filter(name => req.headers[name] !== undefined)
     .map(name => [name, digestHeader(req.headers, name)])
 }

@@ -1,0 +1,333 @@
+// HTTP/2 by Node's compatibility layer, beside HTTP/1.1 on the same port: what the client and the handler see is the same.
+
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  type ClientHttp2Session,
+  connect,
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+} from 'node:http2'
+import { request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
+import { setImmediate as turn } from 'node:timers/promises'
+import { memoryStore, type Store } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { codeOf } from '../support/behaviour.js'
+import { certificate } from '../support/certificate.js'
+import { openTopic, SAME } from '../support/fidelity-table.js'
+import { until } from '../support/http.js'
+import { type GuardedHandle, guardHandle } from '../support/plain.js'
+import { redisUrl } from '../support/redis.js'
+import { OWN_TO_EACH } from '../support/wire.js'
+
+type Note = (line: string) => void
+/** As the compatibility layer has it; the types of Node's two responses do not meet. */
+type Response = ServerResponse & Pick<Http2ServerResponse, 'stream'> & { setTrailer(name: string, value: string): void }
+type Answer = (req: IncomingMessage, res: Response, note: Note) => unknown
+
+interface Received {
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly body: string
+  readonly trailers: unknown
+  readonly informational: readonly unknown[]
+  readonly log: readonly string[]
+}
+
+interface Case {
+  readonly what: string
+  readonly answer: Answer
+  readonly method?: string
+  readonly body?: string
+  readonly duplicate?: 'runs' | 'refused'
+}
+
+const attempt = (note: Note, label: string, call: () => unknown): void => {
+  try {
+    const result = call()
+    note(`${label} returned ${typeof result === 'boolean' ? result : typeof result}`)
+  } catch (error) {
+    note(`${label} threw ${codeOf(error)}`)
+  }
+}
+
+const cases: readonly Case[] = [
+  {
+    what: '`writeHead(status, headers)` and `end(chunk)`',
+    answer: (_req, res, note) => {
+      attempt(note, 'head', () => res.writeHead(201, { 'X-One': '1', 'x-list': ['a', 'b'] }))
+      attempt(note, 'end', () => res.end('body', () => note('late ended')))
+      note(`${res.headersSent} ${res.writableEnded} ${res.statusCode}`)
+    },
+  },
+  {
+    what: '`writeHead` with a flat list',
+    answer: (_req, res) => {
+      res.setHeader('x-set', 'before')
+      res.writeHead(200, ['x-one', '1', 'x-two', '2', 'x-one', '3'])
+      res.end('body')
+    },
+  },
+  {
+    what: '`setHeader`, `appendHeader`, `getHeaders`',
+    answer: (_req, res, note) => {
+      res.setHeader('X-One', ['1'])
+      attempt(note, 'append', () => res.appendHeader('x-one', '2'))
+      note(JSON.stringify([res.getHeaders(), res.getHeaderNames(), res.hasHeader('X-ONE')]))
+      res.end()
+    },
+  },
+  {
+    what: '`write` in chunks of text and bytes, callbacks, `end(callback)`',
+    answer: async (_req, res, note) => {
+      res.write('h\u00e4', 'latin1', () => note('late written'))
+      await turn()
+      res.write(Buffer.from([1, 2, 255]))
+      res.write('aGVsbG8=', 'base64')
+      res.end(() => note('late ended'))
+    },
+  },
+  { what: '`end()` alone', answer: (_req, res) => res.end() },
+  {
+    what: '`end` twice, `write` after the end',
+    answer: (_req, res, note) => {
+      res.end('a')
+      attempt(note, 'end', () => res.end('b'))
+      res.on('error', error => note(`late error ${codeOf(error)}`))
+    },
+  },
+  {
+    what: '204',
+    answer: (_req, res) => {
+      res.statusCode = 204
+      res.end()
+    },
+  },
+  {
+    what: 'HEAD',
+    method: 'HEAD',
+    answer: (_req, res) => {
+      res.setHeader('content-length', 4)
+      res.end()
+    },
+    duplicate: 'runs',
+  },
+  { what: '`pipe`', answer: (_req, res) => void Readable.from(['one ', 'two ', 'x'.repeat(100_000)]).pipe(res) },
+  {
+    what: 'a request body, echoed',
+    method: 'POST',
+    body: 'echo '.repeat(5_000),
+    answer: async (req, res) => void res.end(await buffer(req)),
+  },
+  {
+    what: '`addTrailers`',
+    answer: (_req, res) => {
+      res.addTrailers({ 'x-sum': '1' })
+      res.end('body')
+    },
+    duplicate: 'runs',
+  },
+  {
+    what: '`setTrailer`, on a write',
+    method: 'POST',
+    body: 'x',
+    answer: (_req, res) => {
+      res.write('bo')
+      res.setTrailer('x-sum', '1')
+      res.end('dy')
+    },
+    duplicate: 'refused',
+  },
+  {
+    what: '`writeEarlyHints`',
+    answer: (_req, res) => {
+      res.writeEarlyHints({ link: '</a.css>; rel=preload' })
+      res.end('body')
+    },
+  },
+  {
+    what: 'identity, prototype, `stream` and `socket`',
+    answer: (req, res, note) => {
+      note(`${Object.getPrototypeOf(res)?.constructor.name} ${Object.getPrototypeOf(req)?.constructor.name}`)
+      note(`${res.req === req} ${typeof res.stream.id} ${typeof res.socket}`)
+      res.end('x')
+    },
+  },
+  {
+    what: 'a stream that is reset after its head',
+    answer: (_req, res) => {
+      res.write('begun')
+      setTimeout(() => res.stream.close(2), 5)
+    },
+    duplicate: 'runs',
+  },
+]
+
+describe('HTTP/2', () => {
+  const topic = openTopic('HTTP/2', 'http2.test.ts')
+  const servers: Http2SecureServer[] = []
+  const clients: ClientHttp2Session[] = []
+  const stores: Store[] = [memoryStore()]
+  const guards: GuardedHandle['guard'][] = []
+  let current: Answer = () => {}
+  let log: string[] = []
+  let runs = 0
+  let closed: Promise<unknown> = Promise.resolve()
+
+  before(async () => {
+    stores.push(redisStore(redisUrl(), { prefix: `http2-${randomUUID()}` }))
+    const handle = (req: IncomingMessage, res: ServerResponse): void => {
+      runs++
+      const note = (line: string): void => void log.push(line)
+      for (const event of ['finish', 'close']) res.on(event, () => note(`late event ${event}`))
+      closed = new Promise(resolve => res.once('close', resolve))
+      current(req, res as Response, note)
+    }
+    for (const store of [undefined, ...stores]) {
+      let guarded = handle
+      if (store !== undefined) {
+        const options = { store, duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: 200 } as const
+        const { guard, handle: guardedHandle } = guardHandle(options, handle)
+        guards.push(guard)
+        guarded = guardedHandle
+      }
+      const server = createSecureServer({ ...certificate, allowHTTP1: true }, (req, res) =>
+        guarded(req as unknown as IncomingMessage, res as unknown as ServerResponse),
+      )
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      servers.push(server)
+      clients.push(connect(`https://127.0.0.1:${portOf(server)}`, { ca: certificate.cert }))
+    }
+  })
+  after(async () => {
+    for (const client of clients) client.destroy()
+    for (const server of servers) {
+      server.close()
+      await once(server, 'close')
+    }
+    for (const store of stores) await store.close()
+  })
+
+  const ask = async (client: ClientHttp2Session, path: string, { method = 'GET', body }: Case): Promise<Received> => {
+    log = []
+    closed = Promise.resolve()
+    const asked = client.request({ ':path': path, ':method': method, ':authority': 'h' })
+    let headers: IncomingHttpHeaders = {}
+    let trailers: unknown
+    const informational: unknown[] = []
+    asked.on('headers', (given: IncomingHttpHeaders) => informational.push({ ...given }))
+    asked.on('response', (given: IncomingHttpHeaders) => {
+      headers = { ...given }
+    })
+    asked.on('trailers', (given: IncomingHttpHeaders) => {
+      trailers = { ...given }
+    })
+    const chunks: Buffer[] = []
+    asked.on('data', (chunk: Buffer) => chunks.push(chunk))
+    asked.on('error', error => informational.push(codeOf(error)))
+    asked.end(body)
+    await new Promise(resolve => asked.once('close', resolve))
+    await closed
+    const { date: _date, ...rest } = headers
+    const isLate = (line: string): boolean => line.startsWith('late ')
+    return {
+      headers: rest,
+      body: Buffer.concat(chunks).toString('latin1'),
+      trailers,
+      informational,
+      log: [...log.filter(line => !isLate(line)), ...log.filter(isLate).toSorted()],
+    }
+  }
+
+  for (const one of cases) {
+    it(one.what, async () => {
+      current = one.answer
+      const [bareClient, ...guardedClients] = clients as [ClientHttp2Session, ...ClientHttp2Session[]]
+      const bare = await ask(bareClient, `/${randomUUID()}`, one)
+      for (const client of guardedClients) {
+        const path = `/${randomUUID()}`
+        const first = await ask(client, path, one)
+        expect(first).to.deep.equal(bare)
+        runs = 0
+        // What was reset counts as cut short a moment later only.
+        await until(() => guards.every(({ engine }) => engine.keys === 0), 'nothing is held')
+        const second = await ask(client, path, one)
+        if (one.duplicate === 'runs') expect([runs, second]).to.deep.equal([1, bare])
+        else if (one.duplicate === 'refused') expect([runs, second.headers[':status']]).to.deep.equal([0, 409])
+        else {
+          expect([runs, second.body]).to.deep.equal([0, first.body])
+          expect(second.headers['cache-status']).to.equal('dspinlock; hit')
+          const lasting = ({ headers }: Received): unknown =>
+            Object.entries(headers).filter(([name]) => !OWN_TO_EACH.includes(name))
+          expect(lasting(second)).to.deep.equal(lasting(first))
+        }
+      }
+      const duplicates = { runs: 'runs for itself', refused: 'is told that it is done (409)' }
+      topic.row(
+        `${one.what}`,
+        SAME,
+        one.duplicate === undefined
+          ? `the same${one.what.includes('Hints') ? ', less the hints' : ''}`
+          : duplicates[one.duplicate],
+      )
+    })
+  }
+
+  it('a record of HTTP/1.1 is replayed on HTTP/2, and the other way round, on one port', async () => {
+    current = (_req, res) => {
+      if (res.req.httpVersionMajor < 2) {
+        res.statusMessage = 'Of Its Own'
+        res.setHeader('Connection', 'close')
+        res.setHeader('Transfer-Encoding', 'chunked')
+      }
+      res.setHeader('X-One', '1')
+      res.end('body')
+    }
+    const askHttp1 = async (server: Http2SecureServer, path: string) => {
+      const asked = request({
+        host: '127.0.0.1',
+        port: portOf(server),
+        path,
+        headers: { host: 'h' },
+        ca: certificate.cert,
+        servername: 'localhost',
+        agent: false,
+      })
+      asked.end()
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+      return { status: answer.statusCode, cache: answer.headers['cache-status'], body: await text(answer) }
+    }
+    const plain: Case = { what: '', answer: current }
+    for (const [n, server] of servers.entries()) {
+      const client = clients[n]
+      if (n === 0 || client === undefined) continue
+      runs = 0
+      const path = `/${randomUUID()}`
+      expect(await askHttp1(server, path)).to.deep.equal({ status: 200, cache: undefined, body: 'body' })
+      const second = await ask(client, path, plain)
+      expect([second.headers[':status'], second.headers['x-one'], second.body, runs]).to.deep.equal([
+        200,
+        '1',
+        'body',
+        1,
+      ])
+      expect(second.headers['cache-status']).to.equal('dspinlock; hit')
+      const other = `/${randomUUID()}`
+      await ask(client, other, plain)
+      expect(await askHttp1(server, other)).to.deep.equal({ status: 200, cache: 'dspinlock; hit', body: 'body' })
+      expect(runs).to.equal(2)
+    }
+    topic.row('a duplicate by the other version of HTTP', SAME, 'the same, less what only one of them has')
+  })
+})
+
+function portOf(server: Http2SecureServer): number {
+  return (server.address() as AddressInfo).port
+}
