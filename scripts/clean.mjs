@@ -5,6 +5,8 @@ import { readdirSync, rmSync } from 'node:fs'
 const all = () => [
   'test/dist',
   'test/nest11/dist',
+  'bench/dist',
+  'bench/report/dist',
   ...['packages', 'examples'].flatMap(parent =>
     readdirSync(parent).flatMap(name => [`${parent}/${name}/dist`, `${parent}/${name}/tsconfig.tsbuildinfo`]),
   ),

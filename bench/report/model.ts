@@ -1,0 +1,67 @@
+// What a run of the benchmarks leaves in results.json: samples as they were measured, and nothing that can be computed from them.
+
+/** Two samples taken one after the other: of the baseline, and of what is compared with it. */
+export interface Pair {
+  readonly baseline: Sample
+  readonly subject: Sample
+}
+
+export interface Sample {
+  /** In the figure's unit. */
+  readonly value: number
+  /** CPU time of the process that was measured, for each operation, in microseconds. */
+  readonly cpuUs?: number
+  /** CPU time of Redis, for each operation, in microseconds. */
+  readonly redisCpuUs?: number
+}
+
+/** One thing compared with its baseline in one run. */
+export interface Figure {
+  /** Dotted path, the part first: `http.unique.memory.replay`. */
+  readonly id: string
+  /** What was compared, for people. */
+  readonly title: string
+  /** What it was compared with, for people. */
+  readonly baseline: string
+  /** Figures of one group are one table and one chart. */
+  readonly group: string
+  readonly unit: string
+  readonly better: 'higher' | 'lower'
+  readonly pairs: readonly Pair[]
+  /** What was counted beside the samples: commands, statuses, failures. */
+  readonly facts?: Readonly<Record<string, number | string>>
+}
+
+/** Where the time went in a process of its own that did the same work under a sampling profiler. */
+export interface Profile {
+  /** The figure's id. */
+  readonly of: string
+  readonly top: readonly { readonly name: string; readonly selfShare: number }[]
+}
+
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryMiB: number
+  readonly system: string
+  readonly node: string
+  readonly redis: string
+}
+
+export interface PartResult {
+  readonly part: string
+  /** ISO 8601. */
+  readonly measuredAt: string
+  readonly seconds: number
+  readonly machine: Machine
+  /** Of every package that took part, as installed. */
+  readonly versions: Readonly<Record<string, string>>
+  readonly figures: readonly Figure[]
+  readonly profiles: readonly Profile[]
+  /** What could not be measured, and why. */
+  readonly missing: readonly { readonly what: string; readonly why: string }[]
+}
+
+export interface Results {
+  readonly parts: readonly PartResult[]
+}

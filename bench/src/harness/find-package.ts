@@ -1,0 +1,17 @@
+// Where a package is installed that is resolved from here.
+
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** As Node looks for packages: here, then in each folder above. Not by its exports, which may hide package.json. */
+export function findPackageJSON(name: string): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  for (;;) {
+    const path = join(folder, 'node_modules', name, 'package.json')
+    if (existsSync(path)) return path
+    const above = dirname(folder)
+    if (above === folder) throw new Error(`${name} is not installed: run npm ci here and in bench/`)
+    folder = above
+  }
+}

@@ -1,0 +1,99 @@
+// npm run bench -- [part …] [--quick] [--only=text] [--profile]: measures, and writes what it found.
+
+import { parseArgs } from 'node:util'
+import type { Figure, PartResult, Profile } from '../report/dist/model.js'
+import type { Context, Part } from './harness/context.js'
+import { FULL, QUICK } from './harness/pairs.js'
+import { BenchRedis } from './harness/redis.js'
+import { describeMachine, readVersions } from './harness/versions.js'
+import { describeFigure, publish } from './output.js'
+import { parts } from './parts/index.js'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    profile: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+function help(): string {
+  return `npm run bench -- [part …] [--quick] [--only=text] [--profile]
+
+Without a part: all of them. Results go to bench/results.json, bench/results.md, bench/charts and docs/performance.md; those of parts
+that were not measured stay. With --quick or --only they are only printed.
+
+parts:
+${parts.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}
+
+options:
+  --quick       few pairs of little work: shows that everything works, measures nothing
+  --only=text   figures whose id contains the text
+  --profile     where the time goes: top functions by self time of each of our servers, in a run of its own
+`
+}
+
+function choose(names: readonly string[]): readonly Part[] {
+  if (names.length === 0) return parts
+  return names.map(name => {
+    const part = parts.find(candidate => candidate.name === name)
+    if (part === undefined) throw new Error(`no part is called ${name}; there are ${parts.map(p => p.name).join(', ')}`)
+    return part
+  })
+}
+
+async function measure(part: Part): Promise<PartResult> {
+  const redis = await BenchRedis.start()
+  const figures: Figure[] = []
+  const profiles: Profile[] = []
+  const missing: { what: string; why: string }[] = []
+  const startedAt = performance.now()
+  const context: Context = {
+    effort: values.quick ? QUICK : FULL,
+    redis,
+    only: values.only,
+    profile: values.profile,
+    say: line => process.stderr.write(`${line}\n`),
+    add: figure => {
+      figures.push(figure)
+      process.stdout.write(`${describeFigure(figure)}\n`)
+    },
+    addProfile: profile => {
+      profiles.push(profile)
+      const lines = profile.top.map(({ name, selfShare }) => `  ${(selfShare * 100).toFixed(1).padStart(5)} % ${name}`)
+      process.stdout.write(`${profile.of}, self time:\n${lines.join('\n')}\n`)
+    },
+    leaveOut: (what, why) => {
+      missing.push({ what, why })
+      process.stdout.write(`${what}: ${why}\n`)
+    },
+  }
+  try {
+    const machine = describeMachine(await redis.version())
+    await part.measure(context)
+    return {
+      part: part.name,
+      measuredAt: new Date().toISOString(),
+      seconds: Math.round((performance.now() - startedAt) / 1000),
+      machine,
+      versions: readVersions(part.packages),
+      figures,
+      profiles,
+      missing,
+    }
+  } finally {
+    await redis.stop()
+  }
+}
+
+if (values.help) {
+  process.stdout.write(help())
+} else {
+  const measured: PartResult[] = []
+  for (const part of choose(positionals)) measured.push(await measure(part))
+  if (!values.quick && values.only === undefined) publish(measured)
+}
+// Whatever a peer left open.
+process.exit(0)

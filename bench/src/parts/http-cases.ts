@@ -1,0 +1,157 @@
+// Which servers and which requests the part http compares.
+
+import type { RequestShape } from '../load/request.js'
+import { alternatives } from '../peers/middleware/index.js'
+import type { StoreKind } from '../peers/middleware/subject.js'
+import type { OwnGuard, PeerGuard, ServerSpec } from '../servers/spec.js'
+
+export interface Case {
+  readonly id: string
+  readonly title: string
+  readonly group: string
+  readonly framework: ServerSpec['framework']
+  /** Undefined: bare against bare, which is the noise. */
+  readonly guard: OwnGuard | PeerGuard | undefined
+  readonly shape: RequestShape
+  /** Of every answer. */
+  readonly status: number
+  /** No request but those of the warm-up reaches the handler. */
+  readonly isReplay: boolean
+  readonly isOurs: boolean
+}
+
+const BODY_BYTES = 256
+const unique: RequestShape = { method: 'POST', path: '/orders', bodyBytes: BODY_BYTES }
+/** Many more names than connections: duplicates of one name that meet are answered in the process, and never reach the store. */
+const again: RequestShape = { ...unique, names: 512 }
+const read: RequestShape = { method: 'GET', path: '/orders', bodyBytes: 0 }
+
+const replay = { duplicates: 'replay', ttlMs: 600_000 } as const
+const stores: readonly StoreKind[] = ['memory', 'redis']
+const storeNames = { memory: 'memory', redis: 'Redis' } as const
+
+function own(
+  id: string,
+  title: string,
+  group: string,
+  guard: Omit<OwnGuard, 'by'>,
+  shape: RequestShape,
+  more: Partial<Case> = {},
+): Case {
+  return {
+    id: `http.${id}`,
+    title,
+    group,
+    framework: 'express',
+    guard: { by: 'dspinlock', ...guard },
+    shape,
+    status: 200,
+    isReplay: shape === again,
+    isOurs: true,
+    ...more,
+  }
+}
+
+function noise(framework: ServerSpec['framework'], group: string, status = 200): Case {
+  return {
+    id: `http.noise.${framework}`,
+    title: 'bare against bare (noise)',
+    group,
+    framework,
+    guard: undefined,
+    shape: unique,
+    status,
+    isReplay: false,
+    isOurs: false,
+  }
+}
+
+const groups = {
+  unique: 'Express: requests that have no duplicate',
+  replay: 'Express: duplicates that are answered with an earlier response',
+  koa: 'Koa',
+  nest: 'Nest',
+} as const
+
+const policies = [
+  { name: 'serialise', options: { duplicates: 'serialise' } },
+  { name: 'replay', options: replay },
+  { name: 'reject', options: { duplicates: 'reject' } },
+] as const
+
+const frameworks = ['koa', 'nest'] as const
+
+export const cases: readonly Case[] = [
+  noise('express', groups.unique),
+  own(
+    'not-guarded',
+    'dspinlock, a request that it does not guard',
+    groups.unique,
+    { store: 'memory', place: 'app', options: {} },
+    read,
+  ),
+  ...stores.flatMap(store =>
+    policies.map(({ name, options }) =>
+      own(
+        `unique.${store}.${name}`,
+        `dspinlock, ${name}, ${storeNames[store]}`,
+        groups.unique,
+        { store, place: 'route', options },
+        unique,
+      ),
+    ),
+  ),
+  ...stores.flatMap(store => [
+    own(
+      `replay.${store}`,
+      `dspinlock, ${storeNames[store]}`,
+      groups.replay,
+      { store, place: 'route', options: replay },
+      again,
+    ),
+    own(
+      `replay-before-parser.${store}`,
+      `dspinlock, ${storeNames[store]}, before the body parser`,
+      groups.replay,
+      { store, place: 'before-parser', options: replay },
+      again,
+    ),
+  ]),
+  ...alternatives.flatMap(({ name }) =>
+    stores.flatMap(store =>
+      ([unique, again] as const).map(
+        (shape): Case => ({
+          id: `http.${shape === again ? 'replay' : 'unique'}.${store}.${name}`,
+          title: `${name}, ${storeNames[store]}`,
+          group: shape === again ? groups.replay : groups.unique,
+          framework: 'express',
+          guard: { by: name, store },
+          shape,
+          status: 200,
+          isReplay: shape === again,
+          isOurs: false,
+        }),
+      ),
+    ),
+  ),
+  ...frameworks.flatMap(framework => {
+    // What Nest answers a POST with.
+    const status = framework === 'nest' ? 201 : 200
+    const group = groups[framework]
+    return [
+      noise(framework, group, status),
+      ...stores.flatMap(store =>
+        ([unique, again] as const).map(shape =>
+          own(
+            `${framework}.${shape === again ? 'replay' : 'unique'}.${store}`,
+            `dspinlock, ${shape === again ? 'replays' : 'unique keys'}, ${storeNames[store]}`,
+            group,
+            { store, place: 'route', options: replay },
+            shape,
+            { framework, status },
+          ),
+        ),
+      ),
+    ]
+  }),
+]

@@ -1,0 +1,7 @@
+// Every part of the benchmarks, in the order in which they are measured and told.
+
+import type { Part } from '../harness/context.js'
+import { http } from './http.js'
+import { lock } from './lock.js'
+
+export const parts: readonly Part[] = [lock, http]

@@ -1,0 +1,81 @@
+// Acquire and release without contention, one after another and 64 at once, against the two commands that it takes.
+
+import type { Sample } from '../../report/dist/model.js'
+import { type Context, isWanted, type Part } from '../harness/context.js'
+import { scaled, takePairs } from '../harness/pairs.js'
+import { total } from '../harness/redis.js'
+import { Remote } from '../harness/remote.js'
+import { alternatives, dspinlock, rawPair, twoPings } from '../peers/locks/index.js'
+import type { LockLibrary } from '../peers/locks/library.js'
+import type { Rounds } from '../servers/locker.js'
+
+interface Way {
+  readonly id: string
+  readonly group: string
+  readonly width: number
+  /** Of each of them, in a sample. */
+  readonly rounds: number
+}
+
+const ways: readonly Way[] = [
+  { id: 'sequential', group: 'Acquire and release, one after another', width: 1, rounds: 3_000 },
+  { id: 'at-once', group: 'Acquire and release, 64 at once on different keys', width: 64, rounds: 120 },
+]
+
+/** How many pairs of commands are watched: enough to see that each is the same. */
+const WATCHED = 20
+
+export const lock: Part = {
+  name: 'lock',
+  about: 'acquire and release without contention, sequential and 64 at once',
+  packages: ['@dspinlock/core', '@dspinlock/redis', 'ioredis', ...alternatives.map(library => library.package)],
+  async measure(context) {
+    for (const way of ways) {
+      for (const library of [rawPair, dspinlock, twoPings, ...alternatives]) await compare(context, way, library)
+    }
+  },
+}
+
+async function compare(context: Context, way: Way, library: LockLibrary): Promise<void> {
+  const { redis, effort } = context
+  const isNoise = library === rawPair
+  const id = `lock.${way.id}.${isNoise ? 'noise' : library.package.replace('@dspinlock/redis', 'dspinlock').replace('ioredis', 'ping')}`
+  if (!isWanted(context, id)) return
+  context.say(id)
+  await redis.clear()
+  const process = Remote.start('servers/locker.js', undefined)
+  try {
+    await process.call('connect', redis.url)
+    const rounds = scaled(effort, way.rounds, 20)
+    const run = async (name: string, rounds: number): Promise<Sample> => {
+      const before = await redis.cpuUs()
+      const sample = await process.call<Sample>('run', { library: name, width: way.width, rounds } satisfies Rounds)
+      return { ...sample, redisCpuUs: ((await redis.cpuUs()) - before) / (rounds * way.width) }
+    }
+    // By count and in full, also when little is measured: a compiler that has not seen both yet is what would be measured.
+    for (const name of [rawPair.name, library.name, rawPair.name, library.name]) await run(name, way.rounds)
+    const pairs = await takePairs(
+      effort,
+      () => run(rawPair.name, rounds),
+      () => run(library.name, rounds),
+    )
+    const counts = await redis.watchCommands(() =>
+      process.call('run', { library: library.name, width: 1, rounds: WATCHED } satisfies Rounds),
+    )
+    context.add({
+      id,
+      title: isNoise ? 'raw pair against itself (noise)' : library.name,
+      baseline: rawPair.name,
+      group: way.group,
+      unit: 'locks/s',
+      better: 'higher',
+      pairs,
+      facts: {
+        commands: total(counts.sent) / WATCHED,
+        publishes: ((counts.sent['publish'] ?? 0) + (counts.inScripts['publish'] ?? 0)) / WATCHED,
+      },
+    })
+  } finally {
+    await process.stop()
+  }
+}

@@ -1,0 +1,16 @@
+// apicache: a cache of responses by URL, which lets simultaneous duplicates through.
+
+import apicache from 'apicache'
+import { Redis } from 'ioredis'
+import type { Subject } from './subject.js'
+
+export const apicacheSubject: Subject = {
+  name: 'apicache',
+  packages: ['apicache'],
+  async mount({ store, redisUrl }) {
+    if (store === 'memory') return { handler: apicache.newInstance().middleware('1 hour') }
+    // It asks for the `connected` of node-redis 3, whose commands ioredis answers by callback as well.
+    const redisClient = Object.assign(new Redis(redisUrl), { connected: true })
+    return { handler: apicache.newInstance({ redisClient }).middleware('1 hour') }
+  },
+}

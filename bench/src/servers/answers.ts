@@ -1,0 +1,20 @@
+// What the handlers of every server under measurement answer: the same in all frameworks.
+
+const line = { sku: 'A-1', quantity: 2, price: { amount: '12.50', currency: 'EUR' }, note: 'packed by hand' }
+
+/** 1 KiB when written as JSON, made anew for each request as a handler would. */
+export function makeAnswer(order: string): object {
+  return {
+    order: order.slice(0, 24).padEnd(24, '0'),
+    state: 'accepted',
+    lines: [line, line, line, line, line, line, line],
+    address: { name: 'A customer', street: 'A street 1', city: 'A city', country: 'DE' },
+    padding: 'p'.repeat(196),
+  }
+}
+
+/** Of work that takes a while: see the part `stampede`. */
+export const SLOW_MS = 100
+
+/** How many times a handler ran, of any route. */
+export const runs = { count: 0 }

@@ -1,0 +1,40 @@
+// The Express app under measurement, bare or with something mounted.
+
+import { dspinlock } from '@dspinlock/express'
+import express, { type Express, type RequestHandler } from 'express'
+import { findSubject } from '../peers/middleware/index.js'
+import { makeAnswer, runs, SLOW_MS } from './answers.js'
+import { openStore } from './own-store.js'
+import type { ServerSpec } from './spec.js'
+
+export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
+  const app = express()
+  const parse = express.json(spec.maxBodyBytes === undefined ? {} : { limit: spec.maxBodyBytes })
+  const handlers: RequestHandler[] = [parse]
+  let hasAnswered: (req: express.Request) => boolean = () => false
+  const { guard } = spec
+  if (guard !== undefined && 'place' in guard) {
+    const own = dspinlock({ ...guard.options, store: await openStore(guard.store, spec.redisUrl) })
+    if (guard.place === 'app') app.use(own)
+    else handlers.splice(guard.place === 'route' ? 1 : 0, 0, own)
+  } else if (guard !== undefined) {
+    const mounted = await findSubject(guard.by).mount({ store: guard.store, redisUrl: spec.redisUrl })
+    handlers.push(mounted.handler)
+    hasAnswered = mounted.hasAnswered ?? hasAnswered
+  }
+  app.post('/orders', ...handlers, (req, res) => {
+    if (hasAnswered(req)) return
+    runs.count++
+    res.json(makeAnswer(String(req.body.order)))
+  })
+  app.get('/orders', (req, res) => {
+    runs.count++
+    res.json(makeAnswer(req.query['order'] as string))
+  })
+  app.get('/report', ...handlers.slice(1), (req, res) => {
+    if (hasAnswered(req)) return
+    runs.count++
+    setTimeout(() => res.json(makeAnswer(req.query['order'] as string)), SLOW_MS)
+  })
+  return app
+}

@@ -1,0 +1,50 @@
+// The process of one server under measurement: it listens, and tells what it used.
+
+import { createServer, type RequestListener } from 'node:http'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { answerCalls, readArgument } from '../harness/remote.js'
+import { runs } from './answers.js'
+import type { ServerSpec, Usage } from './spec.js'
+
+const spec = readArgument<ServerSpec>()
+
+async function makeListener(): Promise<RequestListener> {
+  // Each framework is loaded only where it is measured.
+  switch (spec.framework) {
+    case 'express':
+      return (await import('./express.js')).makeExpressApp(spec)
+    case 'koa':
+      return (await import('./koa.js')).makeKoaListener(spec)
+    case 'nest':
+      return (await import('./nest.js')).makeNestListener(spec)
+  }
+}
+
+// At a resolution of 10 ms it would wake the process a hundred times a second while nothing is to be measured.
+const delay = monitorEventLoopDelay({ resolution: 20 })
+
+async function listen(): Promise<number> {
+  const server = createServer(await makeListener())
+  // The load waits between samples; its connections are its own to close.
+  server.keepAliveTimeout = 0
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', 1024, resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  return address.port
+}
+
+function usage({ collect }: { collect: boolean }): Usage {
+  if (collect) globalThis.gc?.()
+  const { user, system } = process.cpuUsage()
+  const { heapUsed, external } = process.memoryUsage()
+  const loopDelayP99Ms = delay.percentile(99) / 1e6
+  delay.reset()
+  return { cpuUs: user + system, runs: runs.count, heapUsed, external, loopDelayP99Ms }
+}
+
+const port = listen()
+port.then(
+  () => delay.enable(),
+  () => {},
+)
+answerCalls({ port: () => port, usage })

@@ -1,0 +1,36 @@
+// What a server under measurement is started with.
+
+import type { StoreKind } from '../peers/middleware/subject.js'
+
+export interface ServerSpec {
+  readonly framework: 'express' | 'koa' | 'nest'
+  /** Undefined: nothing is mounted. */
+  readonly guard?: OwnGuard | PeerGuard
+  readonly redisUrl: string
+  /** Bodies up to this size are parsed; default as the framework has it. */
+  readonly maxBodyBytes?: number
+}
+
+/** dspinlock. */
+export interface OwnGuard {
+  readonly by: 'dspinlock'
+  readonly store: StoreKind
+  /** App-wide, on the route behind the body parser, or on the route before it. */
+  readonly place: 'app' | 'route' | 'before-parser'
+  /** As they go to the middleware, without the store. */
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+export interface PeerGuard {
+  readonly by: string
+  readonly store: StoreKind
+}
+
+export interface Usage {
+  readonly cpuUs: number
+  readonly runs: number
+  readonly heapUsed: number
+  readonly external: number
+  /** Since the last call, in milliseconds. */
+  readonly loopDelayP99Ms: number
+}
