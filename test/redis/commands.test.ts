@@ -1,19 +1,22 @@
 // How many commands a request costs, as Redis counts them.
 
-import { dspinlock } from '@dspinlock/express'
+import { dspinlock, type LockEngine } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
 import { Redis } from 'ioredis'
-import { serve, type TestServer } from '../support/http.js'
+import { Gate, serve, type TestServer, until } from '../support/http.js'
 
 describe('commands for each request', () => {
   let redis: RedisServer
   let client: Redis
   const stores: ReturnType<typeof redisStore>[] = []
   const servers: TestServer[] = []
+  const engines: LockEngine[] = []
   let runs = 0
+  /** The work lasts until then. */
+  let gate = new Gate()
 
   before(async () => {
     redis = await startRedisServer()
@@ -22,12 +25,15 @@ describe('commands for each request', () => {
       const store = redisStore(redis.url)
       stores.push(store)
       const app = express()
-      app.get('/:name', dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 }), (_req, res) => {
+      const guard = dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 })
+      engines.push(guard.engine)
+      app.get('/:name', guard, (_req, res, next) => {
         runs++
-        setTimeout(() => res.json({ runs }), 100)
+        gate.opened.then(() => res.json({ runs }), next)
       })
       servers.push(await serve(app))
     }
+    gate.open()
     // The first call of each script on a new server is sent twice, by digest and in full.
     await servers[0]?.ask('/warm')
     await Promise.all(servers.map(server => server.ask('/warmer', { headers: { host: 'h' } })))
@@ -55,10 +61,14 @@ describe('commands for each request', () => {
 
   it('no more than 12 for 200 duplicates over 3 processes, of which one runs', async () => {
     runs = 0
+    gate = new Gate()
     const headers = { host: 'h' }
-    const cost = await count(() =>
-      Promise.all(Array.from({ length: 200 }, (_, n) => (servers[n % 3] as TestServer).ask('/burst', { headers }))),
-    )
+    const cost = await count(async () => {
+      const asked = Array.from({ length: 200 }, (_, n) => (servers[n % 3] as TestServer).ask('/burst', { headers }))
+      await until(() => engines.reduce((sum, { waiters }) => sum + waiters, 0) === 199, 'all but one wait')
+      gate.open()
+      await Promise.all(asked)
+    })
     expect(runs).to.equal(1)
     expect(cost.scripts + cost.messages).to.be.at.most(12)
   })
