@@ -6,15 +6,17 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type CodeBlock, top } from './pages.js'
 
-const folder = new URL('test/dist/docs/blocks/', top)
-
 /** Languages that are compiled. */
 export const compiled: ReadonlySet<string> = new Set(['ts', 'js'])
 
 const nameOf = ({ page, line }: CodeBlock): string => `${page}.${line}`
 
-/** Where the compiled form of a block is, once `compileBlocks` ran. */
-export const builtFileOf = (block: CodeBlock): string => fileURLToPath(new URL(`out/${nameOf(block)}.js`, folder))
+export interface Compiled {
+  /** What the compiler has against the blocks, each as `page:line: message`. */
+  readonly complaints: readonly string[]
+  /** The file of JavaScript that a block became. */
+  fileOf(block: CodeBlock): string
+}
 
 /** A block's module: the page with all lines left empty but those of the block and of its context. */
 function moduleOf({ line, code, context }: CodeBlock): string {
@@ -24,8 +26,10 @@ function moduleOf({ line, code, context }: CodeBlock): string {
   return `${start}${blank(line - start.split('\n').length)}${code}\nexport {}\n`
 }
 
-/** Compiles the blocks, and returns what the compiler has against them, each as `page:line: message`. */
-export function compileBlocks(blocks: readonly CodeBlock[]): string[] {
+/** Compiles the blocks as the program `name`. */
+export function compileBlocks(name: string, blocks: readonly CodeBlock[]): Compiled {
+  // Below the repository, so that packages are found as its own programs find them.
+  const folder = new URL(`test/dist/docs/blocks/${name}/`, top)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   cpSync(new URL('test/docs/prelude.d.ts', top), new URL('prelude.d.ts', folder))
@@ -41,11 +45,12 @@ export function compileBlocks(blocks: readonly CodeBlock[]): string[] {
     encoding: 'utf8',
   })
   if (run.status !== 0 && run.stdout === '') throw new Error(`the compiler did not run: ${run.stderr}`)
-  return run.stdout
+  const complaints = run.stdout
     .trim()
     .split('\n')
     .filter(line => line !== '')
     .map(line => line.replace(/^(.*\.md)\.\d+\.[tj]s\((\d+),\d+\): error /, '$1:$2: '))
+  return { complaints, fileOf: block => fileURLToPath(new URL(`out/${nameOf(block)}.js`, folder)) }
 }
 
 const configuration = {

@@ -28,7 +28,7 @@ describe('code blocks of the documentation', () => {
     this.timeout(60_000)
     const program = blocks.filter(({ language }) => compiled.has(language))
     expect(program.length).to.be.above(10)
-    const complaints = compileBlocks(program)
+    const { complaints } = compileBlocks('pages', program)
     expect(complaints, `\n${complaints.join('\n')}\n`).to.deep.equal([])
   })
 
@@ -38,7 +38,7 @@ describe('code blocks of the documentation', () => {
       'README.md',
       'x\n\n<!-- context\nconst given: number = 1\n-->\n```ts\nconst wrong: string = given\n```\n',
     )
-    expect(compileBlocks(wrong).join()).to.match(/^README\.md:7: TS2322/)
+    expect(compileBlocks('wrong', wrong).complaints.join()).to.match(/^README\.md:7: TS2322/)
   })
 
   it('every block names a language that is checked, or one in which there is nothing to check', () => {

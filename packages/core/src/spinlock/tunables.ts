@@ -27,9 +27,9 @@ export interface Tunables {
 export interface SpinlockOptions extends Partial<Tunables> {
   /** Where locks live. One of `store`, `redis`, `redisParams`; without any, in the memory of this process. */
   readonly store?: Store
-  /** An ioredis client, `Redis` or `Cluster`, which stays yours. Needs the package @dspinlock/redis. */
+  /** An ioredis client, `Redis` or `Cluster`, which stays yours. Needs the package `@dspinlock/redis`. */
   readonly redis?: object
-  /** How to reach a Redis. All locks with equal parameters share one connection. Needs the package @dspinlock/redis. */
+  /** How to reach a Redis. All locks with equal parameters share one connection. Needs the package `@dspinlock/redis`. */
   readonly redisParams?: RedisParameters
   /** Acquiring a key that is blocked or computed is a KeyExistsError, at once. Default false. */
   readonly failIfKeyExists?: boolean
