@@ -62,5 +62,5 @@ export function lastingHeaders(headers: WireHeaders): WireHeaders {
 }
 
 export function withoutDate(wire: string): string {
-  return wire.replace(/\r\nDate: [^\r]*/g, '\r\nDate: now')
+  return wire.replace(/(\r\ndate: )[^\r]*/gi, '$1now')
 }
