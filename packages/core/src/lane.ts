@@ -124,8 +124,8 @@ export class Lane implements HoldOwner {
     if (wake.token !== this.#token) return
     if (this.#asking) {
       // The answer under way may have been given before this wake or after it; only asking again can tell.
-      if (wake.kind !== 'record' && wake.kind !== 'pass') this.#askAgain = true
-      else this.#onReply(toReply(wake), this.#token, 0)
+      this.#askAgain = true
+      if (wake.kind === 'record' || wake.kind === 'pass') this.#onReply(toReply(wake), this.#token, 0)
       return
     }
     if (wake.kind === 'look' || wake.kind === 'lost') return this.#ask()
@@ -139,9 +139,8 @@ export class Lane implements HoldOwner {
 
   /** Messages may have been lost: whoever waits asks again. */
   resync(): void {
-    if (this.#hold !== undefined || this.#queue.size === 0) return
     if (this.#asking) this.#askAgain = true
-    else this.#ask()
+    else if (this.#hold === undefined && this.#queue.size > 0) this.#ask()
   }
 
   /** The store dropped the hold under `fence`: if it was this process's, its holder is told, and the next one asks. */
@@ -225,7 +224,10 @@ export class Lane implements HoldOwner {
     const leftMs = hold.leaseEndsAt - performance.now()
     // Not renewed any more, but its lease still keeps the others out: asking before that is in vain.
     if (reason instanceof HoldTimeoutError && leftMs > 0) {
-      setTimeout(() => this.#end(hold, undefined), leftMs).unref()
+      setTimeout(() => {
+        // A hold that is ending goes on from there by itself.
+        if (!hold.ended) this.#end(hold, undefined)
+      }, leftMs).unref()
     } else {
       this.#end(hold, undefined)
     }
@@ -421,6 +423,8 @@ export class Lane implements HoldOwner {
       publishTrouble('core', operation, reason, this.key)
       if (this.#asking && this.#hold === hold) {
         this.#settleAsking()
+        // Should the next claim be carried out all the same, nobody is there to hold the key.
+        this.#leave(this.#token)
         this.#dropToken()
       }
       this.#end(hold, hold.leaseEndsAt > performance.now() ? outcome : undefined)

@@ -12,10 +12,8 @@ export interface StoredWaiter {
 export interface StoredRecord {
   readonly bytes: Uint8Array
   readonly payload: string
-  /** The fence of the hold that left it: who arrived after that was waiting for it. */
-  readonly fence: number
   readonly settledAt: number
-  /** On the scale of fences and arrivals. */
+  /** On the scale of fences and arrivals: who arrived before was waiting for it. */
   readonly settledTick: number
   visibleUntil: number
   readonly retainedUntil: number

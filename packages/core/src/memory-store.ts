@@ -120,7 +120,6 @@ export class MemoryStore implements Store {
     this.#keep(entry, {
       bytes: request.record,
       payload: entry.payload,
-      fence: entry.fence,
       settledAt: now,
       settledTick: this.#tick(),
       visibleUntil: now + request.ttlMs,
@@ -147,12 +146,13 @@ export class MemoryStore implements Store {
       this.#dismiss(entry, takers, waiter => ({ kind: 'pass', token: waiter.token }))
     } else if (request.next !== undefined) {
       const { next } = request
+      const mayHold = !this.#ended.has(next.token)
       const othersWait = entry.waiters.some(waiter => waiter.token !== next.token)
-      if (!othersWait || entry.localTurns < request.maxLocalTurns) {
+      if (mayHold && (!othersWait || entry.localTurns < request.maxLocalTurns)) {
         entry.removeWaiter(next.token)
         return { mine: true, next: this.#take(entry, next, othersWait ? entry.localTurns + 1 : 0) }
       }
-      this.#queue(entry, next, now)
+      if (mayHold) this.#queue(entry, next, now)
     }
     this.#hand(entry, now)
     const next = request.next === undefined ? undefined : this.claim(request.next)
@@ -239,7 +239,7 @@ export class MemoryStore implements Store {
   #share(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply | undefined {
     const { record } = entry
     if (record !== undefined) {
-      const joined = request.arrival > record.fence && request.arrival <= record.settledTick
+      const joined = request.arrival > 0 && request.arrival <= record.settledTick
       if (record.visibleUntil > now || (joined && record.retainedUntil > now)) {
         entry.removeWaiter(request.token)
         if (differ(request.payload, record.payload)) return { state: 'mismatch', inFlight: false }
@@ -260,14 +260,11 @@ export class MemoryStore implements Store {
     }
     let arrival = request.arrival
     if (request.wait) {
-      const known = entry.waiters.find(waiter => waiter.token === request.token)
-      if (known === undefined) {
-        arrival = arrival === 0 ? this.#tick() : arrival
-        const { token, takeRecord, payload } = request
-        entry.addWaiter({ token, takeRecord, payload, arrival })
-      } else {
-        arrival = known.arrival
-      }
+      const { token, takeRecord, payload } = request
+      const known = entry.waiters.find(waiter => waiter.token === token)
+      if (known !== undefined) entry.removeWaiter(token)
+      arrival = known?.arrival ?? (arrival === 0 ? this.#tick() : arrival)
+      entry.addWaiter({ token, takeRecord, payload, arrival })
     }
     return { state: 'busy', leaseLeftMs: entry.leaseEndsAt - now, arrival, clockAheadMs: 0 }
   }

@@ -140,7 +140,8 @@ export interface Store {
    * seconds → `busy` with nothing left and no arrival, as nobody waits for the answer any more. A record that this claim may have
    * (it takes records, and the record is within `ttlMs`, or was settled after this claim's `arrival` and is within
    * `retainMs`) → `record`, and the claim leaves the waiters. A pass mark, and it takes records → `pass`, likewise.
-   * Held by another whose lease has not run out → `mismatch` if payloads differ, else `busy`, joining if `wait`.
+   * Held by another whose lease has not run out → `mismatch` if payloads differ, else `busy`, joining if `wait`; who waits
+   * already keeps its place, and the newest wish counts.
    * Free or run out, and another waits ahead → that one is handed the key with a wake, and the answer is as for held
    * by another. Otherwise → `held` under a new fence; a claim that does not take records ends the record.
    * A record for another payload → `mismatch`, not in flight.
@@ -156,7 +157,8 @@ export interface Store {
   settle(request: SettleRequest): MaybePromise<boolean>
   /**
    * End the hold and leave nothing: the first waiter is handed the key. With `next`, that claim comes first unless
-   * others wait and this process had `maxLocalTurns` turns in a row; then it joins the waiters as its arrival says.
+   * others wait and this process had `maxLocalTurns` turns in a row; then it joins the waiters as its arrival says. A next
+   * claim whose token ended or left before takes nothing, as in `claim`.
    * Repeated by the token that released last: the same answer.
    */
   release(request: ReleaseRequest): MaybePromise<ReleaseReply>

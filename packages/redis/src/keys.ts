@@ -9,16 +9,16 @@ const MAX_PLAIN_LENGTH = 512
 const ESCAPED = /[%{}\s\p{C}\uD800-\uDFFF]/gu
 
 /**
- * Names of the hash, of the waiters' sorted set, and of what is remembered of `token`. The braces make all hash to one
- * slot (Redis Cluster hash tags).
+ * Names of the hash, of the waiters' sorted set, and of what is remembered of each of `tokens`. The braces make all hash to
+ * one slot (Redis Cluster hash tags).
  */
-export function nameKeys(prefix: string, key: string, token: string): [hash: string, waiters: string, ended: string] {
-  return besideHash(`${prefix}:{${encodeKey(key)}}`, token)
+export function nameKeys(prefix: string, key: string, ...tokens: readonly string[]): string[] {
+  return besideHash(`${prefix}:{${encodeKey(key)}}`, ...tokens)
 }
 
 /** The same, of a key that is known by the name of its hash alone. */
-export function besideHash(hash: string, token: string): [hash: string, waiters: string, ended: string] {
-  return [hash, `${hash}:w`, `${hash}:e:${token}`]
+export function besideHash(hash: string, ...tokens: readonly string[]): string[] {
+  return [hash, `${hash}:w`, ...tokens.map(token => `${hash}:e:${token}`)]
 }
 
 export function encodeKey(key: string): string {

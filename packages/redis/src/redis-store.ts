@@ -177,7 +177,9 @@ export class RedisStore implements Store {
     // Where replicas have to have a claim, the next one is sent on its own.
     const nextArguments = next === undefined || this.#minReplicas > 0 ? undefined : claimArguments(next)
     const args = [token, passMs, maxLocalTurns, nextArguments === undefined ? 0 : 1, ...(nextArguments ?? [])]
-    const [reply] = await this.#run(scripts.releaseScript, 'release', key, token, args)
+    const tokens = nextArguments === undefined || next === undefined ? [token] : [token, next.token]
+    const names = nameKeys(this.#prefix, key, ...tokens)
+    const [reply] = await this.#run(scripts.releaseScript, 'release', key, names, args)
     if (!isReply(reply)) throw this.#unreadable('release', key)
     if (reply[0] !== 1) return { mine: false }
     return reply.length < 2 ? { mine: true } : { mine: true, next: this.#readClaim(reply[1], key, sentAt) }
@@ -217,7 +219,7 @@ export class RedisStore implements Store {
 
   /** Not by the key: of a long one only the digest is known. */
   async #inspectHash(key: string, name: string): Promise<KeyState | undefined> {
-    const names = besideHash(name, '')
+    const names = besideHash(name)
     const [reply] = await this.#run(scripts.inspectScript, 'inspect', key, names, [])
     return parseState(key, reply)
   }

@@ -57,6 +57,19 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'who waited longer than the hold lasted can fetch its record as well',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const second = await b.queue(key, { takeRecord: true })
+      const lost = await c.queue(key, { takeRecord: true })
+      await a.release(key, token)
+      equal((await b.wake(second.token)).kind, 'turn')
+      await b.settle(key, second.token, bytes('r'), 0, 5_000)
+      const reply = await c.claim(key, lost.token, { takeRecord: true, arrival: lost.arrival })
+      ok(reply.state === 'record' && reply.joined)
+    },
+  },
+  {
     name: 'what is kept for those who waited ends, too',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)

@@ -2,7 +2,7 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import type { ClaimRequest } from '../store.js'
-import { type Claimant, type ContractCase, pause } from './bench.js'
+import { bytes, type Claimant, type ContractCase, pause } from './bench.js'
 
 /** What a wake's lease comes to in this process's time, by the claim that was answered `busy`. */
 function leaseLeft(wake: { readonly leaseEndsAt: number }, clockAheadMs: number): number {
@@ -169,6 +169,52 @@ export const waitCases: readonly ContractCase[] = [
       equal((await b.store.inspect(key))?.waiters, 0)
       await b.release(key, holder.token)
       equal((await b.store.inspect(key))?.leaseLeftMs ?? 0, 0)
+    },
+  },
+  {
+    name: 'a next claim that was left takes nothing when the release arrives after all',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const next = nextClaim(a, key)
+      await a.store.leave(key, next.token)
+      const request = { key, token, passMs: 0, maxLocalTurns: 4, next }
+      for (let time = 0; time < 2; time++) {
+        const reply = await a.store.release(request)
+        deepEqual([reply.mine, reply.next?.state], [true, 'busy'])
+      }
+      equal((await b.claim(key, b.token())).state, 'held')
+    },
+  },
+  {
+    name: 'a release that arrives once more, after its next claim has ended too, takes nothing and does not wait',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const next = nextClaim(a, key)
+      const request = { key, token, passMs: 0, maxLocalTurns: 4, next }
+      equal((await a.store.release(request)).next?.state, 'held')
+      await a.release(key, next.token)
+      equal((await a.store.release(request)).next?.state, 'busy')
+      await b.hold(key)
+      equal((await a.store.release(request)).next?.state, 'busy')
+      equal((await a.store.inspect(key))?.waiters, 0)
+    },
+  },
+  {
+    name: 'a waiter that asks again with another wish waits once, with the new one, at its old place',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const turn = await b.queue(key, { takeRecord: true })
+      const taker = await c.queue(key, { takeRecord: false })
+      const again = await b.queue(key, { takeRecord: true })
+      await b.claim(key, turn.token, { takeRecord: false, arrival: turn.arrival })
+      await c.claim(key, taker.token, { takeRecord: true, arrival: taker.arrival })
+      equal((await a.store.inspect(key))?.waiters, 3)
+      await a.settle(key, token, bytes('r'), 0)
+      equal((await b.wake(turn.token)).kind, 'turn')
+      equal((await c.wake(taker.token)).kind, 'record')
+      equal((await b.wake(again.token)).kind, 'record')
+      await b.release(key, turn.token)
+      equal((await a.claim(key, a.token())).state, 'held')
     },
   },
   {

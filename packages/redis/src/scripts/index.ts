@@ -7,10 +7,10 @@ export interface Script {
   readonly source: string
   readonly sha: string
   /** How many of KEYS it is given. */
-  readonly keys: 1 | 2 | 3
+  readonly keys: 1 | 2 | 3 | 4
 }
 
-function script(keys: 1 | 2 | 3, steps: string): Script {
+function script(keys: 1 | 2 | 3 | 4, steps: string): Script {
   const source = `${commonArguments}${protocol}${steps}`
   return { source, sha: createHash('sha1').update(source).digest('hex'), keys }
 }
@@ -23,8 +23,7 @@ function script(keys: 1 | 2 | 3, steps: string): Script {
 export const claimScript: Script = script(
   3,
   `
-if held.token ~= ARGV[4] and ended() ~= '' then return { 'b', '0', '0', text(now), foreign } end
-return claim(readClaim(4))
+return claimUnlessEnded(readClaim(4), KEYS[3])
 `,
 )
 
@@ -44,7 +43,7 @@ export const settleScript: Script = script(
   3,
   `
 local token, bytes, ttl, retain, maxWakeBytes = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-if held.token ~= token then return ended() == 's' and 1 or 0 end
+if held.token ~= token then return ended(KEYS[3]) == 's' and 1 or 0 end
 local takers = {}
 for _, member in ipairs(waiters(0, -1)) do
   local waiting, wish = string.match(member, '^(%S+) (.)')
@@ -53,8 +52,8 @@ end
 local keep = ttl
 if #takers > 0 then keep = math.max(ttl, retain) end
 if keep > 0 then
-  record.payload, record.fence, record.settled, record.visible, record.kept = held.payload, fence, us, now + ttl, now + keep
-  redis.call('HSET', KEYS[1], 'r', bytes, 'a', record.payload, 'b', text(fence), 'c', text(us), 'v', text(record.visible), 'k', text(record.kept))
+  record.payload, record.settled, record.visible, record.kept = held.payload, us, now + ttl, now + keep
+  redis.call('HSET', KEYS[1], 'r', bytes, 'a', record.payload, 'c', text(us), 'v', text(record.visible), 'k', text(record.kept))
 end
 stop('s')
 for _, taker in ipairs(takers) do
@@ -71,12 +70,12 @@ return 1
  * Reply: 0 if it was not the token's hold, else 1, followed by the next claim's reply.
  */
 export const releaseScript: Script = script(
-  3,
+  4,
   `
 local token, passMs, maxTurns, next = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1' and readClaim(8)
 if held.token ~= token then
-  if ended() ~= 'r' then return { 0 } end
-  return next and { 1, claim(next) } or { 1 }
+  if ended(KEYS[3]) ~= 'r' then return { 0 } end
+  return next and { 1, claimUnlessEnded(next, KEYS[4]) } or { 1 }
 end
 if passMs > 0 then
   passUntil = now + passMs
@@ -89,7 +88,7 @@ if passMs > 0 then
       tell(waiting, 'p' .. waiting)
     end
   end
-elseif next then
+elseif next and ended(KEYS[4]) == '' then
   local others = false
   for _, member in ipairs(waiters(0, 1)) do
     others = others or not isOf(member, next.token)
@@ -106,7 +105,7 @@ else
   stop('r')
 end
 hand(next or nil)
-return next and { 1, claim(next) } or { 1 }
+return next and { 1, claimUnlessEnded(next, KEYS[4]) } or { 1 }
 `,
 )
 

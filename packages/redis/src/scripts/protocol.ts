@@ -2,11 +2,11 @@
 
 /**
  * KEYS[1]: the key's hash. KEYS[2]: its waiters, a sorted set. KEYS[3]: how the calling token ended, a string that is kept for
- * some seconds: `s` settled, `r` released, `g` gave up. All in one slot; a script is given as many of them as it needs.
+ * some seconds: `s` settled, `r` released, `g` gave up. KEYS[4]: the same of the next token, if there is one. All in one slot;
+ * a script is given as many of them as it needs.
  *
  * Hash: `t` token of the holder · `e` end of its lease, ms · `f` last fence, µs · `p` payload of the hold · `n` local turns in
- * a row · `r` record · `a` payload of the record ·
- * `b` fence of the hold that left it · `c` when it settled, µs · `v` until when newcomers get it, ms · `k` until when those
+ * a row · `r` record · `a` payload of the record · `c` when it was settled, µs · `v` until when newcomers get it, ms · `k` until when those
  * who waited get it, ms · `x` pass mark until, ms.
  *
  * Waiters: member `<token> <wish><payload>`, wish `r` (a record would do) or `t` (only a turn); score: arrival, µs.
@@ -35,16 +35,16 @@ local function absent(reply)
   return true
 end
 
-local s = redis.pcall('HMGET', KEYS[1], 't', 'e', 'f', 'p', 'n', 'a', 'b', 'c', 'v', 'k', 'x')
+local s = redis.pcall('HMGET', KEYS[1], 't', 'e', 'f', 'p', 'n', 'a', 'c', 'v', 'k', 'x')
 if absent(s) then s = {} end
 local timeMax = now + 9007199254740
 local held = { token = s[1] or '', ends = num(s[2], now + 2147483648), payload = s[4] or '', turns = num(s[5], 1000000) }
 if held.ends == 0 then held.token = '' end
 local fence = num(s[3], 9007199254740000)
-local record = { payload = s[6] or '', fence = num(s[7], us), settled = num(s[8], us), visible = num(s[9], timeMax), kept = num(s[10], timeMax) }
-if record.fence == 0 or record.settled == 0 then record.visible, record.kept = 0, 0 end
-local passUntil = num(s[11], timeMax)
-local known = s[1] or s[3] or s[7] or s[11]
+local record = { payload = s[6] or '', settled = num(s[7], us), visible = num(s[8], timeMax), kept = num(s[9], timeMax) }
+if record.settled == 0 then record.visible, record.kept = 0, 0 end
+local passUntil = num(s[10], timeMax)
+local known = s[1] or s[3] or s[7] or s[10]
 
 local function keepHash(untilMs)
   local ms = math.max(untilMs, record.visible, record.kept, passUntil) - now
@@ -87,10 +87,10 @@ local function take(token, leaseMs, payload, turns, takesRecord)
   keepHash(held.ends + 60000)
 end
 
--- How the calling token ended, '' if it did not. Kept long enough for a repetition of its last command to be told the
+-- How a token ended, '' if it did not. Kept long enough for a repetition of its last command to be told the
 -- same, and for one that was under way for long to be known as such.
-local function ended()
-  local how = redis.pcall('GET', KEYS[3])
+local function ended(name)
+  local how = redis.pcall('GET', name)
   return type(how) == 'string' and how or ''
 end
 local function remember(how) redis.call('SET', KEYS[3], how, 'PX', 10000) end
@@ -140,8 +140,17 @@ local function queue(c)
   local arrival = c.arrival
   if c.wait then
     local member = c.token .. ' ' .. c.wish .. c.payload
-    if arrival == 0 then arrival = us end
-    redis.call('ZADD', KEYS[2], 'NX', text(arrival), member)
+    if redis.call('ZSCORE', KEYS[2], member) == false then
+      -- Who asks again may wait already, with another wish or payload.
+      for _, other in ipairs(arrival > 0 and waiters(0, -1) or {}) do
+        if isOf(other, c.token) then
+          arrival = tonumber(redis.call('ZSCORE', KEYS[2], other))
+          redis.call('ZREM', KEYS[2], other)
+        end
+      end
+      if arrival == 0 then arrival = us end
+      redis.call('ZADD', KEYS[2], text(arrival), member)
+    end
     arrival = tonumber(redis.call('ZSCORE', KEYS[2], member))
     redis.call('PEXPIRE', KEYS[2], 60000)
   end
@@ -155,7 +164,7 @@ local function claim(c)
     return { 'h', text(fence), foreign }
   end
   if c.wish == 'r' then
-    local joined = c.arrival > record.fence and c.arrival <= record.settled
+    local joined = c.arrival > 0 and c.arrival <= record.settled
     if record.visible > now or (joined and record.kept > now) then
       local bytes = redis.call('HGET', KEYS[1], 'r')
       if bytes then
@@ -181,6 +190,12 @@ local function claim(c)
   end
   take(c.token, c.leaseMs, c.payload, 0, c.wish == 'r')
   return { 'h', text(fence), foreign }
+end
+
+-- A claim that arrives after its token ended takes nothing and does not wait: nobody reads the answer any more.
+local function claimUnlessEnded(c, name)
+  if held.token ~= c.token and ended(name) ~= '' then return { 'b', '0', '0', text(now), foreign } end
+  return claim(c)
 end
 
 local function readClaim(at)

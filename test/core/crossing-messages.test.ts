@@ -1,0 +1,128 @@
+// What a lane does when a wake, an answer, a failure or the end of a lease cross each other on their way.
+
+import { LockEngine, memoryStore, type ReleaseReply, type Store, type Wake } from '@dspinlock/core'
+import { expect } from 'chai'
+import { failure, holdOf, storeWith } from '../support/engine.js'
+
+/** An answer that the test gives when it likes. */
+interface Pending<T> {
+  readonly promise: Promise<T>
+  resolve(value: T): void
+  reject(error: Error): void
+}
+
+function pending<T>(): Pending<T> {
+  let resolve: Pending<T>['resolve'] = () => {}
+  let reject: Pending<T>['reject'] = () => {}
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}
+
+/** An engine whose hold has lasted for too long and whose release is not answered before its lease has run out; another caller waits. */
+async function releaseTooLate(): Promise<{
+  engine: LockEngine
+  answer: Pending<ReleaseReply>
+  released: Promise<boolean>
+  next: Promise<unknown>
+}> {
+  const answer = pending<ReleaseReply>()
+  const engine = new LockEngine({ store: storeWith({ release: () => answer.promise }) })
+  const hold = holdOf(await engine.enter('k', { leaseMs: 60, maxHoldMs: 10 }))
+  const next = engine.enter('k', { waitMs: 2_000 }).then(holdOf)
+  await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+  const released = Promise.resolve(hold.release())
+  await new Promise(resolve => setTimeout(resolve, 80))
+  return { engine, answer, released, next }
+}
+
+describe('messages that cross', () => {
+  it('a release that fails after its lease has run out leaves nobody waiting for its answer', async () => {
+    const { engine, answer, released, next } = await releaseTooLate()
+    answer.reject(new Error('gone'))
+    expect((await failure(released)).message).to.contain('gone')
+    await next
+    expect(engine.waiters).to.equal(0)
+  })
+
+  it('a release that comes too late leaves nobody waiting either', async () => {
+    const { engine, answer, released, next } = await releaseTooLate()
+    answer.resolve({ mine: false })
+    expect(await released).to.equal(false)
+    await next
+    expect(engine.waiters).to.equal(0)
+  })
+
+  it('the claim that went with a failed release is left, so that it keeps nobody out if it arrives', async () => {
+    const inner = memoryStore()
+    const left: string[] = []
+    let sent: string | undefined
+    const changes: Partial<Store> = {
+      release: request => {
+        sent = request.next?.token
+        return Promise.reject(new Error('gone'))
+      },
+      leave: (key, token) => {
+        left.push(token)
+        return inner.leave(key, token)
+      },
+    }
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 100 }))
+    const next = engine.enter('k')
+    await failure(Promise.resolve(hold.release()))
+    expect(left).to.deep.equal([sent])
+    holdOf(await next)
+  })
+
+  it('who still waits after a record that overtook an answer asks again at once, not with the next poll', async () => {
+    const inner = memoryStore()
+    const late = pending<void>()
+    let claims = 0
+    const changes: Partial<Store> = {
+      claim: request => {
+        const reply = inner.claim(request)
+        return ++claims === 1 ? late.promise.then(() => reply) : reply
+      },
+    }
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { duplicates: 'replay' }))
+    const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 60_000 })
+    const taker = engine.enter('k', { duplicates: 'replay' })
+    const turn = engine.enter('k', { waitMs: 2_000 })
+    expect(await holder.settle(Uint8Array.of(1))).to.equal(true)
+    expect((await taker).role).to.equal('follower')
+    late.resolve()
+    holdOf(await turn)
+  })
+
+  it('a resync while a release is under way makes its next claim ask again', async () => {
+    const inner = memoryStore({ grantMs: 60_000 })
+    const late = pending<void>()
+    let tell: (wake: Wake) => void = () => {}
+    const changes: Partial<Store> = {
+      release: async request => {
+        const reply = await inner.release({ ...request, maxLocalTurns: 0 })
+        await late.promise
+        return reply
+      },
+      // What the store says is lost, and the test tells of it afterwards.
+      open: onWake => {
+        tell = onWake
+        return inner.open(() => {})
+      },
+    }
+    const other = new LockEngine({ store: inner })
+    const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 60_000 })
+    const hold = holdOf(await engine.enter('k'))
+    const theirs = other.enter('k')
+    const next = engine.enter('k', { waitMs: 2_000 })
+    const released = hold.release()
+    await holdOf(await theirs).release()
+    tell({ kind: 'resync' })
+    late.resolve()
+    expect(await released).to.equal(true)
+    holdOf(await next)
+  })
+})
