@@ -1,59 +1,207 @@
 // A client that leaves changes nothing for the others, and leaves nothing locked.
 
-import { dspinlock } from '@dspinlock/express'
+import { createReadStream, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream'
 import { expect } from 'chai'
-import express from 'express'
-import { Gate, serve, type TestServer, until } from '../support/http.js'
+import { openTopic } from '../support/fidelity-table.js'
+import { until } from '../support/http.js'
+import { type Life, lifeStores, type Run, startLife } from '../support/life.js'
+
+const large = join(mkdtempSync(join(tmpdir(), 'dspinlock-large-')), 'file')
+writeFileSync(large, Buffer.alloc(8_000_000, 'x'))
 
 describe('clients that leave', () => {
-  const guard = dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
-  let server: TestServer
-  let runs = 0
-  let closed = false
-  let gate = new Gate()
+  const topic = openTopic('Clients that leave', 'clients-leaving.test.ts')
+  const goesOn = 'the work goes on'
 
-  before(async () => {
-    const app = express()
-    app.get('/:name', guard, (req, res, next) => {
-      runs++
-      res.once('close', () => {
-        closed = true
+  for (const kind of lifeStores) {
+    describe(`on ${kind}`, () => {
+      let life: Life
+      const start = async (options: Parameters<typeof startLife>[1], onRun?: (run: Run) => void): Promise<Life> => {
+        life = await startLife(kind, { settleTimeoutMs: 200, ...options }, onRun)
+        return life
+      }
+      afterEach(() => life.stop())
+
+      /** A holder whose client has left, as the server knows. */
+      const leave = async (path: string, method = 'GET', begun?: string): Promise<Run> => {
+        const socket = await life.dial(path, method)
+        await until(() => life.runs.length === 1, 'it runs')
+        const [run] = life.runs as [Run]
+        if (begun !== undefined) {
+          run.res.write(begun)
+          await new Promise(resolve => socket.once('data', resolve))
+        }
+        const closed = new Promise(resolve => run.res.once('close', resolve))
+        socket.destroy()
+        await closed
+        return run
+      }
+
+      for (const method of ['GET', 'POST']) {
+        it(`${method}: the holder’s, before the first byte: duplicates wait for the work and get its answer`, async () => {
+          await start({ duplicates: 'replay' })
+          const run = await leave('/', method)
+          const duplicates = [life.ask('/', method), life.ask('/', method)]
+          await life.waiting(2)
+          expect(await life.held()).to.be.above(0)
+          run.res.setHeader('X-Whole', 'yes')
+          run.res.write('whole ')
+          run.res.end('answer')
+          for (const answer of await Promise.all(duplicates)) {
+            expect([answer.status, answer.body, answer.headers['x-whole']]).to.deep.equal([200, 'whole answer', 'yes'])
+          }
+          expect(life.runs).to.have.length(1)
+          await life.free()
+          topic.row('the holder’s, before the first byte', goesOn, 'waits for it and gets its answer')
+        })
+
+        it(`${method}: the holder’s, in mid-body, and the handler goes on: duplicates get all of it`, async () => {
+          await start({ duplicates: 'replay' })
+          const run = await leave('/', method, 'begun ')
+          const duplicate = life.ask('/', method)
+          await life.waiting(1)
+          run.res.write('and ')
+          run.res.end('ended')
+          expect((await duplicate).body).to.equal('begun and ended')
+          expect(life.runs).to.have.length(1)
+          await life.free()
+          topic.row('the holder’s, in mid-body, and the handler goes on', goesOn, 'gets all of it')
+        })
+      }
+
+      it('serialised: the next one runs when the work has ended, and not when its client has left', async () => {
+        await start({})
+        const run = await leave('/', 'POST')
+        const duplicates = [life.ask('/', 'POST'), life.ask('/', 'POST')]
+        await life.waiting(2)
+        // Whoever would be let in because of the client has had its time by then.
+        await new Promise(resolve => setTimeout(resolve, 50))
+        expect(life.runs).to.have.length(1)
+        run.res.end()
+        for (const n of [2, 3]) {
+          await until(() => life.runs.length === n, `number ${n} runs`)
+          life.runs[n - 1]?.res.end('its own')
+        }
+        expect((await Promise.all(duplicates)).map(({ body }) => body)).to.deep.equal(['its own', 'its own'])
+        expect(life.most()).to.equal(1)
+        await life.free()
+        topic.row('the holder’s, under `serialise`', goesOn, 'runs when the work has ended')
       })
-      if (req.params['name'] === 'begun') res.write('begun ')
-      gate.opened.then(() => res.end('done'), next)
-    })
-    server = await serve(app)
-  })
-  beforeEach(() => {
-    runs = 0
-    closed = false
-    gate = new Gate()
-  })
-  after(() => server.stop())
 
-  for (const path of ['/before', '/begun']) {
-    it(`the holder's client leaves (${path.slice(1)}): the work goes on, and its duplicates get the answer`, async () => {
-      const socket = await server.dial(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
-      await until(() => runs === 1, 'it runs')
-      socket.destroy()
-      await until(() => closed, 'the server noticed')
-      const duplicate = server.ask(path, { headers: { host: 'h' } })
-      await until(() => guard.engine.waiters === 1, 'a duplicate waits')
-      gate.open()
-      expect((await duplicate).body).to.match(/done$/)
-      expect(runs).to.equal(1)
-      expect(guard.engine.keys).to.equal(0)
+      it('rejected: still in flight until the work has ended', async () => {
+        await start({ duplicates: 'reject' })
+        const run = await leave('/', 'POST')
+        expect((await life.ask('/', 'POST')).status).to.equal(409)
+        run.res.end()
+        await life.free()
+        const next = life.ask('/', 'POST')
+        await until(() => life.runs.length === 2, 'the next one runs')
+        life.runs[1]?.res.end('its own')
+        expect((await next).body).to.equal('its own')
+        topic.row('the holder’s, under `reject`', goesOn, 'is refused until it has ended')
+      })
+
+      for (const method of ['GET', 'POST']) {
+        const isRead = method === 'GET'
+        it(`${method}: the holder’s, in mid-body, and its source stops: ${isRead ? 'the next one runs' : 'it counts as done'}`, async () => {
+          let ended = 0
+          await start({ duplicates: 'replay', ttlMs: 60_000 }, ({ res }) => {
+            // As sendFile does it: nobody ends the response once its client is gone.
+            pipeline(createReadStream(large), res, () => ended++)
+          })
+          const socket = await life.dial('/', method)
+          await new Promise(resolve => socket.once('data', resolve))
+          const duplicate = life.ask('/', method)
+          await life.waiting(1)
+          socket.destroy()
+          await until(() => ended === 1, 'the source stopped')
+          const { status, bytes } = await duplicate
+          if (isRead) expect([status, bytes.length, life.runs.length]).to.deep.equal([200, 8_000_000, 2])
+          else expect([status, life.runs.length]).to.deep.equal([409, 1])
+          await life.free()
+          topic.row(
+            `the holder’s, in mid-body, and its source stops (${isRead ? 'a read' : 'a write'})`,
+            'what came of the body is dropped after `settleTimeoutMs`',
+            isRead ? 'runs for itself' : 'is told that it is done (409)',
+          )
+        })
+      }
+
+      it('the holder’s, during its upload: nothing was claimed, and nothing runs', async () => {
+        await start({ duplicates: 'reject' }, ({ res }) => res.end('done'))
+        const [server] = life.servers
+        const socket = await server?.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf')
+        // Its head has arrived by then.
+        await life.servers.at(-1)?.ask('/other', { method: 'HEAD' })
+        const left = server?.left()
+        socket?.destroy()
+        await left
+        expect(await life.held()).to.equal(0)
+        const runs = life.runs.length
+        expect((await life.ask('/', 'POST')).status).to.equal(200)
+        expect(life.runs.length - runs).to.equal(1)
+        topic.row('the holder’s, during its upload', 'nothing was claimed, and nothing runs', 'is not affected')
+      })
+
+      it('a waiting follower’s: it leaves the queue, and nothing else; its turn goes to the next', async () => {
+        await start({})
+        const holder = life.ask('/', 'POST')
+        await until(() => life.runs.length === 1, 'one runs')
+        const server = life.servers.at(-1)
+        const leaving = await server?.dial('POST / HTTP/1.1\r\nHost: h\r\n\r\n')
+        await life.waiting(1)
+        const next = life.ask('/', 'POST')
+        await life.waiting(2)
+        leaving?.destroy()
+        await life.waiting(1)
+        life.runs[0]?.res.end('first')
+        await until(() => life.runs.length === 2, 'the next one runs')
+        life.runs[1]?.res.end('second')
+        expect([(await holder).body, (await next).body]).to.deep.equal(['first', 'second'])
+        expect(life.runs).to.have.length(2)
+        await life.free()
+        topic.row('a waiting duplicate’s', 'nothing happens', 'leaves the queue, and its turn goes to the next')
+      })
+
+      it('a follower’s, at the very moment of its turn: nothing is begun for it, and the next one runs', async () => {
+        await start({}, ({ res }) => {
+          if (life.runs.length > 1) setImmediate(() => res.end('its own'))
+        })
+        const holder = life.ask('/', 'POST')
+        await until(() => life.runs.length === 1, 'one runs')
+        const leaving = await life.servers.at(-1)?.dial('POST / HTTP/1.1\r\nHost: h\r\n\r\n')
+        await life.waiting(1)
+        const next = life.ask('/', 'POST')
+        await life.waiting(2)
+        leaving?.destroy()
+        life.runs[0]?.res.end('first')
+        // Whether its leaving or its turn is noticed first: the next one gets there.
+        expect([(await holder).body, (await next).body]).to.deep.equal(['first', 'its own'])
+        expect(life.most()).to.equal(1)
+        await life.free()
+        topic.row(
+          'a waiting duplicate’s, at the moment of its turn',
+          'nothing happens',
+          'is not begun; the next one runs',
+        )
+      })
+
+      it('a follower’s, while it is sent a large replay: nothing happens to the others', async () => {
+        const body = 'x'.repeat(1_000_000)
+        await start({ duplicates: 'replay', ttlMs: 60_000 }, ({ res }) => void res.end(body))
+        expect((await life.ask('/')).bytes).to.have.length(1_000_000)
+        const server = life.servers.at(-1)
+        const socket = await server?.dial('GET / HTTP/1.1\r\nHost: h\r\n\r\n')
+        socket?.once('data', () => socket.destroy())
+        await server?.left()
+        const again = await life.ask('/')
+        expect([again.bytes.length, life.runs.length]).to.deep.equal([1_000_000, 1])
+        await life.free()
+        topic.row('a duplicate’s, in the midst of its replay', 'nothing happens', 'leaves the record to the others')
+      })
     })
   }
-
-  it('a follower leaves: it leaves the queue, and nothing else', async () => {
-    const holder = server.ask('/follower', { headers: { host: 'h' } })
-    await until(() => runs === 1, 'one runs')
-    const socket = await server.dial('GET /follower HTTP/1.1\r\nHost: h\r\n\r\n')
-    await until(() => guard.engine.waiters === 1, 'a duplicate waits')
-    socket.destroy()
-    await until(() => guard.engine.waiters === 0, 'it left')
-    gate.open()
-    expect((await holder).body).to.equal('done')
-  })
 })
