@@ -13,11 +13,24 @@ export type BodyRead =
   /** Somebody read it before us. */
   | { readonly kind: 'unreadable' }
 
-/** RFC 9112, section 6.3: without either field a request has no body. */
+/** What Node's HTTP/2 requests have, and HTTP/1 ones do not. */
+interface Http2Facts {
+  readonly stream?: { readonly endAfterHeaders: boolean; readonly readableEnded: boolean }
+}
+
+/** RFC 9112, section 6.3: without either field a request has no body. On HTTP/2 the stream says so (RFC 9113, section 8.1). */
 function hasBody(req: IncomingMessage): boolean {
+  const { stream } = req as Http2Facts
+  if (stream !== undefined) return !stream.endAfterHeaders
   if (req.headers['transfer-encoding'] !== undefined) return true
   const length = req.headers['content-length']
   return length !== undefined && Number(length) !== 0
+}
+
+/** Node calls an HTTP/2 request complete only once its end was read. */
+function isComplete(req: IncomingMessage): boolean {
+  const { stream } = req as Http2Facts
+  return stream === undefined ? req.complete : stream.readableEnded
 }
 
 /** Reads at most `maxBytes`. Afterwards the stream is paused or untouched, has not ended, and holds every byte. */
@@ -42,7 +55,8 @@ class BodyReader {
   readonly #req: IncomingMessage
   readonly #maxBytes: number
   readonly #resolve: (read: BodyRead) => void
-  readonly #chunks: Buffer[] = []
+  /** Strings if somebody set an encoding before us. */
+  readonly #chunks: (Buffer | string)[] = []
   #size = 0
 
   constructor(req: IncomingMessage, maxBytes: number, resolve: (read: BodyRead) => void) {
@@ -73,17 +87,17 @@ class BodyReader {
     const req = this.#req
     // `read` on an ended and empty stream would let 'end' happen, so it is only asked while it has something.
     while (req.readableLength > 0) {
-      const chunk = req.read() as Buffer | null
+      const chunk = req.read() as Buffer | string | null
       if (chunk === null) break
       this.#chunks.push(chunk)
-      this.#size += chunk.length
+      this.#size += Buffer.byteLength(chunk)
       if (this.#size > this.#maxBytes) {
         this.#putBack()
         this.#finish({ kind: 'too-large' })
         return true
       }
     }
-    if (!req.complete) return false
+    if (!isComplete(req)) return false
     const bytes = this.#putBack()
     this.#finish({ kind: 'complete', bytes })
     return true
@@ -91,8 +105,14 @@ class BodyReader {
 
   /** In the same turn as the reading: 'end' is emitted a tick after the last byte was taken, unless there is one again. */
   #putBack(): Buffer {
-    const [only] = this.#chunks
-    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks)
+    const encoding = this.#req.readableEncoding
+    if (encoding !== null) {
+      const text = this.#chunks.join('')
+      if (text !== '') this.#req.unshift(text, encoding)
+      return Buffer.from(text, encoding)
+    }
+    const [only] = this.#chunks as Buffer[]
+    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks as Buffer[])
     if (bytes.length > 0) this.#req.unshift(bytes)
     return bytes
   }

@@ -8,7 +8,8 @@ const NEVER: ReadonlySet<string> = new Set(['HEAD', 'OPTIONS', 'TRACE', 'CONNECT
 
 /**
  * `headFromGet`: a HEAD is what a GET is. On a route everything that reaches it; app-wide what changes something; or what `methods` lists. Never HEAD, OPTIONS, TRACE,
- * CONNECT, an upgrade, or a request for a range, whose answer is one client's own.
+ * CONNECT, and of GETs neither one that opens a WebSocket nor one for a range, whose answer is one client's own. What else asks for
+ * an upgrade and gets here was not upgraded, and a range means nothing to other methods: neither opens a way past the guard.
  */
 export function isGuarded(
   req: IncomingMessage,
@@ -18,5 +19,7 @@ export function isGuarded(
 ): boolean {
   const method = headFromGet && req.method === 'HEAD' ? 'GET' : (req.method ?? '')
   if (methods === undefined ? !onRoute && !UNSAFE.has(method) : !methods.has(method)) return false
-  return !NEVER.has(method) && req.headers.upgrade === undefined && req.headers.range === undefined
+  if (NEVER.has(method)) return false
+  // RFC 9110, section 14.2, defines ranges for GET alone; RFC 6455, section 4.1, has a WebSocket opened by a GET.
+  return method !== 'GET' || (req.headers.range === undefined && !/\bwebsocket\b/i.test(req.headers.upgrade ?? ''))
 }
