@@ -114,8 +114,10 @@ export function responseCases(adapter: AdapterSpec): void {
 
       for (const path of Object.keys(replies)) {
         it(`${path}: replayed byte by byte`, async () => {
-          const first = await app.server.ask(`/${path}`)
-          const second = await app.server.ask(`/${path}`)
+          // One and the same person: what is given to one for keeps is not for all who come without a name.
+          const ask = { headers: { host: 'h', authorization: 'Bearer somebody' } }
+          const first = await app.server.ask(`/${path}`, ask)
+          const second = await app.server.ask(`/${path}`, ask)
           expect(runs).to.equal(1)
           expect(second.status).to.equal(first.status)
           expect(second.bytes.equals(first.bytes)).to.equal(true)

@@ -1,8 +1,10 @@
 // Equal fingerprints for duplicates, and for nothing else: every boundary where two requests could run into each other.
 
+import { parse } from 'node:querystring'
 import { isDeepStrictEqual } from 'node:util'
 import { canonicalise, type FingerprintParts, fingerprint } from '@dspinlock/http/support'
 import { expect } from 'chai'
+import express from 'express'
 import fc from 'fast-check'
 
 /** Few letters, among them all that separate something: two strings are often equal, or nearly. */
@@ -58,6 +60,7 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
   url: fc.tuple(fc.constantFrom('/', '/a', '/a/', '/A'), query).map(([path, pairs]) => {
     return pairs === undefined ? path : `${path}?${pairs.map(([key, value]) => `${key}=${value}`).join('&')}`
   }),
+  rewrittenUrl: fc.constantFrom(undefined, '/', '/a', '/a?b', ''),
   contentType: maybe,
   contentEncoding: maybe,
   body: fc.oneof(
@@ -68,7 +71,9 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
   identity: fc.oneof(
     fc.constant({ kind: 'public' } as const),
     maybe.map(id => ({ kind: 'custom', id }) as const),
-    fc.tuple(maybe, maybe).map(([authorization, cookie]) => ({ kind: 'headers', authorization, cookie }) as const),
+    fc
+      .array(fc.tuple(fc.constantFrom('authorization', 'cookie'), text), { maxLength: 2 })
+      .map(credentials => ({ kind: 'headers', credentials }) as const),
   ),
   idempotencyKey: fc.option(text, { nil: undefined, freq: 4 }),
   customKey: fc.option(text, { nil: undefined, freq: 4 }),
@@ -79,6 +84,7 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
 function meaningOf({
   url,
   host,
+  rewrittenUrl,
   body: given,
   customKey,
   idempotencyKey,
@@ -88,14 +94,24 @@ function meaningOf({
 }: FingerprintParts): unknown {
   const [path, asked] = url.split(/\?(.*)/s, 2)
   const common = { ...rest, host: host.toLowerCase() }
-  if (idempotencyKey !== undefined) return { ...common, path, idempotencyKey }
+  if (idempotencyKey !== undefined) {
+    return { ...common, path, idempotencyKey, rewrittenPath: rewrittenUrl?.replace(/\?.*/s, '') }
+  }
   if (customKey !== undefined) return { ...common, customKey }
   const byName = new Map<string, string[]>()
   for (const parameter of asked === undefined ? [] : asked.split('&')) {
     const key = parameter.replace(/=.*/s, '')
     byName.set(key, [...(byName.get(key) ?? []), parameter])
   }
-  return { ...common, path, asked: asked === undefined ? asked : byName, contentType, contentEncoding, given }
+  return {
+    ...common,
+    path,
+    rewrittenUrl,
+    asked: asked === undefined ? asked : byName,
+    contentType,
+    contentEncoding,
+    given,
+  }
 }
 
 describe('fingerprints', () => {
@@ -111,6 +127,7 @@ describe('fingerprints', () => {
           'body',
           'identity',
           'customKey',
+          'rewrittenUrl',
           'variant',
           'contentType',
         ),
@@ -142,6 +159,7 @@ describe('fingerprints', () => {
           method: 'POST',
           host: 'h',
           url: '/',
+          rewrittenUrl: undefined,
           identity: { kind: 'public' },
           variant: [],
         } as const
@@ -179,6 +197,7 @@ describe('fingerprints', () => {
         method: 'POST',
         host: 'h',
         url: '/',
+        rewrittenUrl: undefined,
         identity: { kind: 'public' },
         variant: [],
       } as const
@@ -200,6 +219,55 @@ describe('fingerprints', () => {
     expect(digest('m', ['a'])).to.equal(digest('X', ['a']))
     expect(digest('X', ['a'], 'multipart/mixed; boundary=')).to.not.equal(digest('X', ['a']))
     expect(digest('X', ['a'], 'text/plain; boundary=')).to.not.equal(digest('Y', ['a'], 'text/plain; boundary='))
+  })
+
+  it('of two URLs are equal only if every parser reads the same out of both', () => {
+    const app = express().set('query parser', 'extended')
+    const extended = app.get('query parser fn') as (query: string) => unknown
+    const grouped = (query: string): unknown => {
+      const found = new URLSearchParams(query)
+      return new Map([...new Set(found.keys())].sort().map(key => [key, found.getAll(key)]))
+    }
+    const parameter = fc
+      .tuple(
+        fc.oneof(
+          fc.constantFrom('a', 'b', 'c', ''),
+          fc.constantFrom('a', '%61', 'a[]', 'a[0]', 'a[b]', '[a]', 'a.b', '+a', '__proto__'),
+        ),
+        fc.constantFrom('', '=', '=1', '=2', '=1;a=2'),
+      )
+      .map(([key, value]) => `${key}${value}`)
+    const digest = (query: string): string =>
+      fingerprint(
+        {
+          duplicates: 'replay',
+          method: 'GET',
+          host: 'h',
+          url: `/?${query}`,
+          rewrittenUrl: undefined,
+          contentType: undefined,
+          contentEncoding: undefined,
+          body: { kind: 'none' },
+          identity: { kind: 'public' },
+          customKey: undefined,
+          idempotencyKey: undefined,
+          variant: [],
+        },
+        undefined,
+      )
+    let equal = 0
+    fc.assert(
+      fc.property(fc.array(parameter, { maxLength: 4 }), fc.nat(), fc.nat(), (parameters, from, to) => {
+        const moved = [...parameters]
+        moved.splice(to % (parameters.length + 1), 0, ...moved.splice(from % (parameters.length + 1), 1))
+        const [one, two] = [parameters.join('&'), moved.join('&')]
+        if (digest(one) !== digest(two)) return true
+        if (one !== two) equal++
+        return [parse, grouped, extended].every(read => isDeepStrictEqual(read(one), read(two)))
+      }),
+      { numRuns: 3_000 },
+    )
+    expect(equal, 'pairs that were equal, and not the same').to.be.above(50)
   })
 
   it('with a secret cannot be computed without it', () => {

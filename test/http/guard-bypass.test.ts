@@ -1,8 +1,8 @@
 // What a client adds to its request does not get it past the guard.
 
+import { once } from 'node:events'
 import { type ClientHttp2Stream, connect, createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { dspinlock as koaDspinlock } from '@dspinlock/koa'
@@ -40,7 +40,10 @@ for (const { name, express } of frameworks) {
       const pay = json({ amount: 1 }, { ...upgrade, 'idempotency-key': 'h2c' })
       const answers = [await server.ask('/pay', pay), await server.ask('/pay', pay)]
       expect(answers.map(({ headers }) => headers['idempotent-replayed'])).to.deep.equal([undefined, 'true'])
-      const statuses = [await server.ask('/pay', json({}, upgrade)), await server.ask('/pay', json({}, { upgrade: 'x' }))]
+      const statuses = [
+        await server.ask('/pay', json({}, upgrade)),
+        await server.ask('/pay', json({}, { upgrade: 'x' })),
+      ]
       expect(statuses.map(({ status }) => status)).to.deep.equal([400, 400])
       expect(runs).to.equal(1)
     })
@@ -93,7 +96,10 @@ describe('bodies on HTTP/2', () => {
     await once(server, 'listening')
     const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     const post = async (body: string | undefined): Promise<unknown> => {
-      const stream: ClientHttp2Stream = client.request({ ':method': 'POST', ':path': '/' }, { endStream: body === undefined })
+      const stream: ClientHttp2Stream = client.request(
+        { ':method': 'POST', ':path': '/' },
+        { endStream: body === undefined },
+      )
       if (body !== undefined) stream.end(body)
       return JSON.parse(await text(stream))
     }

@@ -3,12 +3,14 @@
 import { createHash, createHmac } from 'node:crypto'
 import type { Duplicates } from '@dspinlock/core'
 import { canonicalise } from './canonical.js'
+import type { NamedValues } from './conventional-headers.js'
 import { readBoundary, splitAt } from './multipart.js'
 
 export type Identity =
   | { readonly kind: 'public' }
   | { readonly kind: 'custom'; readonly id: string | undefined }
-  | { readonly kind: 'headers'; readonly authorization: string | undefined; readonly cookie: string | undefined }
+  /** Whatever credentials the request came with; none: nobody in particular. */
+  | { readonly kind: 'headers'; readonly credentials: NamedValues }
 
 export type BodyInput =
   | { readonly kind: 'none' }
@@ -21,6 +23,8 @@ export interface FingerprintParts {
   readonly host: string
   /** Path and query as received. */
   readonly url: string
+  /** What something in front has made of them, if it has. */
+  readonly rewrittenUrl: string | undefined
   readonly contentType: string | undefined
   readonly contentEncoding: string | undefined
   readonly body: BodyInput
@@ -51,21 +55,21 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
     identity.kind,
   ]
   if (identity.kind === 'custom') fields.push(identity.id)
-  if (identity.kind === 'headers') fields.push(identity.authorization, identity.cookie)
+  if (identity.kind === 'headers') pushPairs(fields, identity.credentials)
   // The same form sent twice has two boundaries.
   const multipart = readBoundary(parts.contentType)
   const contentType = multipart?.rest ?? parts.contentType
   const isWhole = parts.customKey === undefined && parts.idempotencyKey === undefined
-  if (parts.idempotencyKey !== undefined) {
-    fields.push('idempotency', splitUrl(parts.url)[0], parts.idempotencyKey)
-  } else if (parts.customKey === undefined) {
+  if (parts.customKey === undefined || parts.idempotencyKey !== undefined) {
     const [path, query] = splitUrl(parts.url)
-    fields.push('request', path, query, contentType, parts.contentEncoding)
+    const [rewrittenPath, rewrittenQuery] =
+      parts.rewrittenUrl === undefined ? [undefined, undefined] : splitUrl(parts.rewrittenUrl)
+    if (parts.idempotencyKey !== undefined) fields.push('idempotency', path, rewrittenPath, parts.idempotencyKey)
+    else fields.push('request', path, query, rewrittenPath, rewrittenQuery, contentType, parts.contentEncoding)
   } else {
     fields.push('key', parts.customKey)
   }
-  fields.push(String(parts.variant.length))
-  for (const [name, value] of parts.variant) fields.push(name, value)
+  pushPairs(fields, parts.variant)
   let text = ''
   for (const field of fields) text += encodeField(field)
   if (isWhole && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
@@ -81,11 +85,25 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   return hash.digest('base64url')
 }
 
+function pushPairs(
+  fields: (string | undefined)[],
+  pairs: readonly (readonly [name: string, value: string | undefined])[],
+): void {
+  fields.push(String(pairs.length))
+  for (const [name, value] of pairs) fields.push(name, value)
+}
+
 function encodeField(field: string | undefined): string {
   return field === undefined ? '-' : `${field.length}:${field}`
 }
 
-/** The query's parameters in the order of their names; equal names keep their order, and nothing is decoded. */
+/** Names that every parser takes as they are: neither encoded, nor with brackets or dots that make them parts of another. */
+const PLAIN_NAME = /^[\w~-]*$/
+
+/**
+ * The query's parameters in the order of their names; equal names keep their order, and nothing is decoded. Where a parser could take
+ * two names for one, the order is part of the request.
+ */
 function splitUrl(url: string): [path: string, query: string | undefined] {
   const at = url.indexOf('?')
   if (at < 0) return [url, undefined]
@@ -100,6 +118,8 @@ function splitUrl(url: string): [path: string, query: string | undefined] {
     const [first, second] = [nameOf(a), nameOf(b)]
     return first < second ? -1 : first > second ? 1 : 0
   }
+  const parameters = query.split('&')
+  if (query.includes(';') || !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))) return [path, query]
   // Array.prototype.sort is stable.
-  return [path, query.split('&').sort(compare).join('&')]
+  return [path, parameters.sort(compare).join('&')]
 }

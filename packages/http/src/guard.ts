@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LockEngine, type MaybePromise, memoryStore } from '@dspinlock/core'
+import { credentialNames, routingNames } from './conventional-headers.js'
 import { isGuarded } from './eligible.js'
 import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
@@ -67,8 +68,8 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
 
 /** Request headers that make two requests different already. */
 function listCovered(identityFromHeaders: boolean, ownKey: boolean): string[] {
-  const covered = ['host']
+  const covered = ['host', ...routingNames]
   if (!ownKey) covered.push('content-type', 'content-encoding')
-  if (identityFromHeaders) covered.push('authorization', 'cookie')
+  if (identityFromHeaders) covered.push(...credentialNames)
   return covered
 }

@@ -62,6 +62,6 @@ export function whileHeld(hold: Hold, leave: () => void): Hold & { readonly trac
 function digest(identity: Identity): string {
   const hash = createHash('sha256')
   if (identity.kind === 'custom') hash.update(identity.id ?? '')
-  if (identity.kind === 'headers') hash.update(JSON.stringify([identity.authorization, identity.cookie]))
+  if (identity.kind === 'headers') hash.update(JSON.stringify(identity.credentials))
   return `${identity.kind} ${hash.digest('base64')}`
 }

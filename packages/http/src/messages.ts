@@ -145,6 +145,12 @@ export const calledWithRequest = (): TypeError =>
     'dspinlock: dspinlock() makes a middleware and was called as one, with a request; write app.use(dspinlock()), with parentheses',
   )
 
+/** What was received may be a whole user: only its type is shown. */
+export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
+  new TypeError(
+    `dspinlock: the function given as option ${option} must return a string or undefined, or a promise of one; received ${given === null ? 'null' : `a value of type ${typeof given}`}. Return what is unique to it, for example String(user.id)`,
+  )
+
 export const badEncryptionKeys = (): TypeError =>
   new TypeError(
     'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, each a Uint8Array or its base64 (what was received is not shown)',

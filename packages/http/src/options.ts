@@ -29,11 +29,16 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   /** Methods to guard. Default: on a route all that reach it, app-wide POST, PUT, PATCH and DELETE. */
   readonly methods?: readonly string[]
   /**
-   * Who asks; nobody gets another identity's response. Default: the Authorization and Cookie headers. A function gives the
-   * user's id (undefined: nobody in particular). `'public'`: the answer is the same for everybody.
+   * Who asks; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
+   * credentials (docs/security.md lists them), and the TLS client's certificate. A function gives the user's id, a string (undefined:
+   * nobody in particular). `'public'`: the answer is the same for everybody. What is made for nobody in particular or for everybody is
+   * not shared if it sets a cookie, says `Cache-Control: no-store` or `private`, or is a 4xx other than 404 and 410.
    */
   readonly identity?: IdentityOption<Req>
-  /** A key of your own in place of path, query and body; method, host and identity still count. undefined: not guarded. */
+  /**
+   * A key of your own, a string, in place of path, query and body; method, Host and identity still count, and under `'replay'` what
+   * else of the head says what is asked for. undefined: not guarded.
+   */
   readonly key?: (req: Req) => Answer<string | undefined>
   /**
    * The client's Idempotency-Key names the operation instead of query and body, and another payload under the same key is

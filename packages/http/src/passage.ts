@@ -13,11 +13,19 @@ import {
 } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
 import { readBody } from './body.js'
+import { isCredential, listCredentials } from './conventional-headers.js'
 import type { Exchange, RequestLock } from './exchange.js'
 import type { BodyInput, Identity } from './fingerprint.js'
 import { readIdempotencyKey } from './idempotency-key.js'
 import { type IdentityLimit, whileHeld } from './identity-limit.js'
-import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warnings } from './messages.js'
+import {
+  MalformedRecordError,
+  noTextError,
+  type ProblemCode,
+  problems,
+  UnknownEncryptionKeyError,
+  warnings,
+} from './messages.js'
 import type { GuardSettings } from './options.js'
 import { composeProblem } from './problem.js'
 import { decodeRecord, type HttpRecord } from './record.js'
@@ -41,8 +49,8 @@ export interface PassageTools<Req, Res> {
   readonly localEngine: () => LockEngine
 }
 
-/** Responses that differ in what they vary by, one after another, before a request gives up looking for its own. */
-const MAX_VARIANTS = 3
+/** Responses that differ in what they vary by, or malformed records, one after another, before a request gives up looking for its own. */
+const MAX_ROUNDS = 5
 
 export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: PassageTools<Req, Res>): Steps<void> {
   const { req, request, response } = exchange
@@ -61,7 +69,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (idempotencyKey === 'key-invalid' || idempotencyKey === 'key-missing') {
     return yield* wait(refuse(exchange, settings, idempotencyKey, undefined))
   }
-  const customKey = settings.key === undefined ? undefined : yield* wait(settings.key(request))
+  const customKey = settings.key === undefined ? undefined : assertText('key', yield* wait(settings.key(request)))
   if (settings.key !== undefined && customKey === undefined) return exchange.proceed()
   const identity = yield* identify(exchange, settings)
   const body = customKey === undefined ? yield* takeBody(exchange, state, settings) : ({ kind: 'none' } as const)
@@ -78,33 +86,41 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   state.ending?.release()
   state.ending = undefined
 
+  const isIdempotent = idempotencyKey !== undefined
+  const isShared = isSharedBy(identity, isIdempotent)
   let variant: [string, string][] = []
-  for (let round = 0; round < MAX_VARIANTS; round++) {
+  /** The last fence of the key when a malformed record was seen under it. */
+  let doubted: number | undefined
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     const parts = { body, identity, customKey, idempotencyKey: idempotencyKey?.value, variant }
     const name = nameRequest(exchange, settings, parts)
     if (name === undefined) return exchange.proceed()
     const entry = yield* enter(exchange, tools, name)
     if (entry === undefined) return
-    if (entry.role !== 'follower') return yield* wait(act(exchange, tools, state, name.key, entry, leave))
+    if (entry.role !== 'follower') return yield* wait(act(exchange, tools, state, name.key, entry, { leave, isShared }))
     const record = openRecord(entry.record, settings, name.key)
     if (record === 'unknown-key') return yield* wait(refuse(exchange, settings, 'unavailable', undefined))
     if (record === undefined) {
       publishTrouble('http', 'decode', new MalformedRecordError(), name.key)
-      yield* wait(tools.engine.store.forget(name.key))
+      // Somebody else may have dropped it meanwhile and be at work. It was dropped if it is still there now that its fence is known.
+      if (doubted !== undefined) yield* wait(tools.engine.forget(name.key, doubted))
+      doubted = (yield* wait(tools.engine.inspect(name.key)))?.fence
       continue
     }
     if (record.kind === 'tombstone') return yield* wait(refuse(exchange, settings, 'not-kept', undefined))
     const { vary } = record.response
+    const digestOf = (varied: string): string => digestHeader(req.headers, varied, settings.secret)
+    const differing = vary.filter(([varied, digest]) => digestOf(varied) !== digest)
     // A client that names its operation gets that operation's answer, or it would be carried out again.
-    const isIdempotent = idempotencyKey !== undefined
-    if (isIdempotent || vary.every(([varied, digest]) => digestHeader(req.headers, varied) === digest)) {
+    if (differing.length === 0 || (isIdempotent && !(isShared && differing.some(([varied]) => isCredential(varied))))) {
       const { ageMs, joined } = entry
       const facts = { record: entry.record, ageMs, joined, traceparent: record.response.traceparent }
       const reply = composeReplay(req, record.response, { ageMs, joined, isIdempotent })
       return followReplay(exchange, facts, () => answer(exchange, reply))
     }
+    if (isIdempotent) return yield* wait(refuse(exchange, settings, 'not-kept', undefined))
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
-    variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestHeader(req.headers, varied)])]
+    variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestOf(varied)])]
   }
   return yield* wait(refuse(exchange, settings, 'unavailable', 1_000))
 }
@@ -123,9 +139,21 @@ function takeIdempotencyKey<Req, Res>(
 
 function* identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): Steps<Identity> {
   if (settings.identity === 'public') return { kind: 'public' }
-  if (settings.identity !== undefined) return { kind: 'custom', id: yield* wait(settings.identity(exchange.request)) }
-  const { authorization, cookie } = exchange.req.headers
-  return { kind: 'headers', authorization, cookie }
+  if (settings.identity === undefined) return { kind: 'headers', credentials: listCredentials(exchange.req) }
+  return { kind: 'custom', id: assertText('identity', yield* wait(settings.identity(exchange.request))) }
+}
+
+/** An object would be `[object Object]` for every user. */
+function assertText(option: 'identity' | 'key', given: unknown): string | undefined {
+  if (given === undefined || typeof given === 'string') return given
+  throw noTextError(option, given)
+}
+
+/** Whether those who ask are not known to be one and the same. Who knows the key of an operation is taken for who began it. */
+function isSharedBy(identity: Identity, isIdempotent: boolean): boolean {
+  if (identity.kind === 'public') return true
+  if (isIdempotent) return false
+  return identity.kind === 'custom' ? identity.id === undefined : identity.credentials.length === 0
 }
 
 function* takeBody<Req, Res>(
@@ -239,7 +267,7 @@ function act<Req, Res>(
   state: RequestState,
   key: string,
   entry: Exclude<Entry, { role: 'follower' }>,
-  leave: (() => void) | undefined,
+  { leave, isShared }: { readonly leave: (() => void) | undefined; readonly isShared: boolean },
 ): MaybePromise<void> {
   const { req, res } = exchange
   if (entry.role === 'refused') {
@@ -263,7 +291,14 @@ function act<Req, Res>(
     hold = whileHeld(hold, leave)
   }
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
-  const settlement = openSettlement({ req, hold, settings, covered, isSynchronous: engine.store.synchronous })
+  const settlement = openSettlement({
+    req,
+    hold,
+    settings,
+    covered,
+    isShared,
+    isSynchronous: engine.store.synchronous,
+  })
   state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
   noteOutcome(exchange, 'run')
   exchange.expose(lockOf(hold))

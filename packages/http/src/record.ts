@@ -1,5 +1,7 @@
 // A recorded response as one binary frame, and back: what comes from a store is data, never trusted.
 
+import { isToken } from './replayable.js'
+
 /**
  * What the handler handed to its framework, so that what is mounted outside can treat a replay as it treats the original:
  * bytes, a string, or a value that the framework renders as JSON; `none`: it left that to the framework.
@@ -85,17 +87,12 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   if (!reader.ok || message === undefined || headers === undefined || removed === undefined || vary === undefined)
     return undefined
   if (status < 200 || status > 599 || !isFieldValue(message)) return undefined
-  if (!headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))) return undefined
-  if (!removed.every(isFieldName) || !vary.every(([name]) => isFieldName(name))) return undefined
+  if (!headers.every(([name, value]) => isToken(name) && isFieldValue(value))) return undefined
+  if (!removed.every(isToken) || !vary.every(([name]) => isToken(name))) return undefined
   if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) return undefined
   const body = frame.subarray(reader.at)
   const traced = traceparent === undefined ? {} : { traceparent }
   return { kind: 'response', response: { status, message, headers, removed, vary, body, form, ...traced } }
-}
-
-/** RFC 9110, section 5.6.2: a token. */
-function isFieldName(name: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(name)
 }
 
 /** RFC 9110, section 5.5: no control characters but the tab, so that no value can begin another line. */

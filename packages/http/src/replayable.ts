@@ -1,6 +1,6 @@
 // What may be stored and shown to somebody else: the predicates that decide, each written once.
 
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[]
@@ -14,8 +14,8 @@ export interface ResponseFacts {
   readonly tooLarge: boolean
   /** Of the body, in bytes. */
   readonly bodyBytes: number
-  /** The same answer is for everybody: `identity: 'public'`. */
-  readonly isPublic: boolean
+  /** Those who ask are not known to be one and the same: `identity: 'public'`, or nobody in particular. */
+  readonly isShared: boolean
   /** 500 and above count as answers: `serverErrors: 'keep'`. */
   readonly keepsFailures: boolean
 }
@@ -25,11 +25,16 @@ export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
   if (!facts.complete || facts.tooLarge || facts.hasTrailers || !isOfDeclaredLength(facts)) return false
   // A 304 and a 206 answer the caller's own conditions; 1xx is no answer yet; what failed is for the next one to try.
-  if (status < 200 || status === 206 || status === 304 || isFailure(status, facts.keepsFailures)) return false
-  if (hasMember(headers, 'vary', '*')) return false
-  if (!facts.isPublic) return true
-  if (headers.some(([name]) => name.toLowerCase() === 'set-cookie')) return false
-  return !hasMember(headers, 'cache-control', 'no-store') && !hasMember(headers, 'cache-control', 'private')
+  if (status < 200 || status > 599 || status === 206 || status === 304 || isFailure(status, facts.keepsFailures))
+    return false
+  // `*`, and what is no field name (RFC 9110, section 12.5.5): nobody can tell what it varies by.
+  if (!membersOf(headers, 'vary').every(name => name !== '*' && isToken(name))) return false
+  if (!facts.isShared) return true
+  if (isCallersOwn(status)) return false
+  return !headers.some(([name, value]) => {
+    const field = name.toLowerCase()
+    return field === 'set-cookie' || (field === 'cache-control' && NOT_FOR_ALL.test(value))
+  })
 }
 
 /** RFC 9112, section 8: a body of another length than its head declares is incomplete, or runs into what comes after it. */
@@ -38,9 +43,23 @@ function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): bool
   return declared === undefined || status === 204 || Number(declared) === bodyBytes
 }
 
+/** Wherever it stands: a directive that is malformed, quoted or has an argument is meant all the same. */
+const NOT_FOR_ALL = /(?<![\w-])(?:no-store|private)(?![\w-])/i
+
+/** Say that the work was not begun and to try again; RFC 6585 has it that no cache stores the last three. */
+const NOT_BEGUN: ReadonlySet<number> = new Set([408, 425, 428, 429, 431])
+
 /** The work was not done: nothing is left, and the next duplicate runs. */
 export function isFailure(status: number, keepsFailures: boolean): boolean {
-  return status >= 500 && !keepsFailures
+  return (status >= 500 && !keepsFailures) || NOT_BEGUN.has(status)
+}
+
+/**
+ * Says that this one request was wrong, whatever was wrong with it: others may have sent what it lacked. Not so of what is not
+ * there (RFC 9110, section 15.1, has both of these cacheable).
+ */
+export function isCallersOwn(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 404 && status !== 410
 }
 
 /** RFC 9110, section 9.2.1. */
@@ -84,23 +103,25 @@ export function selectStorable(headers: HeaderPairs): [string, string][] {
     .map(([name, value]) => [name, value])
 }
 
-/** The request headers named by Vary that the key does not cover, in lower case and sorted. */
+/** The request headers that the response varies by and that the key does not cover, in lower case and sorted. */
 export function listUnkeyedVary(headers: HeaderPairs, covered: ReadonlySet<string>): string[] {
-  return [...new Set(membersOf(headers, 'vary'))].filter(name => !covered.has(name)).sort()
+  const named = new Set(membersOf(headers, 'vary'))
+  // Not everybody can read what is encoded, and who forgets Vary forgets it here.
+  if (headers.some(([name]) => name.toLowerCase() === 'content-encoding')) named.add('accept-encoding')
+  return [...named].filter(name => !covered.has(name)).sort()
 }
 
-/** Compared instead of the value itself: a request header may be a secret and has no place in a store. */
-export function digestHeader(headers: IncomingHttpHeaders, name: string): string {
-  const value = headers[name]
+/**
+ * Compared instead of the value itself: a request header may be a secret and has no place in a store. With `secret`, who reads
+ * the store cannot even try values.
+ */
+export function digestHeader(headers: IncomingHttpHeaders, name: string, secret: string | undefined): string {
+  // Whoever made the response or the record may have named anything, `constructor` for one.
+  const value = Object.hasOwn(headers, name) ? headers[name] : undefined
   if (value === undefined) return ''
-  return createHash('sha256')
+  return (secret === undefined ? createHash('sha256') : createHmac('sha256', secret))
     .update(Array.isArray(value) ? value.join('\n') : value, 'latin1')
     .digest('base64url')
-}
-
-function hasMember(headers: HeaderPairs, name: string, member: string): boolean {
-  // `private` may come with an argument or in odd case; anything that begins with it counts.
-  return membersOf(headers, name).some(found => found === member || found.startsWith(`${member}=`))
 }
 
 function membersOf(headers: HeaderPairs, name: string): string[] {
@@ -109,4 +130,9 @@ function membersOf(headers: HeaderPairs, name: string): string[] {
     .flatMap(([, value]) => value.split(','))
     .map(member => member.trim().toLowerCase())
     .filter(member => member !== '')
+}
+
+/** RFC 9110, section 5.6.2: what a field name is. */
+export function isToken(name: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(name)
 }

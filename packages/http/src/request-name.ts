@@ -2,6 +2,7 @@
 
 import { publishTrouble } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
+import { listRouting } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
 import { type BodyInput, fingerprint, type Identity } from './fingerprint.js'
 import { UnhashableBodyError, warnings } from './messages.js'
@@ -29,7 +30,7 @@ export function nameRequest<Req, Res>(
   settings: GuardSettings<Req, Res>,
   { body, identity, customKey, idempotencyKey, variant }: NameParts,
 ): RequestName | undefined {
-  const { req, url } = exchange
+  const { req, url, rewrittenUrl } = exchange
   const { headers } = req
   const authority = headers[':authority']
   const parts = {
@@ -38,16 +39,25 @@ export function nameRequest<Req, Res>(
     method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
     host: headers.host ?? (typeof authority === 'string' ? authority : ''),
     url,
+    rewrittenUrl,
     contentType: headers['content-type'],
     contentEncoding: headers['content-encoding'],
     identity,
     customKey,
   }
+  // Whoever names the work itself has said what it depends on: nobody gets past such a lock by a header. A response may depend on more.
+  const isNamed = customKey !== undefined && settings.policy.duplicates !== 'replay'
+  const routing = isNamed ? [] : listRouting(req)
   const digestAll = (): string | undefined => {
     if (body === 'unlockable') return undefined
     try {
       return fingerprint(
-        { ...parts, body, variant: [...listPreconditions(exchange), ...variant], idempotencyKey: undefined },
+        {
+          ...parts,
+          body,
+          variant: isNamed ? [] : [...routing, ...listPreconditions(exchange, settings.secret), ...variant],
+          idempotencyKey: undefined,
+        },
         settings.secret,
       )
     } catch (error) {
@@ -61,7 +71,7 @@ export function nameRequest<Req, Res>(
     const key = digestAll()
     return key === undefined ? undefined : { key, payload: '' }
   }
-  const key = fingerprint({ ...parts, body: { kind: 'none' }, variant: [], idempotencyKey }, settings.secret)
+  const key = fingerprint({ ...parts, body: { kind: 'none' }, variant: routing, idempotencyKey }, settings.secret)
   // A body that cannot be compared is still the same operation: the client says so.
   return { key, payload: digestAll() ?? '' }
 }
@@ -72,8 +82,8 @@ const MAY_FAIL = ['if-match', 'if-unmodified-since']
 const MAY_SAVE = ['if-none-match', 'if-modified-since']
 
 /** A request under another precondition is another request. */
-function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>): [string, string][] {
+function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>, secret: string | undefined): [string, string][] {
   return (isSafeMethod(req.method) ? MAY_FAIL : [...MAY_FAIL, ...MAY_SAVE])
     .filter(name => req.headers[name] !== undefined)
-    .map(name => [name, digestHeader(req.headers, name)])
+    .map(name => [name, digestHeader(req.headers, name, secret)])
 }

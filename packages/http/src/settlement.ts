@@ -9,6 +9,7 @@ import { encodeRecord, tombstone } from './record.js'
 import type { Recording } from './recorder.js'
 import {
   digestHeader,
+  isCallersOwn,
   isFailure,
   isReplayable,
   listUnkeyedVary,
@@ -48,6 +49,8 @@ export interface SettlementInput<Req, Res> {
   readonly settings: GuardSettings<Req, Res>
   /** Request headers, in lower case, that the key covers. */
   readonly covered: ReadonlySet<string>
+  /** Those who ask are not known to be one and the same. */
+  readonly isShared: boolean
   /** The store answers at once, so that nothing has to wait for it. */
   readonly isSynchronous: boolean
 }
@@ -85,16 +88,30 @@ function unseen(status: number): Outcome {
 }
 
 function end<Req, Res>(
-  { req, hold, settings, covered }: SettlementInput<Req, Res>,
+  input: SettlementInput<Req, Res>,
   method: string | undefined,
-  { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
+  outcome: Outcome,
 ): MaybePromise<boolean> {
+  const { hold, settings, isShared } = input
+  const { status } = outcome
   const { policy } = settings
   const seal = (record: Uint8Array): Uint8Array => settings.encryptionKeys?.seal(record, hold.key) ?? record
   const keepsFailures = settings.serverErrors === 'keep'
   if (policy.duplicates === 'serialise' || isFailure(status, keepsFailures)) return hold.release()
   if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? hold.settle(seal(tombstone)) : hold.release()
-  const isPublic = settings.identity === 'public'
+  const record = makeRecord(input, outcome)
+  if (record !== undefined) return hold.settle(seal(record))
+  if (whenUnreplayable(method, settings.onUnreplayable) === 'pass') return hold.release({ passMs: settings.passMs })
+  // Refused for what may be the caller's own fault, nothing was done, and others are not told that it was.
+  return isShared && isCallersOwn(status) ? hold.release() : hold.settle(seal(tombstone))
+}
+
+/** Undefined if duplicates may not be given this response. */
+function makeRecord<Req, Res>(
+  { req, hold, settings, covered, isShared }: SettlementInput<Req, Res>,
+  { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
+): Uint8Array | undefined {
+  const keepsFailures = settings.serverErrors === 'keep'
   const bodyBytes = body?.byteLength ?? 0
   const facts = {
     status,
@@ -103,27 +120,28 @@ function end<Req, Res>(
     hasTrailers,
     tooLarge,
     bodyBytes,
-    isPublic,
+    isShared,
     keepsFailures,
   }
-  if (head !== undefined && body !== undefined && isReplayable(facts)) {
-    const traceparent = traceOf(hold)?.traceparent
-    const names = listUnkeyedVary(head.headers, covered)
-    const record = encodeRecord({
+  if (head === undefined || body === undefined || !isReplayable(facts)) return undefined
+  const traceparent = traceOf(hold)?.traceparent
+  const names = listUnkeyedVary(head.headers, covered)
+  try {
+    return encodeRecord({
       status,
       message: head.message,
       headers: selectStorable(head.headers),
       removed: head.removed,
-      vary: names.map(name => [name, digestHeader(req.headers, name)] as const),
+      vary: names.map(name => [name, digestHeader(req.headers, name, settings.secret)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
       form,
       ...(traceparent === undefined ? {} : { traceparent }),
     })
-    return hold.settle(seal(record))
+  } catch (error) {
+    // More headers than a record has room for. The hold has to end all the same.
+    publishTrouble('http', 'encode', error, hold.key)
+    return undefined
   }
-  return whenUnreplayable(method, settings.onUnreplayable) === 'pass'
-    ? hold.release({ passMs: settings.passMs })
-    : hold.settle(seal(tombstone))
 }
 
 /** Node sends nothing of what a handler writes there. */

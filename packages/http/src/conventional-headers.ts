@@ -1,0 +1,124 @@
+// Request headers that by convention say who asks, or what is asked for in place of what the request line says.
+
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+
+export type NamedValues = readonly (readonly [name: string, value: string])[]
+
+/**
+ * What applications and the proxies in front of them tell users apart by. Sorted, in lower case. One that says nothing costs a
+ * missed duplicate; one that is missing shows somebody what is another's.
+ */
+const CREDENTIALS: readonly string[] = [
+  'authorization',
+  'cookie',
+  // Keys and tokens beside Authorization.
+  'api-key',
+  'apikey',
+  'x-access-token',
+  'x-amz-security-token',
+  'x-api-key',
+  'x-auth-token',
+  'x-id-token',
+  'x-session-id',
+  'x-session-token',
+  // What an authenticating proxy vouches for: oauth2-proxy, Cloudflare Access, Google IAP, AWS ALB, Azure App Service, Kong, Envoy, nginx.
+  'cf-access-jwt-assertion',
+  'remote-user',
+  'ssl-client-cert',
+  'x-amzn-oidc-data',
+  'x-amzn-oidc-identity',
+  'x-auth-request-email',
+  'x-auth-request-user',
+  'x-authenticated-user',
+  'x-client-cert',
+  'x-consumer-id',
+  'x-forwarded-client-cert',
+  'x-forwarded-email',
+  'x-forwarded-user',
+  'x-goog-authenticated-user-id',
+  'x-goog-iap-jwt-assertion',
+  'x-ms-client-principal',
+  'x-remote-user',
+  'x-ssl-client-cert',
+  // Whose data, where one service has many.
+  'x-account-id',
+  'x-org-id',
+  'x-organization-id',
+  'x-tenant',
+  'x-tenant-id',
+  'x-user',
+  'x-user-id',
+].sort()
+
+/** What links are made of behind a proxy, and what routers and method-override take in place of the request line. */
+const ROUTING: readonly string[] = [
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-proto',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-host',
+  'x-original-uri',
+  'x-original-url',
+  'x-rewrite-url',
+]
+
+const credentials: ReadonlySet<string> = new Set(CREDENTIALS)
+const routing: ReadonlySet<string> = new Set(ROUTING)
+
+/** `name` in lower case. */
+export function isCredential(name: string): boolean {
+  return credentials.has(name)
+}
+
+/** The headers, in lower case, that `listCredentials` reads. */
+export const credentialNames: Iterable<string> = CREDENTIALS
+/** The headers, in lower case, that `listRouting` reads as a whole. */
+export const routingNames: Iterable<string> = ROUTING
+
+/** Who asks, as far as the request itself says so: its credentials, and the certificate of its TLS client. Empty: nobody in particular. */
+export function listCredentials(req: IncomingMessage): NamedValues {
+  const found = pick(req, credentials)
+  const certificate = readClientCertificate(req)
+  if (certificate !== undefined) found.push([':certificate', certificate])
+  return found
+}
+
+/** Under which scheme, host and method the application may take the request to have come, other than by its first line. */
+export function listRouting(req: IncomingMessage): NamedValues {
+  const found = pick(req, routing)
+  if (isEncrypted(req)) found.push([':scheme', 'https'])
+  const { forwarded } = req.headers
+  // RFC 7239, section 4. Where the client is says nothing about what it asks for: a phone moves between its attempts.
+  if (forwarded !== undefined) {
+    const said = forwarded.match(/\b(?:host|proto)\s*=\s*(?:"[^"]*"|[^\s;,]*)/gi)
+    if (said !== null) found.push(['forwarded', said.join(',').toLowerCase()])
+  }
+  return found
+}
+
+function pick(req: IncomingMessage, names: ReadonlySet<string>): [string, string][] {
+  const found: [string, string][] = []
+  const { headers } = req
+  for (const name in headers) {
+    if (!names.has(name)) continue
+    const value = headers[name]
+    if (value !== undefined) found.push([name, typeof value === 'string' ? value : value.join('\n')])
+  }
+  // In whatever order they were sent.
+  return found.length > 1 ? found.sort(([a], [b]) => (a < b ? -1 : 1)) : found
+}
+
+function isEncrypted(req: IncomingMessage): boolean {
+  return (req.socket as Partial<TLSSocket> | null)?.encrypted === true
+}
+
+/** Not kept beside the connection: until TLS 1.3, a client may come up with one later. */
+function readClientCertificate(req: IncomingMessage): string | undefined {
+  if (!isEncrypted(req)) return undefined
+  const socket = req.socket as Partial<TLSSocket>
+  return socket.getPeerX509Certificate?.()?.fingerprint256
+}
