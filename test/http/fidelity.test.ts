@@ -46,7 +46,9 @@ for (const { name, express } of frameworks) {
 
     const observe = async (path: string): Promise<Observed> => {
       log = []
-      const socket = await server.dial(`GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)
+      const socket = await server.dial(
+        `GET ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\nConnection: close\r\n\r\n`,
+      )
       const chunks: Buffer[] = []
       socket.on('data', (chunk: Buffer) => chunks.push(chunk))
       await once(socket, 'close')

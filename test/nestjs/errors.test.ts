@@ -51,6 +51,9 @@ class CatchAllFilter implements ExceptionFilter {
   }
 }
 
+/** What is refused to nobody in particular is not shared. */
+const headers = { authorization: 'Bearer somebody' }
+
 @Controller()
 @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
 class ErrorsController {
@@ -109,8 +112,8 @@ for (const platform of platforms) {
         ['/observable', 409, 'GET'],
       ] as const) {
         it(`${path}: rendered once, and replayed as it was`, async () => {
-          const first = await server.ask(path, { method })
-          const second = await server.ask(path, { method })
+          const first = await server.ask(path, { method, headers })
+          const second = await server.ask(path, { method, headers })
           expect([first.status, second.status, runs]).to.deep.equal([status, status, 1])
           expect([second.body, second.headers['content-type']]).to.deep.equal([
             first.body,
@@ -122,8 +125,8 @@ for (const platform of platforms) {
       }
 
       it("a pipe's refusal is recorded like any other", async () => {
-        const first = await server.ask('/pipe?n=x')
-        const second = await server.ask('/pipe?n=x')
+        const first = await server.ask('/pipe?n=x', { headers })
+        const second = await server.ask('/pipe?n=x', { headers })
         expect([first.status, second.status, second.body, runs]).to.deep.equal([400, 400, first.body, 0])
         expect(second.headers['cache-status']).to.equal('dspinlock; hit')
       })
