@@ -61,6 +61,7 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
     return pairs === undefined ? path : `${path}?${pairs.map(([key, value]) => `${key}=${value}`).join('&')}`
   }),
   rewrittenUrl: fc.constantFrom(undefined, '/', '/a', '/a?b', ''),
+  version: maybe,
   contentType: maybe,
   contentEncoding: maybe,
   body: fc.oneof(
@@ -85,6 +86,7 @@ function meaningOf({
   url,
   host,
   rewrittenUrl,
+  version,
   body: given,
   customKey,
   idempotencyKey,
@@ -95,7 +97,7 @@ function meaningOf({
   const [path, asked] = url.split(/\?(.*)/s, 2)
   const common = { ...rest, host: host.toLowerCase() }
   if (idempotencyKey !== undefined) {
-    return { ...common, path, idempotencyKey, rewrittenPath: rewrittenUrl?.replace(/\?.*/s, '') }
+    return { ...common, path, version, idempotencyKey, rewrittenPath: rewrittenUrl?.replace(/\?.*/s, '') }
   }
   if (customKey !== undefined) return { ...common, customKey }
   const byName = new Map<string, string[]>()
@@ -107,6 +109,7 @@ function meaningOf({
     ...common,
     path,
     rewrittenUrl,
+    version,
     asked: asked === undefined ? asked : byName,
     contentType,
     contentEncoding,
@@ -128,6 +131,7 @@ describe('fingerprints', () => {
           'identity',
           'customKey',
           'rewrittenUrl',
+          'version',
           'variant',
           'contentType',
         ),
@@ -160,6 +164,7 @@ describe('fingerprints', () => {
           host: 'h',
           url: '/',
           rewrittenUrl: undefined,
+          version: undefined,
           identity: { kind: 'public' },
           variant: [],
         } as const
@@ -198,6 +203,7 @@ describe('fingerprints', () => {
         host: 'h',
         url: '/',
         rewrittenUrl: undefined,
+        version: undefined,
         identity: { kind: 'public' },
         variant: [],
       } as const
@@ -245,6 +251,7 @@ describe('fingerprints', () => {
           host: 'h',
           url: `/?${query}`,
           rewrittenUrl: undefined,
+          version: undefined,
           contentType: undefined,
           contentEncoding: undefined,
           body: { kind: 'none' },

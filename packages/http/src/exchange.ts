@@ -31,6 +31,8 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   readonly url: string
   /** What middleware in front of us or a mount path has made of it, if it is something else now. */
   readonly rewrittenUrl?: string | undefined
+  /** Of the route, where the framework chooses it by more than method, host and path: by a header, say. */
+  readonly version?: string | undefined
   /** Mounted on a route rather than app-wide. */
   readonly onRoute: boolean
   /** The route as its framework has it, for example `/orders/:id`: a label for metrics. Never of the client's making. */

@@ -25,6 +25,8 @@ export interface FingerprintParts {
   readonly url: string
   /** What something in front has made of them, if it has. */
   readonly rewrittenUrl: string | undefined
+  /** Of the route, where the path does not say all. */
+  readonly version: string | undefined
   readonly contentType: string | undefined
   readonly contentEncoding: string | undefined
   readonly body: BodyInput
@@ -46,7 +48,7 @@ const VERSION = 'dspinlock-1'
  */
 export function fingerprint(parts: FingerprintParts, secret: string | undefined): string {
   const hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret)
-  const { identity, body } = parts
+  const { identity, body, version } = parts
   const fields: (string | undefined)[] = [
     VERSION,
     parts.duplicates,
@@ -64,8 +66,9 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
     const [path, query] = splitUrl(parts.url)
     const [rewrittenPath, rewrittenQuery] =
       parts.rewrittenUrl === undefined ? [undefined, undefined] : splitUrl(parts.rewrittenUrl)
-    if (parts.idempotencyKey !== undefined) fields.push('idempotency', path, rewrittenPath, parts.idempotencyKey)
-    else fields.push('request', path, query, rewrittenPath, rewrittenQuery, contentType, parts.contentEncoding)
+    if (parts.idempotencyKey !== undefined)
+      fields.push('idempotency', path, rewrittenPath, version, parts.idempotencyKey)
+    else fields.push('request', path, query, rewrittenPath, rewrittenQuery, version, contentType, parts.contentEncoding)
   } else {
     fields.push('key', parts.customKey)
   }

@@ -30,7 +30,7 @@ export function nameRequest<Req, Res>(
   settings: GuardSettings<Req, Res>,
   { body, identity, customKey, idempotencyKey, variant }: NameParts,
 ): RequestName | undefined {
-  const { req, url, rewrittenUrl } = exchange
+  const { req, url, rewrittenUrl, version } = exchange
   const { headers } = req
   const authority = headers[':authority']
   const parts = {
@@ -40,6 +40,7 @@ export function nameRequest<Req, Res>(
     host: headers.host ?? (typeof authority === 'string' ? authority : ''),
     url,
     rewrittenUrl,
+    version,
     contentType: headers['content-type'],
     contentEncoding: headers['content-encoding'],
     identity,

@@ -19,6 +19,7 @@ export interface Admission {
   readonly guard: AnyGuard
   readonly target: Target
   readonly onRoute: boolean
+  readonly version: string | undefined
 }
 
 interface Visits {
@@ -90,7 +91,7 @@ export abstract class Mount implements OnModuleInit {
     if (!guard.guards(raw, onRoute)) return undefined
     const target = readTarget(context)
     entered.set(target.request, { mount: this, context })
-    return { guard, target, onRoute }
+    return { guard, target, onRoute, version: route.version }
   }
 
   /** At how many places an interceptor (or guard) of ours is bound to the route. */
@@ -151,7 +152,7 @@ export function isMount(bound: unknown): boolean {
 
 /** What both hand to http; the rest is how a request goes on. */
 export function translate(
-  { target, onRoute }: Admission,
+  { target, onRoute, version }: Admission,
   way: Pick<Exchange<object, object>, 'expose' | 'proceed' | 'fail'>,
 ): Exchange<object, object> {
   const hideHeaders = target.showHeaders()
@@ -165,6 +166,7 @@ export function translate(
     rewrittenUrl,
     onRoute,
     route,
+    version,
     isParsed,
     parsedBody,
     expose: lock => {

@@ -1,6 +1,6 @@
 // What a route says about itself: the nearest decorator, and where our interceptors and guards are bound.
 
-import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA } from '@nestjs/common/constants.js'
+import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA, VERSION_METADATA } from '@nestjs/common/constants.js'
 
 /** Left by decorators on handlers and controllers. */
 export const RULE: symbol = Symbol('dspinlock rule')
@@ -20,6 +20,11 @@ export interface Route {
   readonly guards: readonly unknown[]
   /** Its response is a stream of events for one client. */
   readonly isEventStream: boolean
+  /**
+   * Of the API, in which it is another route than one of the same method and path. Not the handler's name: a retry after an
+   * update of the application is a retry all the same.
+   */
+  readonly version: string | undefined
   /** For messages. */
   readonly where: string
 }
@@ -49,10 +54,17 @@ function readMetadata(controller: Class, handler: Handler): Route {
     interceptors: list(INTERCEPTORS_METADATA),
     guards: list(GUARDS_METADATA),
     isEventStream: Reflect.hasMetadata(SSE_METADATA, handler),
+    version: versionOn(handler) ?? versionOn(controller),
     where: `${controller.name}.${handler.name}`,
   }
 }
 
 export function ruleOn(target: object): Rule | undefined {
   return Reflect.getMetadata(RULE, target) as Rule | undefined
+}
+
+/** What `@Version()` and `@Controller({ version })` say: one, several, or the symbol for none in particular. */
+function versionOn(target: object): string | undefined {
+  const version = Reflect.getMetadata(VERSION_METADATA, target) as string | symbol | (string | symbol)[] | undefined
+  return version === undefined ? undefined : JSON.stringify([version].flat().map(String).sort())
 }

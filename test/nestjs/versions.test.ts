@@ -1,0 +1,58 @@
+// Versions of a route that differ in a header only are different work, with answers of their own.
+
+import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
+import { Controller, Get, Post, Version, VersioningType } from '@nestjs/common'
+import { APP_INTERCEPTOR } from '@nestjs/core'
+import { expect } from 'chai'
+import { json } from '../support/http.js'
+import { type NestServer, platforms, startNest } from '../support/nest.js'
+
+@Controller('reports')
+@Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+class ReportsController {
+  @Version('1') @Get() first(): string {
+    return 'version 1'
+  }
+  @Version('2') @Get() second(): string {
+    return 'version 2'
+  }
+  @Version('1') @Post() @Dspinlock({ idempotencyKey: 'required' }) post(): string {
+    return 'version 1'
+  }
+  @Version('2') @Post() @Dspinlock({ idempotencyKey: 'required' }) postAgain(): string {
+    return 'version 2'
+  }
+}
+
+for (const platform of platforms) {
+  describe(`versions on ${platform.name}`, () => {
+    let server: NestServer
+
+    before(async () => {
+      server = await startNest(
+        platform,
+        {
+          imports: [DspinlockModule.forRoot()],
+          controllers: [ReportsController],
+          providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
+        },
+        app => void app.enableVersioning({ type: VersioningType.HEADER, header: 'X-Version' }),
+      )
+    })
+    after(() => server.stop())
+
+    it('each has its own answer, and a replay of its own', async () => {
+      for (const version of ['1', '2', '1', '2']) {
+        const answer = await server.ask('/reports', { headers: { 'x-version': version } })
+        expect(answer.body).to.equal(`version ${version}`)
+      }
+    })
+
+    it('also under one Idempotency-Key', async () => {
+      for (const version of ['1', '2', '1', '2']) {
+        const headers = { 'x-version': version, 'idempotency-key': '"same"' }
+        expect((await server.ask('/reports', json({}, headers))).body).to.equal(`version ${version}`)
+      }
+    })
+  })
+}
