@@ -1,0 +1,116 @@
+// Interceptors and guards of one's own that Nest makes anew for each request.
+
+import { Dspinlock, DspinlockGuard, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
+import {
+  Controller,
+  type ExecutionContext,
+  Get,
+  Inject,
+  Injectable,
+  Post,
+  Scope,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common'
+import { APP_INTERCEPTOR, REQUEST } from '@nestjs/core'
+import { expect } from 'chai'
+import { Gate, json, until } from '../support/http.js'
+import { type NestServer, platforms, startNest } from '../support/nest.js'
+
+interface Asking {
+  readonly headers: Record<string, string | undefined>
+}
+
+/** Known to Nest for as long as a request lasts. */
+@Injectable({ scope: Scope.REQUEST })
+class Tenant {
+  constructor(@Inject(REQUEST) readonly request: Asking) {}
+  get id(): string | undefined {
+    return this.request.headers['x-tenant-of-ours']
+  }
+}
+
+@Injectable()
+class TenantInterceptor extends DspinlockInterceptor {
+  @Inject(Tenant) readonly tenant!: Tenant
+  protected override getIdentity(_context: ExecutionContext): string | undefined {
+    return this.tenant.id
+  }
+}
+
+@Injectable()
+class TenantGuard extends DspinlockGuard {
+  @Inject(Tenant) readonly tenant!: Tenant
+  protected override getIdentity(_context: ExecutionContext): string | undefined {
+    return this.tenant.id
+  }
+}
+
+let runs = 0
+let gate = new Gate()
+
+@Controller()
+class RoutesController {
+  @Get('bound') @UseInterceptors(TenantInterceptor) bound(): object {
+    return { runs: ++runs }
+  }
+  @Post('everywhere') everywhere(): object {
+    return { runs: ++runs }
+  }
+  @Post('nearer') @Dspinlock({ duplicates: 'serialise' }) nearer(): object {
+    return { runs: ++runs }
+  }
+  @Post('guarded') @UseGuards(TenantGuard) async guarded(): Promise<object> {
+    runs++
+    await gate.opened
+    return { runs }
+  }
+}
+
+for (const platform of platforms) {
+  describe(`request scope on ${platform.name}`, () => {
+    let server: NestServer
+
+    before(async () => {
+      server = await startNest(platform, {
+        imports: [DspinlockModule.forRoot({ duplicates: 'replay', ttlMs: 60_000 })],
+        controllers: [RoutesController],
+        providers: [Tenant, { provide: APP_INTERCEPTOR, useClass: TenantInterceptor, scope: Scope.REQUEST }],
+      })
+    })
+    beforeEach(() => {
+      runs = 0
+      gate = new Gate()
+    })
+    after(() => server.stop())
+
+    const of = (tenant: string): { headers: Record<string, string> } => ({ headers: { 'x-tenant-of-ours': tenant } })
+    const post = (tenant: string): ReturnType<typeof json> => json({}, of(tenant).headers)
+
+    it('bound to a route: who asks is told by what belongs to the request', async () => {
+      const answers: string[] = []
+      for (const tenant of ['a', 'b', 'a', 'b']) answers.push((await server.ask('/bound', of(tenant))).body)
+      expect(answers).to.deep.equal(['{"runs":1}', '{"runs":2}', '{"runs":1}', '{"runs":2}'])
+    })
+
+    it('for all routes', async () => {
+      const answers: string[] = []
+      for (const tenant of ['a', 'b', 'a', 'b']) answers.push((await server.ask('/everywhere', post(tenant))).body)
+      expect(answers).to.deep.equal(['{"runs":1}', '{"runs":2}', '{"runs":1}', '{"runs":2}'])
+    })
+
+    it('for all routes, it leaves those with a decorator to that', async () => {
+      for (const run of [1, 2]) expect((await server.ask('/nearer', post('a'))).body).to.equal(`{"runs":${run}}`)
+    })
+
+    it('a guard', async () => {
+      const first = server.ask('/guarded', post('a'))
+      await until(() => runs === 1, 'one runs')
+      expect((await server.ask('/guarded', post('a'))).status).to.equal(409)
+      const other = server.ask('/guarded', post('b'))
+      await until(() => runs === 2, 'another one runs')
+      gate.open()
+      expect([(await first).status, (await other).status]).to.deep.equal([201, 201])
+    })
+  })
+}
