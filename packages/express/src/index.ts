@@ -47,7 +47,7 @@ function translate(req: Request, res: Response, next: NextFunction, onRoute: boo
     request: req,
     response: res,
     url: req.originalUrl,
-    rewrittenUrl: req.url === req.originalUrl ? undefined : req.baseUrl + req.url,
+    currentUrl: req.baseUrl + req.url,
     onRoute,
     route: () => routeOf(req),
     ...readParsedBody(req, req),

@@ -29,8 +29,8 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   readonly response: Res
   /** Path and query as the client sent them, also below a mount path. */
   readonly url: string
-  /** What middleware in front of us or a mount path has made of it, if it is something else now. */
-  readonly rewrittenUrl?: string | undefined
+  /** As it is by now, where something in front of us may have rewritten it. Left out: as it was. */
+  readonly currentUrl?: string
   /** Of the route, where the framework chooses it by more than method, host and path: by a header, say. */
   readonly version?: string | undefined
   /** Mounted on a route rather than app-wide. */

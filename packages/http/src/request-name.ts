@@ -30,7 +30,7 @@ export function nameRequest<Req, Res>(
   settings: GuardSettings<Req, Res>,
   { body, identity, customKey, idempotencyKey, variant }: NameParts,
 ): RequestName | undefined {
-  const { req, url, rewrittenUrl, version } = exchange
+  const { req, url, currentUrl, version } = exchange
   const { headers } = req
   const authority = headers[':authority']
   const parts = {
@@ -39,7 +39,7 @@ export function nameRequest<Req, Res>(
     method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
     host: headers.host ?? (typeof authority === 'string' ? authority : ''),
     url,
-    rewrittenUrl,
+    rewrittenUrl: currentUrl === url ? undefined : currentUrl,
     version,
     contentType: headers['content-type'],
     contentEncoding: headers['content-encoding'],

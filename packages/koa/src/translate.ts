@@ -5,7 +5,7 @@ import type { Context } from 'koa'
 
 type Facts = Pick<
   Exchange<Context, Context>,
-  'req' | 'res' | 'request' | 'response' | 'url' | 'rewrittenUrl' | 'onRoute' | 'route' | 'isParsed' | 'parsedBody'
+  'req' | 'res' | 'request' | 'response' | 'url' | 'currentUrl' | 'onRoute' | 'route' | 'isParsed' | 'parsedBody'
 >
 
 export function translate(ctx: Context, onRoute: boolean): Facts {
@@ -17,7 +17,7 @@ export function translate(ctx: Context, onRoute: boolean): Facts {
     response: ctx,
     // As the client sent it: koa-mount and rewriting middleware change `url` and `path`.
     url: ctx.originalUrl,
-    rewrittenUrl: ctx.url === ctx.originalUrl ? undefined : ctx.url,
+    currentUrl: ctx.url,
     onRoute,
     route: () => routeOf(ctx),
     // @koa/bodyparser leaves what it read beside what it made of it, and `{}` alone for what it does not parse.

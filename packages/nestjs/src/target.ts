@@ -12,7 +12,7 @@ export interface Target {
   readonly request: object
   readonly response: object
   readonly url: string
-  readonly rewrittenUrl: string | undefined
+  readonly currentUrl: string
   /** The route's pattern with the application's prefix. */
   readonly route: () => string | undefined
   readonly isParsed: boolean
@@ -74,18 +74,14 @@ function ofExpress(req: ExpressRequest, res: ServerResponse): Target {
     res,
     request: req,
     response: res,
-    ...readUrls(req, req.originalUrl),
+    url: req.originalUrl ?? req.url ?? '',
+    currentUrl: req.url ?? '',
     // Nest mounts every route on the application itself, so that this is all of it.
     route: () => req.route?.path?.toString(),
     ...readParsedBody(req, req),
     showHeaders: () => () => {},
     takeOver: () => {},
   }
-}
-
-/** As the client sent it, and what the platform or something in front of Nest has made of it. */
-function readUrls({ url = '' }: IncomingMessage, original: string = url): Pick<Target, 'url' | 'rewrittenUrl'> {
-  return { url: original, rewrittenUrl: url === original ? undefined : url }
 }
 
 function ofFastify(request: FastifyRequest, reply: FastifyReply): Target {
@@ -96,7 +92,8 @@ function ofFastify(request: FastifyRequest, reply: FastifyReply): Target {
     res,
     request,
     response: reply,
-    ...readUrls(req, request.originalUrl),
+    url: request.originalUrl ?? req.url ?? '',
+    currentUrl: req.url ?? '',
     route: () => request.routeOptions?.url,
     // Fastify leaves undefined for what it did not parse.
     isParsed: request.body !== undefined && (req.readableDidRead || req.readableEnded),
