@@ -21,10 +21,13 @@ export function besideHash(hash: string, ...tokens: readonly string[]): string[]
   return [hash, `${hash}:w`, ...tokens.map(token => `${hash}:e:${token}`)]
 }
 
+/** Nothing in it has to be escaped; most keys are digests, and this says so sooner. */
+const PLAIN = /^[\w.:/-]*$/
+
 export function encodeKey(key: string): string {
   if (key.length > MAX_PLAIN_LENGTH) return `#${createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('hex')}`
   // `=` keeps an empty key from an empty tag, and a key that looks like a digest from being one.
-  return `=${key.replace(ESCAPED, escape)}`
+  return PLAIN.test(key) ? `=${key}` : `=${key.replace(ESCAPED, escape)}`
 }
 
 /** Undefined if the name is none of ours. A key known by its digest only is given as `#digest`. */

@@ -1,7 +1,6 @@
 // The store on Redis or Valkey: each operation one script, one round trip, tried again within one deadline.
 
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   type ClaimReply,
   type ClaimRequest,
@@ -21,9 +20,11 @@ import { integer, type OptionReader, optionError, parseOptions, timerMs, warnOnc
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { type CommandPart, callScript, type StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
-import { isMissingScript, isPassing, tooFewReplicasError, withRemedy } from './failures.js'
+import { Deadlines } from './deadlines.js'
+import { tooFewReplicasError, withRemedy } from './failures.js'
 import { besideHash, decodeName, nameKeys, scanPattern } from './keys.js'
 import { hasForeignMark, isReply, parseClaim, parseState } from './replies.js'
+import { type CallArguments, type CallHost, ScriptCall } from './script-call.js'
 import * as scripts from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
@@ -65,9 +66,6 @@ const shape = {
   replicasTimeoutMs: timerMs(500),
 } as const
 
-/** The first pause between tries, doubled for each further one up to the second figure. */
-const RETRY_MS = [20, 200] as const
-
 /** How often a failing connection is told of: a server that is away fails every attempt. */
 const TELL_EVERY_MS = 1_000
 
@@ -96,7 +94,8 @@ export class RedisStore implements Store {
   readonly #minReplicas: number
   readonly #replicasTimeoutMs: number
   /** What every script is given first. */
-  readonly #common: readonly [wakePrefix: string, grantMs: number, countsListeners: number]
+  readonly #common: readonly [wakePrefix: string, grantMs: string, countsListeners: string]
+  readonly #callHost: CallHost
   /** Names this store among all processes. */
   readonly #id: string = randomBytes(9).toString('hex')
   readonly #subscriber: Subscriber
@@ -120,7 +119,8 @@ export class RedisStore implements Store {
     this.#replicasTimeoutMs = parsed.replicasTimeoutMs
     const wakePrefix = `${parsed.prefix}:wake:`
     // A cluster's nodes each count their own listeners only.
-    this.#common = [wakePrefix, parsed.grantMs, this.#client.isCluster ? 0 : 1]
+    this.#common = [wakePrefix, String(parsed.grantMs), this.#client.isCluster ? '0' : '1']
+    this.#callHost = this.#makeCallHost()
     this.#subscriber = new Subscriber(
       this.#client,
       `${wakePrefix}${this.#id}`,
@@ -142,61 +142,74 @@ export class RedisStore implements Store {
     return { id, close: () => this.#subscriber.remove(id) }
   }
 
-  async claim(request: ClaimRequest): Promise<ClaimReply> {
+  claim(request: ClaimRequest): Promise<ClaimReply> {
     const sentAt = performance.now()
     const { key, token } = request
-    const [reply, acknowledged] = await this.#run(
+    const read = (reply: unknown): ClaimReply => this.#readClaim(reply, key, sentAt)
+    const names = nameKeys(this.#prefix, key, token)
+    if (this.#minReplicas > 0) return this.#claimOnReplicas(request, names, read)
+    return this.#run(scripts.claimScript, 'claim', key, names, claimArguments(request), read)
+  }
+
+  async #claimOnReplicas(
+    request: ClaimRequest,
+    names: readonly string[],
+    read: (reply: unknown) => ClaimReply,
+  ): Promise<ClaimReply> {
+    const { key, token } = request
+    const [reply, acknowledged] = await this.#runOnReplicas(
       scripts.claimScript,
       'claim',
       key,
-      token,
+      names,
       claimArguments(request),
-      true,
     )
-    const parsed = this.#readClaim(reply, key, sentAt)
+    const parsed = read(reply)
     if (parsed.state !== 'held' || acknowledged >= this.#minReplicas) return parsed
     await this.release({ key, token, passMs: 0, maxLocalTurns: 0 })
     throw this.#tooFewReplicas('claim', key, acknowledged)
   }
 
   async renew({ key, token, leaseMs }: RenewRequest): Promise<boolean> {
-    const [reply, acknowledged] = await this.#run(scripts.renewScript, 'renew', key, token, [token, leaseMs], true)
-    if (reply === 1 && acknowledged < this.#minReplicas) throw this.#tooFewReplicas('renew', key, acknowledged)
-    return reply === 1
+    const names = nameKeys(this.#prefix, key, token)
+    const args = [token, leaseMs]
+    if (this.#minReplicas === 0) return this.#run(scripts.renewScript, 'renew', key, names, args, isYes)
+    const [reply, acknowledged] = await this.#runOnReplicas(scripts.renewScript, 'renew', key, names, args)
+    if (isYes(reply) && acknowledged < this.#minReplicas) throw this.#tooFewReplicas('renew', key, acknowledged)
+    return isYes(reply)
   }
 
-  async settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
+  settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
     const args = [token, bytes, ttlMs, Math.ceil(retainMs), this.#maxWakeRecordBytes]
-    const [reply] = await this.#run(scripts.settleScript, 'settle', key, token, args)
-    return reply === 1
+    return this.#run(scripts.settleScript, 'settle', key, nameKeys(this.#prefix, key, token), args, isYes)
   }
 
-  async release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
+  release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
     const sentAt = performance.now()
     // Where replicas have to have a claim, the next one is sent on its own.
     const nextArguments = next === undefined || this.#minReplicas > 0 ? undefined : claimArguments(next)
     const args = [token, passMs, maxLocalTurns, nextArguments === undefined ? 0 : 1, ...(nextArguments ?? [])]
     const tokens = nextArguments === undefined || next === undefined ? [token] : [token, next.token]
     const names = nameKeys(this.#prefix, key, ...tokens)
-    const [reply] = await this.#run(scripts.releaseScript, 'release', key, names, args)
-    if (!isReply(reply)) throw this.#unreadable('release', key)
-    if (reply[0] !== 1) return { mine: false }
-    return reply.length < 2 ? { mine: true } : { mine: true, next: this.#readClaim(reply[1], key, sentAt) }
+    return this.#run(scripts.releaseScript, 'release', key, names, args, reply => {
+      if (!isReply(reply)) throw this.#unreadable('release', key)
+      if (!isYes(reply[0])) return { mine: false }
+      return reply.length < 2 ? { mine: true } : { mine: true, next: this.#readClaim(reply[1], key, sentAt) }
+    })
   }
 
-  async leave(key: string, token: string): Promise<void> {
-    await this.#run(scripts.leaveScript, 'leave', key, token, [token])
+  leave(key: string, token: string): Promise<void> {
+    return this.#run(scripts.leaveScript, 'leave', key, nameKeys(this.#prefix, key, token), [token], () => {})
   }
 
-  async forget(key: string, fence?: number): Promise<boolean> {
-    const [reply] = await this.#run(scripts.forgetScript, 'forget', key, '', fence === undefined ? [] : [fence])
-    return reply === 1
+  forget(key: string, fence?: number): Promise<boolean> {
+    const args = fence === undefined ? [] : [fence]
+    return this.#run(scripts.forgetScript, 'forget', key, nameKeys(this.#prefix, key), args, isYes)
   }
 
-  async inspect(key: string): Promise<KeyState | undefined> {
-    const [reply] = await this.#run(scripts.inspectScript, 'inspect', key, '', [])
-    return parseState(key, reply)
+  inspect(key: string): Promise<KeyState | undefined> {
+    return this.#inspectNamed(key, nameKeys(this.#prefix, key))
   }
 
   async *list(): AsyncIterableIterator<KeyState> {
@@ -211,17 +224,15 @@ export class RedisStore implements Store {
         const key = decodeName(this.#prefix, name)
         if (key === undefined || seen.has(key)) continue
         seen.add(key)
-        const state = await this.#inspectHash(key, name)
+        // Not by the key: of a long one only the digest is known.
+        const state = await this.#inspectNamed(key, besideHash(name))
         if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
       }
     }
   }
 
-  /** Not by the key: of a long one only the digest is known. */
-  async #inspectHash(key: string, name: string): Promise<KeyState | undefined> {
-    const names = besideHash(name)
-    const [reply] = await this.#run(scripts.inspectScript, 'inspect', key, names, [])
-    return parseState(key, reply)
+  #inspectNamed(key: string, names: readonly string[]): Promise<KeyState | undefined> {
+    return this.#run(scripts.inspectScript, 'inspect', key, names, [], reply => parseState(key, reply))
   }
 
   close(): void {
@@ -231,58 +242,59 @@ export class RedisStore implements Store {
     this.#client.close()
   }
 
-  /** `token`: or the names that the script works on. `acknowledged`: as many replicas as `minReplicas` asks for have to have what it wrote; the second answer says how many have. */
-  async #run(
+  #run<T>(
     script: scripts.Script,
     operation: string,
     key: string,
-    token: string | readonly string[],
-    args: readonly (string | number | Buffer)[],
-    acknowledged = false,
-  ): Promise<readonly [reply: unknown, acknowledged: number]> {
-    const deadline = performance.now() + this.#commandTimeoutMs
-    const all = typeof token === 'string' ? nameKeys(this.#prefix, key, token) : token
-    const names = all.slice(0, script.keys)
-    let pauseMs: number = RETRY_MS[0]
-    for (;;) {
-      if (this.#closed) throw new ClosedError('store', key)
-      if (this.#unfit !== undefined) throw new StoreError(this.name, operation, key, this.#unfit)
-      try {
-        const answer = this.#call(script, names, [...this.#common, ...args], acknowledged)
-        return await withinDeadline(answer, deadline, this.#commandTimeoutMs)
-      } catch (error) {
-        if (this.#closed) throw new ClosedError('store', key)
-        if (!isPassing(error) || performance.now() + pauseMs >= deadline) {
-          throw new StoreError(this.name, operation, key, withRemedy(error))
-        }
-        await delay(pauseMs)
-        pauseMs = Math.min(pauseMs * 2, RETRY_MS[1])
-      }
-    }
-  }
-
-  /** By digest, and in full where the server does not know it: a new server, a failover, SCRIPT FLUSH. */
-  async #call(
-    script: scripts.Script,
     names: readonly string[],
-    args: readonly (string | number | Buffer)[],
-    acknowledged: boolean,
+    args: CallArguments,
+    read: (reply: unknown) => T,
+  ): Promise<T> {
+    return new ScriptCall(this.#callHost, script, operation, key, names.slice(0, script.keys), args, read).promise
+  }
+
+  /** As many replicas as `minReplicas` asks for have to have what was written; the second answer says how many have. */
+  #runOnReplicas(
+    script: scripts.Script,
+    operation: string,
+    key: string,
+    names: readonly string[],
+    args: CallArguments,
   ): Promise<readonly [reply: unknown, acknowledged: number]> {
-    try {
-      return await this.#send(callScript('EVALSHA', script.sha, names, args), names, acknowledged)
-    } catch (error) {
-      if (!isMissingScript(error)) throw error
-      return this.#send(callScript('EVAL', script.source, names, args), names, acknowledged)
+    const host: CallHost = {
+      ...this.#callHost,
+      send: (how, text, [name = '', ...others], given) => {
+        const command = this.#compose(how, text, [name, ...others], given)
+        return this.#client.sendAndWait(name, command, this.#minReplicas, this.#replicasTimeoutMs)
+      },
+    }
+    const read = (reply: unknown): readonly [unknown, number] => reply as readonly [unknown, number]
+    return new ScriptCall(host, script, operation, key, names.slice(0, script.keys), args, read).promise
+  }
+
+  #makeCallHost(): CallHost {
+    return {
+      deadlines: new Deadlines(this.#commandTimeoutMs),
+      send: (how, text, names, args) => this.#client.send(names[0], this.#compose(how, text, names, args)),
+      findObstacle: (operation, key) => {
+        if (this.#closed) return new ClosedError('store', key)
+        return this.#unfit === undefined ? undefined : new StoreError(this.name, operation, key, this.#unfit)
+      },
+      describe: (operation, key, cause) => {
+        if (this.#closed) return new ClosedError('store', key)
+        const error = cause ?? new Error(`no answer within commandTimeoutMs (${this.#commandTimeoutMs})`)
+        return new StoreError(this.name, operation, key, withRemedy(error))
+      },
     }
   }
 
-  async #send(
-    command: readonly CommandPart[],
-    [name = '']: readonly string[],
-    acknowledged: boolean,
-  ): Promise<readonly [reply: unknown, acknowledged: number]> {
-    if (!acknowledged || this.#minReplicas === 0) return [await this.#client.send(name, command), 0]
-    return this.#client.sendAndWait(name, command, this.#minReplicas, this.#replicasTimeoutMs)
+  #compose(
+    how: 'EVALSHA' | 'EVAL',
+    text: string,
+    names: readonly string[],
+    args: CallArguments,
+  ): readonly CommandPart[] {
+    return callScript(how, text, names, this.#common, args)
   }
 
   async #checkServer(): Promise<void> {
@@ -328,6 +340,10 @@ export class RedisStore implements Store {
 function claimArguments(request: ClaimRequest): (string | number)[] {
   const { token, leaseMs, wait, takeRecord, payload, arrival } = request
   return [token, leaseMs, wait ? 1 : 0, takeRecord ? 'r' : 't', payload, arrival]
+}
+
+function isYes(reply: unknown): boolean {
+  return reply === 1
 }
 
 function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {

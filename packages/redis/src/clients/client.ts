@@ -35,14 +35,17 @@ export interface ChannelListener {
   onTrouble(error: unknown): void
 }
 
-/** The first bytes of a script call: name, digest or source, and its keys and arguments. */
+/** A script call: name, digest or source, its keys, and its arguments, of which every script is given `common` first. */
 export function callScript(
   how: 'EVALSHA' | 'EVAL',
   script: string,
   keys: readonly string[],
+  common: readonly string[],
   args: readonly (string | number | Buffer)[],
 ): CommandPart[] {
-  return [how, script, String(keys.length), ...keys, ...args.map(part => (Buffer.isBuffer(part) ? part : String(part)))]
+  const command: CommandPart[] = [how, script, String(keys.length), ...keys, ...common]
+  for (const part of args) command.push(typeof part === 'number' ? String(part) : part)
+  return command
 }
 
 /** Reads what SCAN answers, with names as text. */

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+import { type Corkable, TurnCork } from './turn-cork.js'
 
 /** What is used of a client that was given: `Redis` and `Cluster` of both versions have it. */
 export interface IoredisClient {
@@ -27,6 +28,9 @@ interface OwnRedis extends IoredisClient {
   ping(): Promise<unknown>
   disconnect(): void
 }
+
+/** The socket is not part of ioredis' interface: without one, commands leave one by one. */
+type WithSocket = IoredisClient & { readonly stream?: Partial<Corkable> }
 
 interface ClusterClient extends IoredisClient {
   nodes(role: 'master' | 'all'): IoredisClient[]
@@ -83,14 +87,17 @@ export class IoredisStoreClient implements StoreClient {
   readonly isCluster: boolean
   readonly #client: IoredisClient
   readonly #isOwn: boolean
+  readonly #cork: TurnCork
 
   constructor(client: IoredisClient, isOwn: boolean) {
     this.#client = client
     this.#isOwn = isOwn
     this.isCluster = client.isCluster === true
+    this.#cork = new TurnCork(() => this.#listNodes().map(socketOf))
   }
 
-  async send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
+  send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
+    this.#cork.hold()
     return this.#client.callBuffer(String(name), ...args)
   }
 
@@ -114,8 +121,8 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
-    const nodes = this.isCluster ? (this.#client as ClusterClient).nodes('master') : [this.#client]
-    for (const node of nodes) yield* scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), pattern)
+    for (const node of this.#listNodes())
+      yield* scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), pattern)
   }
 
   listen(channel: string, listener: ChannelListener): { close(): void } {
@@ -127,6 +134,16 @@ export class IoredisStoreClient implements StoreClient {
   close(): void {
     if (this.#isOwn) (this.#client as OwnRedis).disconnect()
   }
+
+  /** The connections that commands may go to. */
+  #listNodes(): IoredisClient[] {
+    return this.isCluster ? (this.#client as ClusterClient).nodes('master') : [this.#client]
+  }
+}
+
+function socketOf(node: IoredisClient): Corkable | undefined {
+  const { stream } = node as WithSocket
+  return typeof stream?.cork === 'function' && typeof stream.uncork === 'function' ? (stream as Corkable) : undefined
 }
 
 /** One connection that listens. */
