@@ -3,7 +3,9 @@
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import express, { type Request, type Response } from 'express'
+import { openTopic, SAME } from '../support/fidelity-table.js'
 import { Gate, serve, type TestServer, until } from '../support/http.js'
+import { lifeStores, startLife } from '../support/life.js'
 
 describe('responses that cannot be replayed', () => {
   let server: TestServer
@@ -83,4 +85,45 @@ describe('responses that cannot be replayed', () => {
     expect((await burst('/refuse/large', 'GET')).filter(status => status === 409)).to.have.length(20)
     expect(runs).to.equal(1)
   })
+})
+
+describe('pass marks', () => {
+  const topic = openTopic('Responses that cannot be replayed', 'unreplayable.test.ts')
+
+  for (const kind of lifeStores) {
+    it(`on ${kind}: 100 who waited for a read run at once after the first, not one after another`, async () => {
+      const life = await startLife(kind, { duplicates: 'replay', maxRecordBytes: 10, passMs: 60_000 })
+      const socket = await life.dial('/')
+      await until(() => life.runs.length === 1, 'one runs')
+      const asking = Array.from({ length: 100 }, () => life.ask('/'))
+      await life.waiting(100)
+      expect(life.most()).to.equal(1)
+      life.runs[0]?.res.end('too large for a record')
+      await until(() => life.runs.length === 101, 'all others run')
+      expect(life.most()).to.equal(100)
+      expect(new Set(life.runs.slice(1).map(({ lock }) => lock?.role))).to.deep.equal(new Set(['pass']))
+      for (const { res } of life.runs.slice(1)) res.end('its own')
+      expect(new Set((await Promise.all(asking)).map(({ body }) => body))).to.deep.equal(new Set(['its own']))
+      await life.free()
+      socket.destroy()
+      await life.stop()
+      topic.row('a read, with 100 waiting', SAME, 'all run at once after the first')
+    })
+
+    it(`on ${kind}: a write happens once, and all who waited are told`, async () => {
+      const life = await startLife(kind, { duplicates: 'replay', maxRecordBytes: 10, ttlMs: 60_000 })
+      const socket = await life.dial('/', 'POST')
+      await until(() => life.runs.length === 1, 'one runs')
+      const asking = Array.from({ length: 20 }, () => life.ask('/', 'POST'))
+      await life.waiting(20)
+      life.runs[0]?.res.end('too large for a record')
+      const answers = await Promise.all(asking)
+      expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([409]))
+      expect(life.runs).to.have.length(1)
+      await life.free()
+      socket.destroy()
+      await life.stop()
+      topic.row('a write', SAME, 'all are told that it is done (409)')
+    })
+  }
 })

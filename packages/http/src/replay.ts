@@ -17,9 +17,9 @@ export interface ReplayFacts {
 const OF_A_BODY = ['Content-Type', 'Content-Encoding', 'Content-Language', 'Content-Range']
 
 export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, facts: ReplayFacts): Reply {
-  const { status, message, removed, headers, body, form } = recorded
-  // RFC 9111, section 5.1: seconds since the response was made.
-  const added: [string, string][] = [['Age', String(Math.floor(facts.ageMs / 1_000))]]
+  const { status, message, removed, body, form } = recorded
+  const headers = recorded.headers.filter(([name]) => !isAge(name))
+  const added: [string, string][] = [['Age', String(readAge(recorded) + Math.floor(facts.ageMs / 1_000))]]
   if (facts.isIdempotent) added.push(['Idempotent-Replayed', 'true'])
   // RFC 9211: each cache adds itself at the end.
   const appended = [['Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit']] as const
@@ -38,6 +38,16 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
   // RFC 9110, section 8.6: no length with a 204.
   const hasBody = status !== 204 && form !== 'none'
   return { status, message, removed, headers: [...headers, ...added], appended, body: hasBody ? body : undefined, form }
+}
+
+/** RFC 9111, section 4.2.3: how old the response was, in seconds, when the handler had it from somewhere else. */
+function readAge({ headers }: RecordedResponse): number {
+  const age = headers.find(([name]) => isAge(name))?.[1] ?? ''
+  return /^\d{1,10}$/.test(age) ? Number(age) : 0
+}
+
+function isAge(name: string): boolean {
+  return name.toLowerCase() === 'age'
 }
 
 /** RFC 9110, section 13.2.2: a follower's own If-None-Match or If-Modified-Since, against the record's validators. */

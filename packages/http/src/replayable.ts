@@ -92,7 +92,6 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
   'upgrade',
   'set-cookie',
   'date',
-  'age',
   'content-length',
 ])
 

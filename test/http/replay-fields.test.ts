@@ -1,0 +1,136 @@
+// The fields that a replay has of its own: Date, Age, Cache-Status, its length; and the statuses that have one.
+
+import { STATUS_CODES } from 'node:http'
+import { memoryStore } from '@dspinlock/core'
+import { expect } from 'chai'
+import { parseList, Token } from 'structured-headers'
+import { openTopic, SAME } from '../support/fidelity-table.js'
+import { type Answer, serve, type TestServer, until } from '../support/http.js'
+import { guardHandle, type Handle } from '../support/plain.js'
+import { OWN_TO_EACH } from '../support/wire.js'
+
+describe('fields of a replay', () => {
+  const topic = openTopic('Fields of a replay', 'replay-fields.test.ts')
+  let server: TestServer
+  let runs = 0
+  let answer: Handle = () => {}
+  let round = 0
+  const { guard, handle } = guardHandle({ store: memoryStore(), duplicates: 'replay', ttlMs: 60_000 }, (...given) => {
+    runs++
+    answer(...given)
+  })
+
+  before(async () => {
+    server = await serve(handle)
+  })
+  beforeEach(() => {
+    runs = 0
+  })
+  after(() => server.stop())
+
+  const twice = async (answering: Handle, method = 'GET'): Promise<readonly [Answer, Answer]> => {
+    answer = answering
+    const path = `/${++round}`
+    return [await server.ask(path, { method }), await server.ask(path, { method })]
+  }
+
+  const cacheStatus = ({ headers }: Answer): unknown =>
+    parseList(String(headers['cache-status'])).map(([item, parameters]) => [
+      item instanceof Token ? item.toString() : item,
+      Object.fromEntries(parameters),
+    ])
+
+  it('`Cache-Status` is a list of structured fields, with a hit', async () => {
+    const [, second] = await twice((_req, res) => res.end('x'))
+    expect(cacheStatus(second)).to.deep.equal([['dspinlock', { hit: true }]])
+    topic.row('`Cache-Status`', SAME, '`dspinlock; hit`')
+  })
+
+  it('`Cache-Status` of who waited says that it was collapsed', async () => {
+    let end = (): void => {}
+    answer = (_req, res) => {
+      end = () => void res.end('x')
+    }
+    const path = `/${++round}`
+    const asking = [server.ask(path), server.ask(path)]
+    await until(() => guard.engine.waiters === 1, 'one waits')
+    end()
+    const answers = await Promise.all(asking)
+    const follower = answers.find(({ headers }) => headers['cache-status'] !== undefined) as Answer
+    expect(cacheStatus(follower)).to.deep.equal([['dspinlock', { collapsed: true }]])
+    expect(follower.headers.age).to.equal('0')
+    topic.row('`Cache-Status`, while the first was in flight', SAME, '`dspinlock; collapsed`')
+  })
+
+  it('`Cache-Status` comes after those of caches further in', async () => {
+    const [, second] = await twice((_req, res) => {
+      res.setHeader('Cache-Status', ['origin; fwd=miss', 'inner; hit; ttl=5'])
+      res.end('x')
+    })
+    expect(cacheStatus(second)).to.deep.equal([
+      ['origin', { fwd: new Token('miss') }],
+      ['inner', { hit: true, ttl: 5 }],
+      ['dspinlock', { hit: true }],
+    ])
+    topic.row('`Cache-Status` of the handler', SAME, 'its own comes last')
+  })
+
+  it('`Age` counts seconds from the first answer, and on from an `Age` of the handler; `Date` is now', async () => {
+    answer = (_req, res) => {
+      res.setHeader('Age', '100')
+      res.setHeader('Date', 'Tue, 01 Oct 2024 12:00:00 GMT')
+      res.end('x')
+    }
+    const path = `/${++round}`
+    const first = await server.ask(path)
+    expect(first.headers).to.include({ age: '100', date: 'Tue, 01 Oct 2024 12:00:00 GMT' })
+    const asked = performance.now()
+    let second = await server.ask(path)
+    expect(second.headers.age).to.equal('100')
+    while (second.headers.age === '100') second = await server.ask(path)
+    expect(second.headers.age).to.equal('101')
+    expect(performance.now() - asked).to.be.within(900, 4_000)
+    expect(Math.abs(Date.parse(String(second.headers.date)) - Date.now())).to.be.below(4_000)
+    topic.row('`Age`', SAME, 'seconds since the first answer, and those it had then')
+    topic.row('`Date`', SAME, 'of the replay')
+  })
+
+  it('`Content-Length` is that of the body, also where the first answer came in chunks', async () => {
+    const [first, second] = await twice((_req, res) => {
+      res.write('h\u00e4')
+      res.end('llo')
+    })
+    expect(first.headers).to.include({ 'transfer-encoding': 'chunked' })
+    expect(second.headers).to.include({ 'content-length': '6' })
+    expect(second.headers).to.not.have.any.keys('transfer-encoding')
+    topic.row('`Content-Length`, `Transfer-Encoding`', SAME, 'the length, and never in chunks')
+  })
+
+  it('every other field is kept', async () => {
+    const [first, second] = await twice((_req, res) => {
+      const names = ['ETag', 'Last-Modified', 'Location', 'Link', 'Content-Language', 'Content-Encoding', 'Warning']
+      for (const name of [...names, 'Retry-After', 'WWW-Authenticate', 'Content-Security-Policy', 'X-Any'])
+        res.setHeader(name, `of ${name}`)
+      res.end('x')
+    })
+    const lasting = ({ headers }: Answer): unknown =>
+      Object.entries(headers).filter(([name]) => !OWN_TO_EACH.includes(name))
+    expect(lasting(second)).to.deep.equal(lasting(first))
+    topic.row('every other field', SAME, 'the same')
+  })
+
+  it('a status of 200 to 499 has a replay, save 206 and 304; from 500 on the next one runs', async () => {
+    const statuses = Object.keys(STATUS_CODES).map(Number)
+    for (const status of statuses.filter(code => code >= 200)) {
+      runs = 0
+      const [first, second] = await twice((_req, res) => {
+        res.statusCode = status
+        res.end(status === 304 || status === 204 ? '' : 'x')
+      })
+      const isReplayed = status < 500 && status !== 206 && status !== 304
+      expect([second.status, second.body, runs], String(status)).to.deep.equal([status, first.body, isReplayed ? 1 : 2])
+    }
+    topic.row('status 200 to 499, save 206 and 304', SAME, 'the same')
+    topic.row('status 206, 304, and 500 and above', SAME, 'runs for itself')
+  })
+})
