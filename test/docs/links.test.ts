@@ -1,6 +1,6 @@
 // Every relative link leads to a file that is there, and to a heading in it.
 
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { posix } from 'node:path'
 import { expect } from 'chai'
 import { parsePage, readPage, readPages, top } from './pages.js'
@@ -43,6 +43,21 @@ describe('links of the documentation', () => {
     expect(targets).to.deep.equal(['x.md', 'y.md#z', 'c.svg', 'd', 'e.png'])
     expect(faultOf('README.md', 'docs/warnings.md#no-such-warning')).to.equal('there is no such heading')
     expect(faultOf('docs/cli.md', '../docs/none.md')).to.equal('there is no such file')
+  })
+
+  it('whatever the README says yes to, beside the alternatives, it links to', () => {
+    const rows = readFileSync(new URL('README.md', top), 'utf8')
+      .split('\n')
+      .filter(line => line.startsWith('| '))
+      .map(line => line.split(' | '))
+    const ours: string[] = []
+    let isOurs = false
+    for (const [, cell = ''] of rows) {
+      if (cell === 'dspinlock') isOurs = true
+      else if (!/^-+$|^`|@dspinlock/.test(cell) && isOurs) ours.push(cell)
+    }
+    expect(ours.length).to.be.above(15)
+    expect(ours.filter(cell => /\byes\b/.test(cell) && !/\[[^\]]*yes[^\]]*\]\(/.test(cell))).to.deep.equal([])
   })
 
   it('every page of docs can be reached from the README', () => {

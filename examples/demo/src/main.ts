@@ -1,9 +1,5 @@
 // The demo: real servers, real HTTP from another process (this one), a table of what came of it.
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { Agent, type IncomingMessage, request } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { findLocalRedis, type LocalRedis } from 'dspinlock-local-redis'
 import {
   type Answer,
@@ -18,21 +14,8 @@ import {
   STRANGERS,
   scenarios,
 } from './scenario.js'
+import { disconnect, send, startServers } from './servers.js'
 import { formatTable } from './table.js'
-
-const agent = new Agent({ keepAlive: true, maxSockets: BURST + STRANGERS })
-
-/** Of all servers of a setting, the requests are addressed to one site, as behind a load balancer. */
-const HOST = 'shop.example'
-
-async function send(port: number, method: string, path: string): Promise<Answer> {
-  const body = method === 'POST' ? JSON.stringify({ order: 4711, amount: '12.00' }) : ''
-  const headers: Record<string, string | number> = { host: HOST, authorization: 'Bearer demo' }
-  if (body !== '') Object.assign(headers, { 'content-type': 'application/json', 'content-length': body.length })
-  const outgoing = request({ host: '127.0.0.1', port, method, path, headers, agent }).end(body)
-  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
-  return { status: incoming.statusCode ?? 0, body: await text(incoming) }
-}
 
 async function runScenario(ports: readonly number[], { policy, method }: Scenario): Promise<Outcome> {
   const path = `/${policy}`
@@ -66,31 +49,10 @@ function countStatuses(answers: readonly Answer[]): string {
     .join(', ')
 }
 
-async function startServers(count: number, redisUrl: string | undefined): Promise<[ChildProcess[], number[]]> {
-  const env = { ...process.env, NODE_ENV: 'production' }
-  if (redisUrl === undefined) delete (env as NodeJS.ProcessEnv)['REDIS_URL']
-  else (env as NodeJS.ProcessEnv)['REDIS_URL'] = redisUrl
-  const servers = Array.from({ length: count }, () => fork(new URL('./server.js', import.meta.url), { env }))
-  const ports = await Promise.all(
-    servers.map(async server => {
-      const gone = once(server, 'exit').then(([code]) => {
-        throw new Error(`a server process ended before it listened, with exit code ${String(code)}`)
-      })
-      gone.catch(() => undefined)
-      const [port] = (await Promise.race([once(server, 'message'), gone])) as [number]
-      return port
-    }),
-  )
-  return [servers, ports]
-}
-
 /** Runs all scenarios against `count` servers; true if every expectation held. */
 async function runSetting(title: string, count: number, redisUrl: string | undefined): Promise<boolean> {
   console.log(`\n${title}`)
-  const [servers, ports] = await startServers(count, redisUrl)
-  // Open connections beforehand: 200 people who click at once are connected already.
-  const total = BURST + STRANGERS
-  await Promise.all(Array.from({ length: total }, (_, n) => send(ports[n % ports.length] ?? 0, 'GET', '/runs')))
+  const { ports, stop } = await startServers(count, redisUrl)
   const rows: string[][] = []
   const breaches: string[] = []
   try {
@@ -114,8 +76,7 @@ async function runSetting(title: string, count: number, redisUrl: string | undef
       ])
     }
   } finally {
-    for (const server of servers) server.disconnect()
-    await Promise.all(servers.map(async server => void (server.exitCode === null && (await once(server, 'exit')))))
+    await stop()
   }
   console.log()
   console.log(
@@ -153,6 +114,6 @@ try {
 } finally {
   await redis?.stop()
 }
-agent.destroy()
+disconnect()
 console.log(held ? '\nEvery expectation held.' : '\nSome expectations did not hold; see the lines marked BROKEN.')
 process.exitCode = held ? 0 : 1
