@@ -2,6 +2,7 @@
 
 export type { Exchange, RequestLock } from './exchange.js'
 export { createGuard, type Guard } from './guard.js'
+export { type GuardedListener, type GuardedRequest, guard, type Listener } from './guard-listener.js'
 export { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'
 export type { IdempotencyKeyOptions } from './idempotency-key.js'
 export { type IdempotencyPolicy, idempotencyPolicy } from './idempotency-policy.js'

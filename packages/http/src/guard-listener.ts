@@ -1,0 +1,81 @@
+// A guard in front of a whole server: around any listener of node:http, before its framework sees the request.
+
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { type LockEngine, publishTrouble } from '@dspinlock/core'
+import type { RequestLock } from './exchange.js'
+import { createGuard } from './guard.js'
+import type { GuardOptions } from './options.js'
+import { endWithoutResponse } from './request-state.js'
+
+/** What node:http, an Express app, `koa.callback()` and `fastify.routing` have in common. */
+export type Listener = (req: IncomingMessage, res: ServerResponse) => unknown
+
+/** The request as a listener gets it; Express' `req` is this very object, Koa and Fastify have it as `ctx.req` and `request.raw`. */
+export interface GuardedRequest extends IncomingMessage {
+  /** The lock that the request runs under; undefined where it is not guarded. */
+  dspinlock?: RequestLock
+}
+
+export interface GuardedListener {
+  (req: IncomingMessage, res: ServerResponse): void
+  readonly engine: LockEngine
+  /** Refuses newcomers with 503 and lets holders finish. A store that was given stays open. */
+  close(): Promise<void>
+}
+
+/**
+ * Wraps a listener: `createServer(guard(app, { methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 }))`. Duplicates are answered
+ * before the framework runs, which **skips all of its middleware**: authentication, permissions, rate limits, logs. A replay goes to
+ * whoever sends the same Authorization and Cookie headers, also after they were revoked, for `ttlMs`. See docs/in-front.md for when
+ * that is right; where it is not, mount the framework's own middleware behind the authentication.
+ *
+ * Guards POST, PUT, PATCH and DELETE unless `methods` says otherwise. The functions among the options get Node's request and
+ * response; where one throws, the answer is 500 and the error is published as trouble. What the listener throws is uncaught, as
+ * without this.
+ * @throws TypeError naming option and value for wrong options.
+ */
+export function guard(listener: Listener, options?: GuardOptions): GuardedListener {
+  const inFront = createGuard(options)
+  const guarded = (req: GuardedRequest, res: ServerResponse): void => {
+    if (inFront.guards(req, false)) {
+      void inFront.handle({
+        req,
+        res,
+        request: req,
+        response: res,
+        url: req.url ?? '',
+        onRoute: false,
+        isParsed: false,
+        parsedBody: undefined,
+        expose: lock => {
+          req.dspinlock = lock
+        },
+        proceed: () => handOn(listener, req, res),
+        fail: error => answerFailure(res, error),
+      })
+    } else {
+      listener(req, res)
+    }
+  }
+  return Object.assign(guarded, { engine: inFront.engine, close: () => inFront.close() })
+}
+
+/** Nobody called us who could catch it. */
+function handOn(listener: Listener, req: IncomingMessage, res: ServerResponse): void {
+  try {
+    listener(req, res)
+  } catch (error) {
+    // If the process survives that, duplicates must not wait for a response that never comes.
+    endWithoutResponse(req, 'cut')
+    process.nextTick(() => {
+      throw error
+    })
+  }
+}
+
+/** There is no framework to hand it to. */
+function answerFailure(res: ServerResponse, error: unknown): void {
+  publishTrouble('http', 'guard', error)
+  if (res.headersSent || res.writableEnded || res.destroyed) return
+  res.writeHead(500, { 'Content-Type': 'text/plain' }).end(STATUS_CODES[500])
+}

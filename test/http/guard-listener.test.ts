@@ -1,0 +1,187 @@
+// A guard in front of a whole server: duplicates are answered before the framework runs.
+
+import type { RequestListener } from 'node:http'
+import { channels, type TroubleEvent } from '@dspinlock/core'
+import { dspinlock } from '@dspinlock/express'
+import { type GuardedListener, type GuardedRequest, guard } from '@dspinlock/http'
+import { expect } from 'chai'
+import express from 'express'
+import Koa from 'koa'
+import { type Answer, serve, type TestServer } from '../support/http.js'
+
+const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
+const json = (body: unknown, headers: Record<string, string> = {}) => ({
+  method: 'POST',
+  body: JSON.stringify(body),
+  headers: { 'content-type': 'application/json', ...headers },
+})
+
+describe('a guard in front of a server', () => {
+  let server: TestServer | undefined
+  let guarded: GuardedListener | undefined
+  let runs = 0
+  let seen = 0
+
+  const start = async (listener: RequestListener): Promise<TestServer['ask']> => {
+    runs = 0
+    seen = 0
+    const started = await serve(listener)
+    server = started
+    return (path, ask) => started.ask(path, ask)
+  }
+  afterEach(async () => {
+    await server?.stop()
+    await guarded?.close()
+    server = undefined
+    guarded = undefined
+  })
+
+  /** Counts what its first middleware sees and what its handler runs. */
+  const makeExpress = (): express.Express => {
+    const app = express()
+    app.use((_req, _res, next) => {
+      seen++
+      next()
+    })
+    app.use(express.json())
+    app.all('/work', (req, res) => {
+      runs++
+      const { role } = (req as GuardedRequest).dspinlock ?? {}
+      setImmediate(() => res.json({ runs, role, body: (req.body as unknown) ?? null }))
+    })
+    return app
+  }
+  const makeKoa = (): RequestListener => {
+    const app = new Koa()
+    app.use(async ctx => {
+      seen++
+      runs++
+      const chunks: Buffer[] = []
+      for await (const chunk of ctx.req) chunks.push(chunk as Buffer)
+      const text = Buffer.concat(chunks).toString()
+      const { role } = (ctx.req as GuardedRequest).dspinlock ?? {}
+      ctx.body = { runs, role, body: text === '' ? null : (JSON.parse(text) as unknown) }
+    })
+    return app.callback() as RequestListener
+  }
+  const makePlain = (): RequestListener => (req, res) => {
+    seen++
+    runs++
+    const chunks: Buffer[] = []
+    req.on('data', (chunk: Buffer) => chunks.push(chunk))
+    req.on('end', () => {
+      const text = Buffer.concat(chunks).toString()
+      const { role } = (req as GuardedRequest).dspinlock ?? {}
+      res.setHeader('Content-Type', 'application/json')
+      res.end(JSON.stringify({ runs, role, body: text === '' ? null : (JSON.parse(text) as unknown) }))
+    })
+  }
+
+  for (const [name, make] of [
+    ['Express', makeExpress],
+    ['Koa', makeKoa],
+    ['node:http alone', makePlain],
+  ] as const) {
+    describe(`of ${name}`, () => {
+      it('duplicates at once are one run and one answer; the body reaches the handler whole', async () => {
+        guarded = guard(make(), replay)
+        const ask = await start(guarded)
+        const answers = await Promise.all(Array.from({ length: 20 }, () => ask('/work', json({ pay: 1 }))))
+        expect([runs, seen]).to.deep.equal([1, 1])
+        expect(JSON.parse(answers[0]?.body ?? '')).to.deep.equal({ runs: 1, role: 'holder', body: { pay: 1 } })
+        expect(new Set(answers.map(({ body }) => body)).size).to.equal(1)
+      })
+
+      it('a later duplicate is answered without the framework, with the headers of the first answer', async () => {
+        guarded = guard(make(), { ...replay, methods: ['GET'] })
+        const ask = await start(guarded)
+        const first = await ask('/work')
+        const second = await ask('/work')
+        expect([runs, seen]).to.deep.equal([1, 1])
+        expect(second.body).to.equal(first.body)
+        expect(second.headers['cache-status']).to.equal('dspinlock; hit')
+        for (const field of ['content-type', 'etag', 'x-powered-by']) {
+          expect(second.headers[field], field).to.equal(first.headers[field])
+        }
+      })
+
+      it('another body, another path, another Authorization is another request', async () => {
+        guarded = guard(make(), replay)
+        const ask = await start(guarded)
+        await ask('/work', json({ pay: 1 }))
+        await ask('/work', json({ pay: 2 }))
+        await ask('/work?again', json({ pay: 1 }))
+        await ask('/work', json({ pay: 1 }, { authorization: 'Bearer other' }))
+        expect(runs).to.equal(4)
+      })
+
+      it('what is not guarded passes through, without a lock', async () => {
+        guarded = guard(make(), replay)
+        const ask = await start(guarded)
+        await ask('/work')
+        expect(JSON.parse((await ask('/work')).body)).to.deep.equal({ runs: 2, body: null })
+      })
+    })
+  }
+
+  it('a middleware further in decides, and does not wait for the one in front', async () => {
+    const app = express()
+    app.get('/work', dspinlock({ duplicates: 'replay', ttlMs: 60_000 }), (_req, res) => {
+      runs++
+      res.json({ runs })
+    })
+    guarded = guard(app, { methods: ['GET'] })
+    const ask = await start(guarded)
+    const bodies: Answer['body'][] = []
+    for (let n = 0; n < 3; n++) bodies.push((await ask('/work')).body)
+    expect([runs, new Set(bodies).size]).to.deep.equal([1, 1])
+  })
+
+  it('a function among the options that throws: 500, told as trouble, and nothing of it to the client', async () => {
+    const troubles: TroubleEvent[] = []
+    const listen = (trouble: unknown): number => troubles.push(trouble as TroubleEvent)
+    channels.trouble.subscribe(listen)
+    const broken = new Error('no such tenant: acme')
+    guarded = guard(makeExpress(), {
+      ...replay,
+      identity: () => {
+        throw broken
+      },
+    })
+    const ask = await start(guarded)
+    const { status, body } = await ask('/work', json({}))
+    channels.trouble.unsubscribe(listen)
+    expect([status, runs]).to.deep.equal([500, 0])
+    expect(body).not.to.include('acme')
+    expect(troubles.map(({ error }) => error)).to.deep.equal([broken])
+  })
+
+  it('what the listener throws is uncaught, as without the guard', async () => {
+    const thrown = new Error('of the listener')
+    guarded = guard(() => {
+      throw thrown
+    }, replay)
+    await start(guarded)
+    const before = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    try {
+      const caught = new Promise<unknown>(resolve => process.once('uncaughtException', resolve))
+      const socket = await server?.dial('POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+      expect(await caught).to.equal(thrown)
+      socket?.destroy()
+    } finally {
+      for (const listener of before) process.on('uncaughtException', listener)
+    }
+  })
+
+  it('after close, newcomers are refused with 503', async () => {
+    guarded = guard(makeExpress(), replay)
+    const ask = await start(guarded)
+    await guarded.close()
+    expect((await ask('/work', json({}))).status).to.equal(503)
+  })
+
+  it('wrong options are told at once', () => {
+    expect(() => guard(makePlain(), { duplicates: 'sometimes' } as never)).to.throw(TypeError, /duplicates/)
+  })
+})
