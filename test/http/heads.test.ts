@@ -170,6 +170,21 @@ const heads: readonly Behaviour[] = [
     except: { text: 'with a fresh `Date`', headers: ['date'] },
   },
   {
+    what: '`Content-Disposition` outside ASCII, with the head written before the body',
+    answer: ({ res }) => {
+      res.writeHead(200, { 'Content-Disposition': 'attachment; filename="\u00e4"' })
+      res.end(Buffer.from('x'))
+    },
+  },
+  {
+    what: '`Content-Disposition` outside ASCII, garbled by Node at `end`',
+    answer: ({ res }) => {
+      res.setHeader('Content-Disposition', 'attachment; filename="\u00e4"')
+      res.end(Buffer.from('x'))
+    },
+    except: { text: 'as it was meant', headers: ['content-disposition'] },
+  },
+  {
     what: '`Content-Length` of its own',
     answer: ({ res }) => {
       res.setHeader('content-length', '4')

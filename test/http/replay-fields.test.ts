@@ -119,18 +119,34 @@ describe('fields of a replay', () => {
     topic.row('every other field', SAME, 'the same')
   })
 
-  it('a status of 200 to 499 has a replay, save 206 and 304; from 500 on the next one runs', async () => {
-    const statuses = Object.keys(STATUS_CODES).map(Number)
-    for (const status of statuses.filter(code => code >= 200)) {
-      runs = 0
-      const [first, second] = await twice((_req, res) => {
-        res.statusCode = status
-        res.end(status === 304 || status === 204 ? '' : 'x')
-      })
-      const isReplayed = status < 500 && status !== 206 && status !== 304
-      expect([second.status, second.body, runs], String(status)).to.deep.equal([status, first.body, isReplayed ? 1 : 2])
-    }
-    topic.row('status 200 to 499, save 206 and 304', SAME, 'the same')
-    topic.row('status 206, 304, and 500 and above', SAME, 'runs for itself')
+  for (const [who, headers] of [
+    ['somebody', { authorization: 'Bearer of somebody' }],
+    ['nobody in particular', {}],
+  ] as const) {
+    it(`statuses that have a replay, to ${who}`, async () => {
+      // RFC 9110, section 15, and RFC 6585: of one transfer, or not begun; what was wrong with one request need not be with another.
+      const isReplayed = (status: number): boolean => {
+        if (status >= 500 || [206, 304, 408, 425, 428, 429, 431].includes(status)) return false
+        return who === 'somebody' || status < 400 || status === 404 || status === 410
+      }
+      for (const status of Object.keys(STATUS_CODES).map(Number)) {
+        if (status < 200) continue
+        runs = 0
+        answer = (_req, res) => {
+          res.statusCode = status
+          res.end(status === 304 || status === 204 ? '' : 'x')
+        }
+        const path = `/${++round}`
+        const [first, second] = [await server.ask(path, { headers }), await server.ask(path, { headers })]
+        const expected = [status, first.body, isReplayed(status) ? 1 : 2]
+        expect([second.status, second.body, runs], String(status)).to.deep.equal(expected)
+      }
+    })
+  }
+
+  it('statuses are in docs/http.md', () => {
+    topic.row('status 200 to 399, 404 and 410, save 206 and 304', SAME, 'the same')
+    topic.row('another status of 400 to 499', SAME, 'the same if it is one and the same person, else runs for itself')
+    topic.row('206, 304, 408, 425, 428, 429, 431, and 500 and above', SAME, 'runs for itself')
   })
 })

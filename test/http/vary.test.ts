@@ -3,9 +3,11 @@
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import express from 'express'
+import { openTopic, SAME } from '../support/fidelity-table.js'
 import { Gate, serve, type TestServer, until } from '../support/http.js'
 
 describe('Vary', () => {
+  const topic = openTopic('Vary', 'vary.test.ts')
   const guard = dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
   let server: TestServer
   let runs = 0
@@ -39,6 +41,8 @@ describe('Vary', () => {
     expect(runs).to.equal(3)
     expect(answers[2]).to.equal(answers[0])
     expect(answers[3]).to.equal(answers[1])
+    topic.row('`Vary`, and the duplicate sent what the first one sent', SAME, 'the same')
+    topic.row('`Vary`, and it waited with something else', SAME, 'runs for itself, once for each value')
   })
 
   it('and later each gets its own', async () => {
@@ -48,5 +52,6 @@ describe('Vary', () => {
       'none',
     ])
     expect(runs).to.equal(3)
+    topic.row('`Vary`, and each value has its record', SAME, 'gets the one of its value')
   })
 })

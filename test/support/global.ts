@@ -18,14 +18,30 @@ export async function mochaGlobalSetup(): Promise<void> {
   process.env['TEST_REDIS_URL'] = redis.url
 }
 
+/** Of the run as a whole: a failure like that of any test. */
+export const mochaHooks = {
+  async afterAll(): Promise<void> {
+    // What is left unsettled has its chance to say so.
+    await new Promise(resolve => setImmediate(resolve))
+    const complaint = takeComplaint()
+    if (complaint !== undefined) throw new Error(complaint)
+  },
+}
+
 export async function mochaGlobalTeardown(): Promise<void> {
   await redis?.stop()
-  // What is left unsettled has its last chance to say so.
-  await new Promise(resolve => setImmediate(resolve))
-  if (unexpected.length === 0) return
-  console.error(`\n${unexpected.length} things went wrong outside of any test:\n${unexpected.join('\n')}`)
-  process.exitCode = 1
-  process.on('exit', () => {
-    process.exitCode = 1
-  })
+  // Mocha sets the code as the process exits, in a listener that it adds after this function: ours has to come later.
+  setTimeout(() => {
+    process.on('exit', () => {
+      const complaint = takeComplaint()
+      if (complaint === undefined) return
+      console.error(`\n${complaint}`)
+      process.exitCode = 1
+    })
+  }, 0)
+}
+
+function takeComplaint(): string | undefined {
+  const all = unexpected.splice(0)
+  return all.length === 0 ? undefined : `${all.length} things went wrong outside of any test:\n${all.join('\n')}`
 }
