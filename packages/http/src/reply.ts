@@ -44,5 +44,13 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   res.setHeader('Content-Length', reply.body.byteLength)
   // Said before the end: Node garbles a Content-Disposition outside ASCII where the end brings the head about.
   res.writeHead(reply.status)
-  res.end(reply.body)
+  if (!isBehindAnother(res)) res.end(reply.body)
+  // Node puts a head that goes with bytes in front of all that waits for the connection, also of a 100 (Continue): a string it does not.
+  else
+    res.end(Buffer.from(reply.body.buffer, reply.body.byteOffset, reply.body.byteLength).toString('latin1'), 'latin1')
+}
+
+/** The connection is at an earlier of its pipelined requests. */
+function isBehindAnother(res: ServerResponse): boolean {
+  return res.req.httpVersionMajor < 2 && res.socket === null
 }
