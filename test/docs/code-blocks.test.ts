@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { parse } from 'yaml'
 import { compileBlocks, compiled } from './block-program.js'
+import { npmScriptsIn } from './npm-scripts.js'
 import { type CodeBlock, parsePage, readPages, top } from './pages.js'
 
 const blocks = readPages().flatMap(page => page.blocks)
@@ -11,16 +12,6 @@ const inLanguage = (...languages: string[]): CodeBlock[] => blocks.filter(block 
 
 function manifestAt(path: string): { scripts?: Record<string, string>; bin?: Record<string, string> } {
   return JSON.parse(readFileSync(new URL(path, top), 'utf8')) as ReturnType<typeof manifestAt>
-}
-
-/** What a shell block runs by npm: the script, and the workspace that has it. */
-function npmScriptsIn(code: string): { script: string; workspace: string }[] {
-  return code.split(/#.*|[\n;&|]/).flatMap(command => {
-    const script = /\bnpm\b.*?\s(?:run(?:-script)? ([\w:-]+)|(test|start)\b)/.exec(command)
-    if (script === null) return []
-    const workspace = /(?:-w|--workspace)[ =](\S+)/.exec(command)?.[1] ?? '.'
-    return [{ script: script[1] ?? script[2] ?? '', workspace }]
-  })
 }
 
 describe('code blocks of the documentation', () => {

@@ -10,6 +10,7 @@ export {
   type DspinlockModuleAsyncOptions,
   type DspinlockModuleOptions,
   type DspinlockOptionsFactory,
+  type ModuleExtras,
 } from './module.js'
 export type { DspinlockOptions, NestRequest, RouteOptions } from './options.js'
 export { getLockEngineToken, InjectLockEngine } from './tokens.js'
