@@ -101,7 +101,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     const record = openRecord(entry.record, settings, name.key)
     if (record === 'unknown-key') return yield* wait(refuse(exchange, settings, 'unavailable', undefined))
     if (record === undefined) {
-      publishTrouble('http', 'decode', new MalformedRecordError(), name.key)
+      if (doubted === undefined) publishTrouble('http', 'decode', new MalformedRecordError(), name.key)
       // Somebody else may have dropped it meanwhile and be at work. It was dropped if it is still there now that its fence is known.
       if (doubted !== undefined) yield* wait(tools.engine.forget(name.key, doubted))
       doubted = (yield* wait(tools.engine.inspect(name.key)))?.fence
