@@ -7,6 +7,7 @@ import {
   ClosedError,
   type KeyState,
   type Mailbox,
+  type MaybePromise,
   publishTrouble,
   type ReleaseReply,
   type ReleaseRequest,
@@ -23,11 +24,13 @@ import { connectTo, type RedisClient } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import { tooFewReplicasError, withRemedy } from './failures.js'
 import { besideHash, decodeName, nameKeys, scanPattern } from './keys.js'
-import { hasForeignMark, isReply, parseClaim, parseState } from './replies.js'
+import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
+import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { type CallArguments, type CallHost, ScriptCall } from './script-call.js'
 import * as scripts from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
+import { TO_ALL } from './wakes.js'
 
 export interface RedisStoreOptions {
   /** Starts the name of every key and channel. Default `'dspinlock'`. No braces; they decide about cluster slots. */
@@ -49,6 +52,11 @@ export interface RedisStoreOptions {
   readonly minReplicas?: number
   /** How long to wait for replicas, in milliseconds. Default 500; shorter than `commandTimeoutMs`. */
   readonly replicasTimeoutMs?: number
+  /**
+   * Keeps records that this process has seen in its memory, so that replays of them cost no command. `forget` drops them in all
+   * processes; see docs/local-cache.md for what is promised. Default: none. Not with GLIDE.
+   */
+  readonly localCache?: LocalCacheOptions
 }
 
 const readPrefix: OptionReader<string> = (given, name) => {
@@ -64,6 +72,7 @@ const shape = {
   maxWakeRecordBytes: integer(16_384, 0),
   minReplicas: integer(0, 0, 100),
   replicasTimeoutMs: timerMs(500),
+  localCache: readLocalCache,
 } as const
 
 /** How often a failing connection is told of: a server that is away fails every attempt. */
@@ -99,6 +108,7 @@ export class RedisStore implements Store {
   /** Names this store among all processes. */
   readonly #id: string = randomBytes(9).toString('hex')
   readonly #subscriber: Subscriber
+  readonly #cache: LocalCache | undefined
   /** Why nothing can be done on this server, once that is known. */
   #unfit: Error | undefined
   #toldAt = Number.NEGATIVE_INFINITY
@@ -112,6 +122,15 @@ export class RedisStore implements Store {
       throw optionError('replicasTimeoutMs', replicasTimeoutMs, `less than commandTimeoutMs (${commandTimeoutMs})`)
     }
     this.#client = connectTo(connection, error => this.#onTrouble(error))
+    if (parsed.localCache !== undefined && this.#client.tellsLoss !== true) {
+      this.#client.close()
+      throw optionError(
+        'localCache',
+        parsed.localCache,
+        'left out with a client that cannot tell when it was cut off (GLIDE)',
+      )
+    }
+    this.#cache = parsed.localCache === undefined ? undefined : new LocalCache(parsed.localCache)
     this.#prefix = parsed.prefix
     this.#commandTimeoutMs = parsed.commandTimeoutMs
     this.#maxWakeRecordBytes = parsed.maxWakeRecordBytes
@@ -123,11 +142,18 @@ export class RedisStore implements Store {
     this.#callHost = this.#makeCallHost()
     this.#subscriber = new Subscriber(
       this.#client,
-      `${wakePrefix}${this.#id}`,
+      [`${wakePrefix}${this.#id}`, ...(this.#cache === undefined ? [] : [`${wakePrefix}${TO_ALL}`])],
       // What another's release wrote is acknowledged by nobody: a claim of one's own is.
       parsed.minReplicas > 0,
       error => this.#onTrouble(error),
-      () => void this.#checkServer(),
+      {
+        onListening: () => {
+          this.#cache?.open()
+          void this.#checkServer()
+        },
+        onLost: () => this.#cache?.shut(),
+        onDropped: name => this.#cache?.drop(name),
+      },
     )
   }
 
@@ -142,11 +168,22 @@ export class RedisStore implements Store {
     return { id, close: () => this.#subscriber.remove(id) }
   }
 
-  claim(request: ClaimRequest): Promise<ClaimReply> {
-    const sentAt = performance.now()
+  claim(request: ClaimRequest): MaybePromise<ClaimReply> {
     const { key, token } = request
-    const read = (reply: unknown): ClaimReply => this.#readClaim(reply, key, sentAt)
     const names = nameKeys(this.#prefix, key, token)
+    const known = this.#cache?.find(names[0] ?? '', request)
+    if (known !== undefined) return known
+    const sentAt = performance.now()
+    const epoch = this.#cache?.epoch ?? 0
+    const read = (reply: unknown): ClaimReply => {
+      const parsed = this.#readClaim(reply, key, sentAt)
+      if (this.#cache !== undefined && parsed.state === 'record') {
+        const { payload } = request
+        const facts = { payload, ageMs: parsed.ageMs, ttlLeftMs: readTtlLeft(reply), askedAt: sentAt, epoch }
+        this.#cache.keep(names[0] ?? '', parsed.record, facts)
+      }
+      return parsed
+    }
     if (this.#minReplicas > 0) return this.#claimOnReplicas(request, names, read)
     return this.#run(scripts.claimScript, 'claim', key, names, claimArguments(request), read)
   }
@@ -204,6 +241,8 @@ export class RedisStore implements Store {
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
+    // Here at once, and again when its message arrives, as everywhere else.
+    this.#cache?.drop(nameKeys(this.#prefix, key)[0] ?? '')
     const args = fence === undefined ? [] : [fence]
     return this.#run(scripts.forgetScript, 'forget', key, nameKeys(this.#prefix, key), args, isYes)
   }
@@ -238,6 +277,7 @@ export class RedisStore implements Store {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#cache?.shut()
     this.#subscriber.close()
     this.#client.close()
   }

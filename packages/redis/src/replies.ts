@@ -30,6 +30,11 @@ export function parseClaim(reply: unknown, sentAt: number): ClaimReply | undefin
   }
 }
 
+/** For how long newcomers are given the record that a claim was answered with, in milliseconds; 0 if not at all. */
+export function readTtlLeft(reply: unknown): number {
+  return isReply(reply) && String(reply[0]) === 'r' ? Math.max(0, Number(String(reply[4])) || 0) : 0
+}
+
 export function hasForeignMark(reply: unknown): boolean {
   return isReply(reply) && String(reply.at(-1)) === 'foreign'
 }

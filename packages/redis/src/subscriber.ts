@@ -2,7 +2,16 @@
 
 import { publishTrouble, type Wake } from '@dspinlock/core'
 import type { StoreClient } from './clients/client.js'
-import { decodeWake } from './wakes.js'
+import { decodeDrop, decodeWake } from './wakes.js'
+
+export interface SubscriberEvents {
+  /** Messages arrive from now on (again). */
+  onListening(): void
+  /** Messages may be lost from now on. */
+  onLost(): void
+  /** The record of the key whose hash has this name is gone. */
+  onDropped(name: string): void
+}
 
 export class Subscriber {
   readonly #listening: { close(): void }
@@ -10,22 +19,26 @@ export class Subscriber {
   /** Instead of being handed the key, a waiter is told to ask for it. */
   readonly #asksForTurns: boolean
 
-  /** `onTrouble`: told when the connection fails. `onListening`: whenever it is there (again). */
+  readonly #events: SubscriberEvents
+
+  /** `onTrouble`: told when the connection fails. */
   constructor(
     client: StoreClient,
-    channel: string,
+    channels: readonly string[],
     asksForTurns: boolean,
     onTrouble: (error: unknown) => void,
-    onListening: () => void,
+    events: SubscriberEvents,
   ) {
+    this.#events = events
     this.#asksForTurns = asksForTurns
-    this.#listening = client.listen(channel, {
+    this.#listening = client.listen(channels, {
       onMessage: message => this.#receive(message),
       onListening: () => {
-        onListening()
+        events.onListening()
         // What was said while nobody listened is lost: whoever waits has to ask.
         for (const onWake of this.#mailboxes.values()) onWake({ kind: 'resync' })
       },
+      onLost: () => events.onLost(),
       onTrouble,
     })
   }
@@ -44,6 +57,8 @@ export class Subscriber {
   }
 
   #receive(message: Buffer): void {
+    const dropped = decodeDrop(message)
+    if (dropped !== undefined) return this.#events.onDropped(dropped)
     const wake = decodeWake(message)
     if (wake === undefined || wake.kind === 'resync') {
       publishTrouble(

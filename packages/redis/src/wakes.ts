@@ -2,6 +2,9 @@
 
 import type { Wake } from '@dspinlock/core'
 
+/** Where, instead of a process's id, everybody listens who keeps records in memory. */
+export const TO_ALL = 'all'
+
 const NEWLINE = 0x0a
 const NUMBER = /^\d{1,16}$/
 
@@ -28,4 +31,9 @@ export function decodeWake(message: Buffer): Wake | undefined {
     default:
       return undefined
   }
+}
+
+/** The hash whose record is gone, if that is what the message says. */
+export function decodeDrop(message: Buffer): string | undefined {
+  return message[0] === 0x64 ? message.toString('utf8', 1) : undefined
 }

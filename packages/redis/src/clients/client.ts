@@ -22,8 +22,10 @@ export interface StoreClient {
   ): Promise<readonly [reply: unknown, acknowledged: number]>
   /** The names of all keys that match, of all servers, in pages; some may come twice. */
   scan(pattern: string): AsyncIterable<readonly string[]>
+  /** Whether `listen` says when messages may be lost. Left out: it does not. */
+  readonly tellsLoss?: boolean
   /** Listens on a connection of its own until closed, over every outage. */
-  listen(channel: string, listener: ChannelListener): { close(): void }
+  listen(channels: readonly string[], listener: ChannelListener): { close(): void }
   /** Ends what was made for the store; a client that was given stays open. */
   close(): void
 }
@@ -32,6 +34,8 @@ export interface ChannelListener {
   onMessage(message: Buffer): void
   /** From now on messages arrive; what was said before, since the connection was lost, is lost too. */
   onListening(): void
+  /** The connection was lost, or may have been: messages may be lost from now on, until `onListening`. */
+  onLost(): void
   onTrouble(error: unknown): void
 }
 

@@ -72,13 +72,13 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     }
   }
 
-  listen(channel: string, listener: ChannelListener): { close(): void } {
+  listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
     let current: GlideClient | undefined
     let closed = false
     const connect = async (): Promise<void> => {
       while (!closed) {
         try {
-          current = (await this.#class.createClient(this.#withSubscription(channel, listener))) as GlideClient
+          current = (await this.#class.createClient(this.#withSubscription(channels, listener))) as GlideClient
           if (closed) return current.close()
           return listener.onListening()
         } catch (error) {
@@ -121,10 +121,10 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     return this.#client
   }
 
-  #withSubscription(channel: string, listener: ChannelListener): Config {
+  #withSubscription(channels: readonly string[], listener: ChannelListener): Config {
     const callback = ({ message }: { readonly message: string | Buffer }): void =>
       listener.onMessage(Buffer.isBuffer(message) ? message : Buffer.from(message))
-    const channelsAndPatterns = { [EXACT_CHANNELS]: new Set([channel]) }
+    const channelsAndPatterns = { [EXACT_CHANNELS]: new Set(channels) }
     // Messages are decoded as the client's default says, and a record is no text.
     return { ...this.#config, defaultDecoder: asBytes, pubsubSubscriptions: { channelsAndPatterns, callback } }
   }

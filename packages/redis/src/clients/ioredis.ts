@@ -24,7 +24,7 @@ interface Pipeline {
 interface OwnRedis extends IoredisClient {
   readonly stream?: { ref?(): unknown; unref?(): unknown }
   readonly reconnectTimeout?: { unref?(): unknown }
-  subscribe(channel: string): Promise<unknown>
+  subscribe(...channels: string[]): Promise<unknown>
   ping(): Promise<unknown>
   disconnect(): void
 }
@@ -85,6 +85,7 @@ export function adoptIoredis(client: Redis | Cluster, onTrouble: (error: unknown
 
 export class IoredisStoreClient implements StoreClient {
   readonly isCluster: boolean
+  readonly tellsLoss = true
   readonly #client: IoredisClient
   readonly #isOwn: boolean
   readonly #cork: TurnCork
@@ -125,10 +126,10 @@ export class IoredisStoreClient implements StoreClient {
       yield* scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), pattern)
   }
 
-  listen(channel: string, listener: ChannelListener): { close(): void } {
+  listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
     return this.isCluster
-      ? new ClusterListening(this.#client as ClusterClient, channel, listener)
-      : new Listening(this.#client, channel, listener, retryDelayMs)
+      ? new ClusterListening(this.#client as ClusterClient, channels, listener)
+      : new Listening(this.#client, channels, listener, retryDelayMs)
   }
 
   close(): void {
@@ -149,18 +150,18 @@ function socketOf(node: IoredisClient): Corkable | undefined {
 /** One connection that listens. */
 class Listening {
   readonly #client: OwnRedis
-  readonly #channel: string
+  readonly #channels: readonly string[]
   readonly #listener: ChannelListener
   readonly #heartbeat: NodeJS.Timeout
   #closed = false
 
   constructor(
     beside: IoredisClient,
-    channel: string,
+    channels: readonly string[],
     listener: ChannelListener,
     retryStrategy: (times: number) => number | null,
   ) {
-    this.#channel = channel
+    this.#channels = channels
     this.#listener = listener
     const source = beside as unknown as { duplicate(options: RedisOptions): unknown }
     const client = source.duplicate({
@@ -174,6 +175,7 @@ class Listening {
     })
     this.#client = makeOwn(client as OwnRedis, error => listener.onTrouble(error))
     this.#client.on('ready', () => void this.#subscribe())
+    this.#client.on('close', () => listener.onLost())
     this.#client.on('messageBuffer', (_channel: Buffer, message: Buffer) => listener.onMessage(message))
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
   }
@@ -190,7 +192,7 @@ class Listening {
 
   async #subscribe(): Promise<void> {
     try {
-      await this.#client.subscribe(this.#channel)
+      await this.#client.subscribe(...this.#channels)
       this.#listener.onListening()
     } catch (error) {
       if (!this.#closed) this.#listener.onTrouble(error)
@@ -206,14 +208,14 @@ class Listening {
 /** One connection to some node of a cluster, and to another when that is gone: messages reach all nodes. */
 class ClusterListening {
   readonly #cluster: ClusterClient
-  readonly #channel: string
+  readonly #channels: readonly string[]
   readonly #listener: ChannelListener
   #current: Listening | undefined
   #closed = false
 
-  constructor(cluster: ClusterClient, channel: string, listener: ChannelListener) {
+  constructor(cluster: ClusterClient, channels: readonly string[], listener: ChannelListener) {
     this.#cluster = cluster
-    this.#channel = channel
+    this.#channels = channels
     this.#listener = listener
     void this.#choose()
   }
@@ -229,7 +231,7 @@ class ClusterListening {
       const nodes = this.#cluster.nodes('all')
       const node = nodes[Math.floor(Math.random() * nodes.length)]
       if (node !== undefined) {
-        this.#current = new Listening(node, this.#channel, this.#listener, () => null)
+        this.#current = new Listening(node, this.#channels, this.#listener, () => null)
         this.#current.onEnd(() => {
           this.#current?.close()
           void this.#choose()

@@ -27,7 +27,7 @@ interface Guarded {
 interface Subscribable {
   connect(): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
-  subscribe(channel: string, onMessage: (message: Buffer) => void, asBuffers: true): Promise<unknown>
+  subscribe(channels: string[], onMessage: (message: Buffer) => void, asBuffers: true): Promise<unknown>
   unref?(): void
   destroy(): unknown
 }
@@ -52,6 +52,7 @@ function kindOf(client: NodeRedisClient): Kind {
 
 export class NodeRedisStoreClient implements StoreClient {
   readonly isCluster: boolean
+  readonly tellsLoss = true
   readonly #client: NodeRedisClient
   readonly #kind: Kind
   readonly #sender: unknown
@@ -97,8 +98,8 @@ export class NodeRedisStoreClient implements StoreClient {
     }
   }
 
-  listen(channel: string, listener: ChannelListener): { close(): void } {
-    return new Listening(this.#client, this.#kind, channel, listener)
+  listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
+    return new Listening(this.#client, this.#kind, channels, listener)
   }
 
   close(): void {
@@ -109,15 +110,15 @@ export class NodeRedisStoreClient implements StoreClient {
 class Listening {
   readonly #beside: NodeRedisClient
   readonly #kind: Kind
-  readonly #channel: string
+  readonly #channels: readonly string[]
   readonly #listener: ChannelListener
   #client: Subscribable | undefined
   #closed = false
 
-  constructor(beside: NodeRedisClient, kind: Kind, channel: string, listener: ChannelListener) {
+  constructor(beside: NodeRedisClient, kind: Kind, channels: readonly string[], listener: ChannelListener) {
     this.#beside = beside
     this.#kind = kind
-    this.#channel = channel
+    this.#channels = channels
     this.#listener = listener
     void this.#connect()
   }
@@ -147,7 +148,10 @@ class Listening {
     client.on('ready', () => {
       if (listening) this.#listener.onListening()
     })
+    client.on('end', () => this.#listener.onLost())
+    client.on('reconnecting', () => this.#listener.onLost())
     client.on('error', (error: unknown) => {
+      this.#listener.onLost()
       if (!this.#closed) this.#listener.onTrouble(error)
       // A node of a cluster may never come back: another will do.
       if (this.#kind === 'cluster' && listening) {
@@ -158,7 +162,7 @@ class Listening {
     })
     await client.connect()
     client.unref?.()
-    await client.subscribe(this.#channel, message => this.#listener.onMessage(message), true)
+    await client.subscribe([...this.#channels], message => this.#listener.onMessage(message), true)
     if (this.#closed) return this.#destroy()
     listening = true
     this.#listener.onListening()

@@ -17,7 +17,7 @@ function script(keys: 1 | 2 | 3 | 4, steps: string): Script {
 
 /**
  * ARGV 4…9: token, lease in ms, `1` to wait, wish (`r` or `t`), payload, arrival in µs.
- * Reply: `h` fence · `b` lease left in ms, arrival, server's time in ms · `r` record, age in ms, joined · `p` ·
+ * Reply: `h` fence · `b` lease left in ms, arrival, server's time in ms · `r` record, age in ms, joined, ttl left in ms · `p` ·
  * `m` in flight; each with `foreign` at the end if something under the key's name was not ours.
  */
 export const claimScript: Script = script(
@@ -139,6 +139,7 @@ for _, member in ipairs(waiters(0, -1)) do
 end
 if held.token ~= '' then tell(held.token, 'f' .. held.token) end
 redis.call('DEL', KEYS[1], KEYS[2])
+tellDropped()
 if fence > 0 then
   redis.call('HSET', KEYS[1], 'f', text(fence))
   redis.call('PEXPIRE', KEYS[1], 60000)

@@ -70,6 +70,9 @@ local function unqueue(token)
   end
 end
 
+-- Processes may have the record in their memory.
+local function tellDropped() redis.call('PUBLISH', wakePrefix .. 'all', 'd' .. KEYS[1]) end
+
 local function take(token, leaseMs, payload, turns, takesRecord)
   fence = math.max(us, fence + 1)
   held.token, held.ends, held.payload, held.turns = token, now + leaseMs, payload, turns
@@ -79,6 +82,7 @@ local function take(token, leaseMs, payload, turns, takesRecord)
     redis.call('HDEL', KEYS[1], 'x')
   end
   if not takesRecord and record.visible > 0 then
+    if record.visible > now then tellDropped() end
     record.visible = 0
     redis.call('HSET', KEYS[1], 'v', '0')
   end
@@ -170,7 +174,7 @@ local function claim(c)
       if bytes then
         if c.arrival > 0 then unqueue(c.token) end
         if c.payload ~= '' and record.payload ~= '' and c.payload ~= record.payload then return { 'm', '0', foreign } end
-        return { 'r', bytes, text((us - record.settled) / 1000), joined and '1' or '0', foreign }
+        return { 'r', bytes, text((us - record.settled) / 1000), joined and '1' or '0', text(math.max(0, record.visible - now)), foreign }
       end
     end
     if passUntil > now then

@@ -1,0 +1,124 @@
+// Records that this process has seen, kept for a while so that replays cost no command: never longer than the store keeps them.
+
+import type { ClaimReply, ClaimRequest } from '@dspinlock/core'
+import { integer, type OptionReader, optionError, parseOptions, timerMs } from '@dspinlock/core/support'
+import { LRUCache } from 'lru-cache'
+
+export interface LocalCacheOptions {
+  /** The most that cached records may take in this process, in bytes; beyond it the least recently used are dropped. */
+  readonly maxBytes: number
+  /**
+   * For how long a record is answered from this process before the store is asked again, in milliseconds. What takes a record
+   * away without telling (eviction, FLUSHALL, a failover) is noticed after this time at the latest.
+   */
+  readonly maxAgeMs: number
+}
+
+const shape = { maxBytes: integer(0, 1), maxAgeMs: timerMs(0) } as const
+
+export const readLocalCache: OptionReader<LocalCacheOptions | undefined> = (given, name) => {
+  if (given === undefined) return undefined
+  if (typeof given !== 'object' || given === null)
+    throw optionError(name, given, 'an object with maxBytes and maxAgeMs')
+  const { maxBytes, maxAgeMs } = parseOptions(name, given, shape)
+  if (maxBytes === 0) throw optionError(`${name}.maxBytes`, undefined, 'given: the most that it may take, in bytes')
+  if (maxAgeMs === 0) throw optionError(`${name}.maxAgeMs`, undefined, 'given: how old it may get, in milliseconds')
+  return { maxBytes, maxAgeMs }
+}
+
+interface CachedRecord {
+  readonly record: Uint8Array
+  readonly payload: string
+  /** `performance.now()`: at the latest when the store got it, so that its age is never told as less than it is. */
+  readonly settledAt: number
+  /** `performance.now()`: at the latest when it ends in the store. */
+  readonly endsAt: number
+}
+
+/** What an entry takes beside its bytes, roughly. */
+const ENTRY_BYTES = 250
+
+export class LocalCache {
+  readonly #records: LRUCache<string, CachedRecord>
+  readonly #maxAgeMs: number
+  /** Only while nothing that is said to all processes can be missed. */
+  #isOpen = false
+  /** Grows whenever a record was dropped: an answer that was under way meanwhile may hold what was dropped. */
+  #epoch = 0
+
+  constructor({ maxBytes, maxAgeMs }: LocalCacheOptions) {
+    this.#maxAgeMs = maxAgeMs
+    this.#records = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ record, payload }, name) =>
+        record.byteLength + 2 * (payload.length + name.length) + ENTRY_BYTES,
+    })
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Messages arrive from now on. */
+  open(): void {
+    this.clear()
+    this.#isOpen = true
+  }
+
+  /** Messages may be lost from now on. */
+  shut(): void {
+    this.#isOpen = false
+    this.clear()
+  }
+
+  clear(): void {
+    this.#epoch++
+    this.#records.clear()
+  }
+
+  drop(name: string): void {
+    this.#epoch++
+    this.#records.delete(name)
+  }
+
+  /** The record that the store would answer `claim` with; undefined: ask the store. */
+  find(name: string, claim: ClaimRequest): ClaimReply | undefined {
+    // Who waits already has to be taken off the list of those who wait.
+    if (!this.#isOpen || !claim.takeRecord || claim.arrival > 0) return undefined
+    const cached = this.#records.get(name)
+    // With another payload it is the store's to say what that means.
+    if (cached === undefined || cached.payload !== claim.payload) return undefined
+    const now = performance.now()
+    if (cached.endsAt > now) {
+      return { state: 'record', record: cached.record, ageMs: now - cached.settledAt, joined: false }
+    }
+    this.#records.delete(name)
+    return undefined
+  }
+
+  /**
+   * Keeps a record that the store had when it was asked at `askedAt` (`performance.now()`), in `epoch`: it was `ageMs` old and had
+   * `ttlLeftMs` left.
+   */
+  keep(
+    name: string,
+    record: Uint8Array,
+    facts: {
+      readonly payload: string
+      readonly ageMs: number
+      readonly ttlLeftMs: number
+      readonly askedAt: number
+      readonly epoch: number
+    },
+  ): void {
+    const { payload, ageMs, ttlLeftMs, askedAt, epoch } = facts
+    if (!this.#isOpen || epoch !== this.#epoch || ttlLeftMs <= 0) return
+    this.#records.set(name, {
+      // A copy: what comes from a socket is a part of something larger, which would stay with it.
+      record: new Uint8Array(record),
+      payload,
+      settledAt: askedAt - ageMs,
+      endsAt: askedAt + Math.min(ttlLeftMs, this.#maxAgeMs),
+    })
+  }
+}
