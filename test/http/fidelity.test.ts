@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { expectReplay } from '../support/behaviour.js'
 import { frameworks, serve, type TestServer } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
-import { play, type Step, script } from '../support/response-script.js'
+import { type Asked, asked, play, type Step, script } from '../support/response-script.js'
 import { readResponse, valuesOf, withoutDate } from '../support/wire.js'
 
 interface Observed {
@@ -33,10 +33,10 @@ for (const { name, express } of frameworks) {
       const handle: import('express').RequestHandler = (_req, res) => {
         played = play(steps, res, log)
       }
-      app.get('/bare', handle)
-      app.get('/memory', dspinlock({ store: stores[0] as Store, duplicates: 'replay', ttlMs: 60_000 }), handle)
-      app.get('/redis', dspinlock({ store: stores[1] as Store, duplicates: 'replay', ttlMs: 60_000 }), handle)
-      app.get('/serialised', dspinlock({ store: stores[0] as Store }), handle)
+      app.all('/bare', handle)
+      app.all('/memory', dspinlock({ store: stores[0] as Store, duplicates: 'replay', ttlMs: 60_000 }), handle)
+      app.all('/redis', dspinlock({ store: stores[1] as Store, duplicates: 'replay', ttlMs: 60_000 }), handle)
+      app.all('/serialised', dspinlock({ store: stores[0] as Store }), handle)
       server = await serve(app)
     })
     after(async () => {
@@ -44,11 +44,11 @@ for (const { name, express } of frameworks) {
       for (const store of stores) await store.close()
     })
 
-    const observe = async (path: string): Promise<Observed> => {
+    const observe = async (path: string, { method, version, body }: Asked): Promise<Observed> => {
       log = []
-      const socket = await server.dial(
-        `GET ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\nConnection: close\r\n\r\n`,
-      )
+      const head = [`${method} ${path} HTTP/${version}`, 'Host: h', 'Authorization: Bearer a', 'Connection: close']
+      const length = body === '' ? [] : [`Content-Length: ${body.length}`]
+      const socket = await server.dial([...head, ...length, '', body].join('\r\n'))
       const chunks: Buffer[] = []
       socket.on('data', (chunk: Buffer) => chunks.push(chunk))
       await once(socket, 'close')
@@ -60,11 +60,11 @@ for (const { name, express } of frameworks) {
 
     it('as a holder: the same bytes, results, errors, events, callbacks and states', async () => {
       await fc.assert(
-        fc.asyncProperty(script, async given => {
+        fc.asyncProperty(script, asked, async (given, asking) => {
           steps = given
-          const bare = await observe('/bare')
+          const bare = await observe('/bare', asking)
           for (const path of ['/memory', '/redis', '/serialised']) {
-            const ours = await observe(`${path}?${String(++round)}`)
+            const ours = await observe(`${path}?${String(++round)}`, asking)
             const difference = firstDifference(
               path,
               path === '/redis' ? waiting(bare, given) : bare,
@@ -80,10 +80,11 @@ for (const { name, express } of frameworks) {
     it('as a follower: the same status, headers and body as the holder’s client', async () => {
       let replays = 0
       await fc.assert(
-        fc.asyncProperty(script, async given => {
+        fc.asyncProperty(script, asked, async (given, asking) => {
           steps = [...given.filter(isSound), { op: 'end', args: [], callback: false }]
           const path = `/memory?replayed${String(++round)}`
-          const [first, second] = [readResponse((await observe(path)).wire), readResponse((await observe(path)).wire)]
+          const first = readResponse((await observe(path, asking)).wire)
+          const second = readResponse((await observe(path, asking)).wire)
           if (valuesOf(second.headers, 'cache-status').length === 0) return
           replays++
           expectReplay(second, first)
@@ -119,7 +120,7 @@ function firstDifference(path: string, bare: Observed, ours: Observed): string |
   return `${path}\n  without us: ${without.slice(at, at + 2).join('\n              ')}\n  with us:    ${withUs.slice(at, at + 2).join('\n              ')}`
 }
 
-/** Wrong lengths and encodings make bytes that no client can read. */
+/** Wrong encodings make bytes that no client can read. */
 function isSound(step: Step): boolean {
-  return !/Content-Length|nope|base64|:(99|1000)\b|\[(99|1000)\b/.test(JSON.stringify(step))
+  return !/nope|base64|:(99|1000)\b|\[(99|1000)\b/.test(JSON.stringify(step))
 }

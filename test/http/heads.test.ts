@@ -62,6 +62,15 @@ const heads: readonly Behaviour[] = [
     },
   },
   {
+    what: '`writeHead` with empty lists, which take away what was set before',
+    answer: ({ res, attempt }) => {
+      res.setHeader('X-Object', 'set')
+      res.setHeader('X-Stays', 'set')
+      attempt('writeHead', () => res.writeHead(200, { 'x-object': [], 'X-Never': [] }))
+      res.end('x')
+    },
+  },
+  {
     what: '`writeHead` twice, the second time refused',
     answer: ({ res, attempt }) => {
       attempt('first', () => res.writeHead(200, { 'X-One': '1' }))

@@ -12,6 +12,8 @@ export type Step =
   | { readonly op: 'head'; readonly args: readonly unknown[] }
   | { readonly op: 'write' | 'end'; readonly args: readonly unknown[]; readonly callback: boolean }
   | { readonly op: 'trailers'; readonly trailers: Record<string, string> }
+  | { readonly op: 'headers'; readonly headers: readonly (readonly [string, string])[] }
+  | { readonly op: 'strict' | 'dateless'; readonly value: boolean }
   | { readonly op: 'flush' | 'cork' | 'uncork' | 'hints' | 'continue' | 'turn' | 'tick' }
 
 const name = fc.constantFrom(
@@ -90,6 +92,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: name.map(of => ({ op: 'remove', name: of }) as const) },
   { weight: 2, arbitrary: headForms.map(args => ({ op: 'head', args }) as const) },
   { weight: 6, arbitrary: write },
+  {
+    weight: 1,
+    arbitrary: fc
+      .uniqueArray(fc.tuple(fc.constantFrom('X-One', 'X-Two', 'x-three'), fc.constantFrom('a', 'ö')), {
+        maxLength: 2,
+        selector: ([of]) => of.toLowerCase(),
+      })
+      .map(headers => ({ op: 'headers', headers }) as const),
+  },
+  { weight: 1, arbitrary: fc.boolean().map(value => ({ op: 'strict', value }) as const) },
+  { weight: 1, arbitrary: fc.boolean().map(value => ({ op: 'dateless', value }) as const) },
   { weight: 1, arbitrary: fc.constant({ op: 'trailers', trailers: { 'X-Sum': '1' } } as const) },
   {
     weight: 4,
@@ -163,6 +176,12 @@ function perform(
       return call('setHeader', one.name, structuredClone(one.value))
     case 'append':
       return call('appendHeader', one.name, structuredClone(one.value))
+    case 'headers':
+      return call('setHeaders', new Map(one.headers))
+    case 'strict':
+      return Reflect.set(res, 'strictContentLength', one.value)
+    case 'dateless':
+      return Reflect.set(res, 'sendDate', !one.value)
     case 'remove':
       return call('removeHeader', one.name)
     case 'head':
@@ -201,3 +220,22 @@ function observe(res: ServerResponse): string {
   ]
   return state.map(String).join(' ')
 }
+
+/** Requests that the steps answer. */
+export interface Asked {
+  readonly method: 'GET' | 'POST' | 'HEAD'
+  readonly version: '1.1' | '1.0'
+  readonly body: string
+}
+
+export const asked: fc.Arbitrary<Asked> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant({ method: 'GET', version: '1.1', body: '' } as const) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      method: fc.constantFrom('GET', 'POST', 'HEAD'),
+      version: fc.constantFrom('1.1', '1.0'),
+      body: fc.constantFrom('', 'body'),
+    }),
+  },
+)

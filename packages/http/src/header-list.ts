@@ -34,11 +34,12 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
     )
   }
   const replaced = new Set<string>()
-  for (const [name, value] of given) {
+  for (const [name, values] of given) {
     const key = name.toLowerCase()
-    const values = replaced.has(key) ? byName.get(key) : undefined
-    if (values === undefined) byName.set(key, [[name, value]])
-    else values.push([name, value])
+    const pairs = values.map((value): [string, string] => [name, value])
+    if (replaced.has(key)) byName.get(key)?.push(...pairs)
+    // An empty list takes away what was set.
+    else byName.set(key, pairs)
     replaced.add(key)
   }
   const headers: [string, string][] = []
@@ -47,7 +48,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
     const values = pairs.map(([, value]) => value)
     if (!isSame(values, baseline.get(key)?.values)) headers.push(...pairs)
   }
-  const removed = [...baseline].filter(([key]) => !byName.has(key)).map(([, { name }]) => name)
+  const removed = [...baseline].filter(([key]) => (byName.get(key)?.length ?? 0) === 0).map(([, { name }]) => name)
   return { status, message, headers, removed }
 }
 
@@ -64,17 +65,16 @@ function isAscii(text: string): boolean {
 }
 
 /** writeHead takes an object, a flat list, or a list of pairs. */
-function readGiven(given: unknown): [string, string][] {
+function readGiven(given: unknown): [string, string[]][] {
   if (typeof given !== 'object' || given === null) return []
-  const pairs: [string, string][] = []
+  const fields: [string, string[]][] = []
   const add = (name: unknown, value: unknown): void => {
-    if (value === undefined) return
-    for (const one of readValues(value)) pairs.push([String(name), one])
+    if (value !== undefined) fields.push([String(name), readValues(value)])
   }
   if (!Array.isArray(given)) for (const [name, value] of Object.entries(given as OutgoingHttpHeaders)) add(name, value)
   else if (Array.isArray(given[0])) for (const pair of given as unknown[][]) add(pair[0], pair[1])
   else for (let at = 0; at + 1 < given.length; at += 2) add(given[at], given[at + 1])
-  return pairs
+  return fields
 }
 
 /** HTTP/2 has none (RFC 9113, section 8.3.2), and Node warns who asks it. */
