@@ -48,6 +48,7 @@ async function measure(part: Part): Promise<PartResult> {
   const redis = await BenchRedis.start()
   const figures: Figure[] = []
   const profiles: Profile[] = []
+  const versions: Record<string, string> = {}
   const missing: { what: string; why: string }[] = []
   const startedAt = performance.now()
   const context: Context = {
@@ -65,6 +66,9 @@ async function measure(part: Part): Promise<PartResult> {
       const lines = profile.top.map(({ name, selfShare }) => `  ${(selfShare * 100).toFixed(1).padStart(5)} % ${name}`)
       process.stdout.write(`${profile.of}, self time:\n${lines.join('\n')}\n`)
     },
+    noteVersion: (name, version) => {
+      versions[name] = version
+    },
     leaveOut: (what, why) => {
       missing.push({ what, why })
       process.stdout.write(`${what}: ${why}\n`)
@@ -78,7 +82,7 @@ async function measure(part: Part): Promise<PartResult> {
       measuredAt: new Date().toISOString(),
       seconds: Math.round((performance.now() - startedAt) / 1000),
       machine,
-      versions: readVersions(part.packages),
+      versions: { ...readVersions(part.packages), ...versions },
       figures,
       profiles,
       missing,

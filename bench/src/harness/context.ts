@@ -15,6 +15,8 @@ export interface Context {
   readonly say: (line: string) => void
   readonly add: (figure: Figure) => void
   readonly addProfile: (profile: Profile) => void
+  /** Of what is no package. */
+  readonly noteVersion: (name: string, version: string) => void
   readonly leaveOut: (what: string, why: string) => void
 }
 

@@ -1,7 +1,9 @@
 // Every part of the benchmarks, in the order in which they are measured and told.
 
 import type { Part } from '../harness/context.js'
+import { handOver } from './hand-over.js'
 import { http } from './http.js'
 import { lock } from './lock.js'
+import { stampede } from './stampede.js'
 
-export const parts: readonly Part[] = [lock, http]
+export const parts: readonly Part[] = [lock, handOver, http, stampede]

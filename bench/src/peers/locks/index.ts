@@ -5,7 +5,7 @@ import { dspinlock } from './dspinlock.js'
 import type { LockLibrary } from './library.js'
 import { rawPair, twoPings } from './raw.js'
 
-export { dspinlock, rawPair, twoPings }
+export { dspinlock, rawPair, redisSemaphore, twoPings }
 
 export const alternatives: readonly LockLibrary[] = [redlock4, redlock5, redisSemaphore, redlockUniversal]
 

@@ -1,0 +1,165 @@
+// From one process letting go of a key to another process having it: one waiter, 50 waiters, and what waiting costs.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Sample } from '../../report/dist/model.js'
+import { quantile } from '../../report/dist/statistics.js'
+import { type Context, isWanted, type Part } from '../harness/context.js'
+import { scaled, takePairs } from '../harness/pairs.js'
+import { total } from '../harness/redis.js'
+import { Remote } from '../harness/remote.js'
+import { alternatives, dspinlock, redisSemaphore } from '../peers/locks/index.js'
+import type { LockLibrary } from '../peers/locks/library.js'
+import type { Drain } from '../servers/locker.js'
+
+/** Hand-overs in a sample; of those who poll, each takes a hundred milliseconds. */
+const HAND_OVERS = 8
+const WAITERS = 50
+const libraries: readonly LockLibrary[] = [dspinlock, ...alternatives]
+
+export const handOver: Part = {
+  name: 'hand-over',
+  about: 'from one process letting go of a key to another having it: one waiter, 50 waiters, commands',
+  packages: ['@dspinlock/core', '@dspinlock/redis', 'ioredis', ...alternatives.map(library => library.package)],
+  async measure(context) {
+    const { url } = context.redis
+    const holder = Remote.start('servers/locker.js', undefined)
+    const waiter = Remote.start('servers/locker.js', undefined)
+    try {
+      await Promise.all([holder, waiter].map(process => process.call('connect', url)))
+      await waiter.call('listen')
+      const both = { holder, waiter }
+      for (const library of [undefined, ...libraries]) await compareOne(context, both, library)
+      for (const library of [redisSemaphore, ...libraries.filter(other => other !== redisSemaphore)]) {
+        await compareMany(context, both, library)
+      }
+    } finally {
+      await Promise.all([holder.stop(), waiter.stop()])
+    }
+  },
+}
+
+interface Both {
+  readonly holder: Remote
+  readonly waiter: Remote
+}
+
+let keys = 0
+const nextKey = (): string => `hand-over:${++keys}`
+const nameOf = (library: LockLibrary): string => library.package.replace('@dspinlock/redis', 'dspinlock')
+
+/** Undefined: the floor against itself. */
+async function compareOne(context: Context, both: Both, library: LockLibrary | undefined): Promise<void> {
+  const id = `hand-over.one.${library === undefined ? 'noise' : nameOf(library)}`
+  if (!isWanted(context, id)) return
+  context.say(id)
+  const count = scaled(context.effort, HAND_OVERS, 3)
+  const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both))
+  const subject = library === undefined ? floor : () => medianOf(count, () => handOverOnce(both, library))
+  await floor()
+  await subject()
+  const pairs = await takePairs(context.effort, floor, subject)
+  context.add({
+    id,
+    title: library?.name ?? 'PUBLISH against itself (noise)',
+    baseline: 'a bare PUBLISH to another process',
+    group: 'Hand-over to one waiter in another process',
+    unit: 'ms',
+    better: 'lower',
+    pairs,
+    ...(library === undefined ? {} : { facts: await countCommands(context, both, library) }),
+  })
+}
+
+async function medianOf(count: number, measure: () => Promise<number>): Promise<Sample> {
+  const taken: number[] = []
+  while (taken.length < count) taken.push(await measure())
+  return { value: quantile(taken, 0.5) }
+}
+
+/** In milliseconds, on the clock that all processes of a machine share. */
+async function sendMessage({ holder, waiter }: Both): Promise<number> {
+  await waiter.call('expectMessage')
+  await pause()
+  const calledAt = await holder.call<bigint>('publish')
+  return Number((await waiter.call<bigint>('heardAt')) - calledAt) / 1e6
+}
+
+async function handOverOnce({ holder, waiter }: Both, library: LockLibrary): Promise<number> {
+  const key = nextKey()
+  await holder.call('acquire', { library: library.name, key })
+  await waiter.call('wait', { library: library.name, key })
+  await pause()
+  const calledAt = await holder.call<bigint>('release', key)
+  return Number((await waiter.call<bigint>('turn')) - calledAt) / 1e6
+}
+
+/** Long enough for a waiter to be in its queue, and different each time, so that nobody's polling keeps in step with it. */
+function pause(): Promise<void> {
+  return delay(30 + Math.random() * 40)
+}
+
+async function countCommands(
+  { redis }: Context,
+  { holder, waiter }: Both,
+  library: LockLibrary,
+): Promise<Record<string, number | string>> {
+  const key = nextKey()
+  await holder.call('acquire', { library: library.name, key })
+  const waiting = await redis.watchCommands(async () => {
+    await waiter.call('wait', { library: library.name, key })
+    await delay(1_000)
+  })
+  let gaveUp = false
+  const handing = await redis.watchCommands(async () => {
+    await holder.call('release', key)
+    await waiter.call('turn').catch(() => {
+      gaveUp = true
+    })
+  })
+  return {
+    commandsWaitingOneSecond: total(waiting.sent),
+    ...(gaveUp
+      ? { gaveUp: 'within 1 s' }
+      : { commandsForHandOver: total(handing.sent) }),
+  }
+}
+
+async function compareMany(context: Context, both: Both, library: LockLibrary): Promise<void> {
+  const isNoise = library === redisSemaphore
+  const id = `hand-over.many.${isNoise ? 'noise' : nameOf(library)}`
+  if (!isWanted(context, id)) return
+  context.say(id)
+  const waiters = WAITERS
+  let failures = 0
+  const drain = async ({ name }: LockLibrary): Promise<Sample> => {
+    const key = nextKey()
+    await both.holder.call('acquire', { library: name, key })
+    await both.waiter.call('queue', { library: name, key, waiters })
+    await pause()
+    const calledAt = await both.holder.call<bigint>('release', key)
+    const drained = await both.waiter.call<Drain>('drained')
+    if (name === library.name) failures += drained.failures
+    return { value: Number(drained.endedAt - calledAt) / 1e6 }
+  }
+  await drain(library)
+  failures = 0
+  const pairs = await takePairs(
+    context.effort,
+    () => drain(redisSemaphore),
+    () => drain(library),
+  )
+  const tried = waiters * context.effort.pairs * (isNoise ? 2 : 1)
+  const failureShare = `${failures} of ${tried}`
+  const counts = await context.redis.watchCommands(() => drain(library))
+  context.add({
+    id,
+    title: isNoise ? 'redis-semaphore against itself (noise)' : library.name,
+    baseline: 'redis-semaphore',
+    group: 'Hand-over to 50 waiters in another process, until all had their turn',
+    unit: 'ms',
+    better: 'lower',
+    pairs,
+    // The first lock, and those of the 50.
+    facts: { failures: failureShare, commandsEach: Math.round((total(counts.sent) / (waiters + 1)) * 10) / 10 },
+  })
+}
