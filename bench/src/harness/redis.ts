@@ -50,7 +50,7 @@ export class BenchRedis {
 
   /** What is sent while `work` goes on, told apart by MONITOR from what scripts do; too costly for timed work. */
   async watchCommands(work: () => Promise<unknown>): Promise<CommandCounts> {
-    const monitor = await new Redis(this.url).monitor()
+    const monitor = await this.client.monitor()
     const sent: Record<string, number> = {}
     const inScripts: Record<string, number> = {}
     monitor.on('monitor', (_time: string, args: string[], source: string) => {

@@ -30,6 +30,12 @@ export class Server {
     return this.#remote.call('usage', { collect })
   }
 
+  /** Heap and external memory after a collection, in bytes; the server runs with --expose-gc. */
+  async memory(): Promise<number> {
+    const { heapUsed, external } = await this.usage(true)
+    return heapUsed + external
+  }
+
   stop(): Promise<void> {
     return this.#remote.stop()
   }
@@ -44,10 +50,10 @@ export interface Work {
   readonly status: number
 }
 
-/** Tells a handler that did not run from one that did. */
 export interface Loaded {
   readonly sample: Sample
   readonly runs: number
+  readonly loopDelayP99Ms: number
   readonly report: LoadReport
 }
 
@@ -69,6 +75,7 @@ export async function putLoad(load: Remote, server: Server, redis: BenchRedis, w
       redisCpuUs: (redisAfter - redisBefore) / work.requests,
     },
     runs: after.runs - before.runs,
+    loopDelayP99Ms: after.loopDelayP99Ms,
     report,
   }
 }

@@ -112,4 +112,24 @@ async function runBurst({ ports, requests, shape, run }: BurstOrder): Promise<Lo
   }
 }
 
-answerCalls({ load: runLoad, burst: runBurst })
+let held: Connection[] = []
+
+/** Sends a request on each of so many connections, and waits for no answer. */
+async function hold({ ports, requests, shape, run }: BurstOrder): Promise<void> {
+  const maker = new RequestMaker(shape, run)
+  held = await openAll(ports, requests)
+  for (const connection of held) {
+    connection.send(
+      maker.make(),
+      () => {},
+      () => {},
+    )
+  }
+}
+
+function letGo(): void {
+  for (const connection of held) connection.close()
+  held = []
+}
+
+answerCalls({ load: runLoad, burst: runBurst, hold, letGo })

@@ -36,5 +36,9 @@ export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
     runs.count++
     setTimeout(() => res.json(makeAnswer(req.query['order'] as string)), SLOW_MS)
   })
+  // Until its connection ends, so that requests can be counted in memory.
+  app.get('/hang', ...handlers.slice(1), () => {
+    runs.count++
+  })
   return app
 }

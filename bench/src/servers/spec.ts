@@ -7,6 +7,8 @@ export interface ServerSpec {
   /** Undefined: nothing is mounted. */
   readonly guard?: OwnGuard | PeerGuard
   readonly redisUrl: string
+  /** Who listens to dspinlock's diagnostics channels. */
+  readonly listener?: 'channels' | 'prometheus' | 'opentelemetry' | 'log'
   /** Bodies up to this size are parsed; default as the framework has it. */
   readonly maxBodyBytes?: number
 }

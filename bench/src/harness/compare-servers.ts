@@ -1,0 +1,124 @@
+// Two servers that differ in one thing, under the same load in turn; and where the second one spends its time.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { RequestShape } from '../load/request.js'
+import type { ServerSpec } from '../servers/spec.js'
+import { type Context, isWanted } from './context.js'
+import { scaled, takePairs } from './pairs.js'
+import { topFunctions } from './profile.js'
+import { total } from './redis.js'
+import type { Remote } from './remote.js'
+import { type Loaded, putLoad, Server, type Work } from './server.js'
+
+export interface Comparison {
+  readonly id: string
+  readonly title: string
+  readonly group: string
+  /** For people. */
+  readonly baselineTitle: string
+  readonly baseline: ServerSpec
+  readonly subject: ServerSpec
+  readonly shape: RequestShape
+  /** Of every answer. */
+  readonly status: number
+  /** Of a sample. */
+  readonly requests: number
+  readonly connections: number
+  readonly warmUp: number
+  /** Requests for each second of a server that is kept busy, or how long one takes, in milliseconds. */
+  readonly takes: 'rate' | 'latency'
+  /** Of the subject's requests, those that reach the handler: a replay that runs it is none. */
+  readonly reachHandler: 'all' | 'none'
+}
+
+/** How many requests are watched by MONITOR. */
+const WATCHED = 50
+/** In a run under the profiler. */
+const PROFILED = 20_000
+
+let runNumber = 0
+
+export async function compareServers(context: Context, load: Remote, one: Comparison): Promise<void> {
+  if (!isWanted(context, one.id)) return
+  context.say(one.id)
+  const { effort, redis } = context
+  await redis.clear()
+  const servers: Server[] = []
+  try {
+    for (const spec of [one.baseline, one.subject]) servers.push(await Server.start(spec))
+    const [baseline, subject] = servers as [Server, Server]
+    const warmUp = scaled(effort, one.warmUp, Math.min(one.warmUp, 2_000))
+    for (const server of servers) {
+      await putLoad(load, server, redis, { ...workOf(one, warmUp), connections: Math.max(32, one.connections) })
+    }
+    await redis.commandCalls()
+    const requests = scaled(effort, one.requests, Math.min(one.requests, 400))
+    const seen: { baseline: Loaded[]; subject: Loaded[] } = { baseline: [], subject: [] }
+    const sampleOf = (server: Server, side: keyof typeof seen) => async () => {
+      const loaded = await putLoad(load, server, redis, workOf(one, requests))
+      seen[side].push(loaded)
+      const { sample, report } = loaded
+      return one.takes === 'rate' ? sample : { ...sample, value: report.latencyMs.median }
+    }
+    const pairs = await takePairs(effort, sampleOf(baseline, 'baseline'), sampleOf(subject, 'subject'))
+    const asked = pairs.length * requests
+    const calls = await redis.commandCalls()
+    const runs = seen.subject.reduce((sum, loaded) => sum + loaded.runs, 0)
+    if (runs !== (one.reachHandler === 'all' ? asked : 0)) {
+      throw new Error(`${one.id}: the handler ran ${runs} times for ${asked} requests`)
+    }
+    const watched = await redis.watchCommands(() =>
+      putLoad(load, subject, redis, { ...workOf(one, WATCHED), connections: 1 }),
+    )
+    const highest = (side: keyof typeof seen, of: (loaded: Loaded) => number): number =>
+      round(Math.max(...seen[side].map(of)))
+    context.add({
+      id: one.id,
+      title: one.title,
+      baseline: one.baselineTitle,
+      group: one.group,
+      unit: one.takes === 'rate' ? 'requests/s' : 'ms',
+      better: one.takes === 'rate' ? 'higher' : 'lower',
+      pairs,
+      facts: {
+        commands: total(watched.sent) / WATCHED,
+        commandsInAll: round(total(calls) / asked),
+        loopDelayP99Ms: highest('subject', loaded => loaded.loopDelayP99Ms),
+        baselineLoopDelayP99Ms: highest('baseline', loaded => loaded.loopDelayP99Ms),
+        loadShare: highest('subject', ({ report }) => report.cpuSeconds / report.seconds),
+      },
+    })
+  } finally {
+    for (const server of servers) await server.stop()
+  }
+}
+
+/** In a run of its own: the profiler costs time. */
+export async function profileServer(context: Context, load: Remote, one: Comparison): Promise<void> {
+  if (!isWanted(context, one.id)) return
+  const folder = mkdtempSync(join(tmpdir(), 'dspinlock-profile-'))
+  try {
+    await context.redis.clear()
+    const server = await Server.start(one.subject, ['--cpu-prof', `--cpu-prof-dir=${folder}`])
+    try {
+      await putLoad(load, server, context.redis, workOf(one, scaled(context.effort, PROFILED, 2_000)))
+    } finally {
+      await server.stop()
+    }
+    context.addProfile({ of: one.id, top: topFunctions(folder, 12) })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function workOf(one: Comparison, requests: number): Work {
+  const { shape, connections, status } = one
+  // Where names are taken in turn, all samples ask for the same ones, so that all but the first are replays.
+  return { shape, connections, requests, status, run: shape.names === undefined ? `u${++runNumber}` : 'again' }
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}

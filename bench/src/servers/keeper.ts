@@ -1,0 +1,148 @@
+// A process with a lock engine of its own that holds many records or many waiters, and tells what they take.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Entry, LockEngine, memoryStore, Policy, type Store } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { Redis } from 'ioredis'
+import type { Sample } from '../../report/dist/model.js'
+import { answerCalls, readArgument } from '../harness/remote.js'
+
+export interface KeeperSpec {
+  readonly store: 'memory' | 'redis'
+  readonly redisUrl: string
+}
+
+const spec = readArgument<KeeperSpec>()
+const RECORD_BYTES = 128
+/** Longer than any run. */
+const TTL_MS = 3_600_000
+const replay = new Policy({ duplicates: 'replay', ttlMs: TTL_MS })
+const serialise = new Policy({ waitMs: 120_000 })
+
+const openStore = (): Store =>
+  spec.store === 'memory' ? memoryStore({ maxBytes: 4 * 1024 ** 3 }) : redisStore(new Redis(spec.redisUrl))
+
+let store = openStore()
+let engine = makeEngine()
+
+function makeEngine(): LockEngine {
+  return new LockEngine({ store, maxWaiters: 1_000_000, maxWaitersPerKey: 1_000_000 })
+}
+
+/** Leaves a record that nothing else shares memory with, as a response would. */
+async function leaveRecord(key: string, bytes: number): Promise<void> {
+  const entry = await engine.enter(key, replay)
+  if (entry.role !== 'holder') throw new Error(`${key} was there already`)
+  await entry.hold.settle(new Uint8Array(bytes).fill(7))
+}
+
+async function fill({ from, to, bytes = RECORD_BYTES }: { from: number; to: number; bytes?: number }): Promise<void> {
+  let next = from
+  const lane = async (): Promise<void> => {
+    while (next < to) await leaveRecord(nameOf(next++), bytes)
+  }
+  await Promise.all(Array.from({ length: 64 }, lane))
+}
+
+const nameOf = (number: number): string => `fill-${String(number).padStart(8, '0')}`
+
+let rounds = 0
+
+/** New records and replays of those that are there, in turn: operations for each second. */
+async function work({ operations, records }: { operations: number; records: number }): Promise<Sample> {
+  const round = ++rounds
+  let done = 0
+  const lane = async (): Promise<void> => {
+    while (done < operations) {
+      const number = done++
+      if (number % 2 === 0) {
+        await leaveRecord(`new-${process.pid}-${round}-${number}`, RECORD_BYTES)
+        continue
+      }
+      // Spread over all of them, by a step that shares no divisor with their number.
+      const entry = await engine.enter(nameOf((number * 7_919) % records), replay)
+      if (entry.role !== 'follower') throw new Error(`a record was gone: ${entry.role}`)
+    }
+  }
+  const cpu = process.cpuUsage()
+  const startedAt = performance.now()
+  await Promise.all(Array.from({ length: 16 }, lane))
+  const seconds = (performance.now() - startedAt) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { value: operations / seconds, cpuUs: (user + system) / operations }
+}
+
+let held: Entry[] = []
+let ended: Promise<unknown> = Promise.resolve()
+
+/** Holds `keys` keys and has `waiters` wait for each of them; each lets go as soon as it had its turn. */
+async function queue({ keys, waiters }: { keys: number; waiters: number }): Promise<void> {
+  const round = ++rounds
+  const nameAt = (at: number): string => `queue-${process.pid}-${round}-${at}`
+  held = []
+  for (let at = 0; at < keys; at++) held.push(await engine.enter(nameAt(at), serialise))
+  const turns: Promise<unknown>[] = []
+  for (let at = 0; at < keys; at++) {
+    for (let waiter = 0; waiter < waiters; waiter++) turns.push(engine.enter(nameAt(at), serialise).then(letGo))
+  }
+  ended = Promise.all(turns)
+}
+
+/** Lets all of them go: how long one waiter's turn takes, in microseconds. */
+async function drain({ waiters }: { waiters: number }): Promise<Sample> {
+  const cpu = process.cpuUsage()
+  const startedAt = performance.now()
+  await Promise.all(held.map(letGo))
+  await ended
+  const us = (performance.now() - startedAt) * 1_000
+  const { user, system } = process.cpuUsage(cpu)
+  return { value: us / waiters, cpuUs: (user + system) / waiters }
+}
+
+/** One waiter on one key, so many times in a row, measured as `drain` does. */
+async function drainSingly({ times }: { times: number }): Promise<Sample> {
+  let us = 0
+  let cpuUs = 0
+  for (let time = 0; time < times; time++) {
+    await queue({ keys: 1, waiters: 1 })
+    const { value, cpuUs: spent = 0 } = await drain({ waiters: 1 })
+    us += value
+    cpuUs += spent
+  }
+  return { value: us / times, cpuUs: cpuUs / times }
+}
+
+async function letGo(entry: Entry): Promise<void> {
+  if (entry.role !== 'holder') throw new Error(`not the holder but ${entry.role}`)
+  await entry.hold.release()
+}
+
+async function memory(): Promise<number> {
+  // The bytes of freed buffers are given back by a thread of their own, some time after the collection.
+  for (let time = 0; time < 3; time++) {
+    globalThis.gc?.()
+    await delay(30)
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+/** What one record takes in the memory store, and what it would take in a Map: its key and its bytes. */
+async function weighRecords({ count, bytes }: { count: number; bytes: number }): Promise<{ map: number; store: number }> {
+  const before = await memory()
+  const map = new Map<string, Uint8Array>()
+  for (let at = 0; at < count; at++) map.set(nameOf(at), new Uint8Array(bytes).fill(7))
+  const between = await memory()
+  // Read after the measurement, so that it is alive until then.
+  const inMap = (between - before) / map.size
+  map.clear()
+  await engine.close()
+  await store.close()
+  store = openStore()
+  engine = makeEngine()
+  const empty = await memory()
+  await fill({ from: 0, to: count, bytes })
+  return { map: inMap, store: ((await memory()) - empty) / count }
+}
+
+answerCalls({ fill, work, queue, drain, drainSingly, memory, weighRecords })
