@@ -1,4 +1,4 @@
-// npm run bench -- [part …] [--quick] [--only=text] [--profile]: measures, and writes what it found.
+// npm run bench -- [part …] [--quick] [--only=text] [--profile] [--render]: measures, and writes what it found.
 
 import { parseArgs } from 'node:util'
 import type { Figure, PartResult, Profile } from '../report/dist/model.js'
@@ -6,7 +6,7 @@ import type { Context, Part } from './harness/context.js'
 import { FULL, QUICK } from './harness/pairs.js'
 import { BenchRedis } from './harness/redis.js'
 import { describeMachine, readVersions } from './harness/versions.js'
-import { describeFigure, publish } from './output.js'
+import { describeFigure, publish, rewrite } from './output.js'
 import { parts } from './parts/index.js'
 
 const { values, positionals } = parseArgs({
@@ -15,12 +15,13 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
 function help(): string {
-  return `npm run bench -- [part …] [--quick] [--only=text] [--profile]
+  return `npm run bench -- [part …] [--quick] [--only=text] [--profile] [--render]
 
 Without a part: all of them. Results go to bench/results.json, bench/results.md, bench/charts and docs/performance.md; those of parts
 that were not measured stay. With --quick or --only they are only printed.
@@ -31,6 +32,7 @@ ${parts.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}
 options:
   --quick       few pairs of little work: shows that everything works, measures nothing
   --only=text   figures whose id contains the text
+  --render      measure nothing: write everything that is made from results.json anew
   --profile     where the time goes: top functions by self time of each of our servers, in a run of its own
 `
 }
@@ -54,8 +56,10 @@ async function measure(part: Part): Promise<PartResult> {
   const context: Context = {
     effort: values.quick ? QUICK : FULL,
     redis,
+    figures,
     only: values.only,
-    profile: values.profile,
+    profilesAll: values.profile,
+    profilesMissed: !values.quick && values.only === undefined,
     say: line => process.stderr.write(`${line}\n`),
     add: figure => {
       figures.push(figure)
@@ -94,6 +98,8 @@ async function measure(part: Part): Promise<PartResult> {
 
 if (values.help) {
   process.stdout.write(help())
+} else if (values.render) {
+  rewrite()
 } else {
   const measured: PartResult[] = []
   for (const part of choose(positionals)) measured.push(await measure(part))

@@ -1,8 +1,10 @@
 // What becomes of the figures: lines while it goes on, files at the end.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { fillNumbers, findUnknownNumbers } from '../report/dist/documents.js'
 import type { Figure, PartResult, Results } from '../report/dist/model.js'
+import { drawCharts, renderResults } from '../report/dist/results.js'
 import { cpuRatioOf, isWide, ratioOf } from '../report/dist/statistics.js'
 import { parts } from './parts/index.js'
 
@@ -20,16 +22,40 @@ export function describeFigure(figure: Figure): string {
   ].join('  ')
 }
 
+/** Writes what was measured over what was known of the same parts, and all that is made from it. */
 export function publish(measured: readonly PartResult[]): void {
   const path = fileURLToPath(new URL('results.json', bench))
-  let known: readonly PartResult[] = []
-  try {
-    known = (JSON.parse(readFileSync(path, 'utf8')) as Results).parts
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
+  const known = readKnown(path)
   const byName = new Map([...known, ...measured].map(result => [result.part, result]))
   const results: Results = { parts: parts.flatMap(({ name }) => byName.get(name) ?? []) }
-  mkdirSync(bench, { recursive: true })
-  writeFileSync(path, `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(path, `${JSON.stringify(results)}\n`)
+  writeAll(results)
+}
+
+/** Everything that is made from results.json, anew. */
+export function rewrite(): void {
+  writeAll({ parts: readKnown(fileURLToPath(new URL('results.json', bench))) })
+}
+
+function writeAll(results: Results): void {
+  writeFileSync(new URL('results.md', bench), renderResults(results))
+  const charts = new URL('charts/', bench)
+  rmSync(charts, { recursive: true, force: true })
+  mkdirSync(charts)
+  for (const { file, svg } of drawCharts(results)) writeFileSync(new URL(file, charts), svg)
+  const page = new URL('../docs/performance.md', bench)
+  const text = readFileSync(page, 'utf8')
+  writeFileSync(page, fillNumbers(text, results))
+  const unknown = findUnknownNumbers(text, results)
+  if (unknown.length > 0)
+    process.stderr.write(`docs/performance.md asks for what was not measured: ${unknown.join(', ')}\n`)
+}
+
+function readKnown(path: string): readonly PartResult[] {
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as Results).parts
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }

@@ -1,13 +1,10 @@
 // Two servers that differ in one thing, under the same load in turn; and where the second one spends its time.
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { RequestShape } from '../load/request.js'
 import type { ServerSpec } from '../servers/spec.js'
 import { type Context, isWanted } from './context.js'
 import { scaled, takePairs } from './pairs.js'
-import { topFunctions } from './profile.js'
+import { profileProcess } from './profile.js'
 import { total } from './redis.js'
 import type { Remote } from './remote.js'
 import { type Loaded, putLoad, Server, type Work } from './server.js'
@@ -49,12 +46,12 @@ export async function compareServers(context: Context, load: Remote, one: Compar
   try {
     for (const spec of [one.baseline, one.subject]) servers.push(await Server.start(spec))
     const [baseline, subject] = servers as [Server, Server]
-    const warmUp = scaled(effort, one.warmUp, Math.min(one.warmUp, 2_000))
+    const warmUp = scaled(effort, one.warmUp, Math.min(one.warmUp, 600))
     for (const server of servers) {
       await putLoad(load, server, redis, { ...workOf(one, warmUp), connections: Math.max(32, one.connections) })
     }
     await redis.commandCalls()
-    const requests = scaled(effort, one.requests, Math.min(one.requests, 400))
+    const requests = scaled(effort, one.requests, Math.min(one.requests, 200))
     const seen: { baseline: Loaded[]; subject: Loaded[] } = { baseline: [], subject: [] }
     const sampleOf = (server: Server, side: keyof typeof seen) => async () => {
       const loaded = await putLoad(load, server, redis, workOf(one, requests))
@@ -97,20 +94,17 @@ export async function compareServers(context: Context, load: Remote, one: Compar
 
 /** In a run of its own: the profiler costs time. */
 export async function profileServer(context: Context, load: Remote, one: Comparison): Promise<void> {
-  if (!isWanted(context, one.id)) return
-  const folder = mkdtempSync(join(tmpdir(), 'dspinlock-profile-'))
-  try {
-    await context.redis.clear()
-    const server = await Server.start(one.subject, ['--cpu-prof', `--cpu-prof-dir=${folder}`])
+  context.say(`profile of ${one.id}`)
+  await context.redis.clear()
+  const top = await profileProcess(async nodeOptions => {
+    const server = await Server.start(one.subject, nodeOptions)
     try {
       await putLoad(load, server, context.redis, workOf(one, scaled(context.effort, PROFILED, 2_000)))
     } finally {
       await server.stop()
     }
-    context.addProfile({ of: one.id, top: topFunctions(folder, 12) })
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
+  context.addProfile({ of: one.id, top })
 }
 
 function workOf(one: Comparison, requests: number): Work {

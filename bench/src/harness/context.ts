@@ -1,5 +1,6 @@
 // What every part of the benchmarks is given.
 
+import { findMissed } from '../../report/dist/goals.js'
 import type { Figure, Profile } from '../../report/dist/model.js'
 import type { Effort } from './pairs.js'
 import type { BenchRedis } from './redis.js'
@@ -9,8 +10,11 @@ export interface Context {
   readonly redis: BenchRedis
   /** Ids that contain it are measured; all, if undefined. */
   readonly only: string | undefined
-  /** Whether to show where the time goes, in runs of their own. */
-  readonly profile: boolean
+  /** What was added so far. */
+  readonly figures: readonly Figure[]
+  /** Whether to show where the time goes, in runs of their own: of all that is ours, or where a goal is missed. */
+  readonly profilesAll: boolean
+  readonly profilesMissed: boolean
   /** Say what is going on. */
   readonly say: (line: string) => void
   readonly add: (figure: Figure) => void
@@ -27,6 +31,12 @@ export interface Part {
   /** Packages whose versions belong beside the figures. */
   readonly packages: readonly string[]
   measure(context: Context): Promise<void>
+}
+
+/** Of `ours`, those figures of which a profile is wanted; asked when all were added. */
+export function wantedProfiles({ figures, profilesAll, profilesMissed }: Context, ours: readonly string[]): string[] {
+  if (profilesAll) return ours.filter(id => figures.some(figure => figure.id === id))
+  return profilesMissed ? findMissed(figures).filter(id => ours.includes(id)) : []
 }
 
 export function isWanted({ only }: Context, id: string): boolean {

@@ -1,7 +1,9 @@
 // Where a process spent its time: the functions of a .cpuprofile, by self time.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Profile } from '../../report/dist/model.js'
 
 interface CpuProfile {
   readonly nodes: readonly {
@@ -15,8 +17,21 @@ interface CpuProfile {
 /** Not work: the process waited. */
 const IDLE: ReadonlySet<string> = new Set(['(idle)', '(root)'])
 
-/** Of the only profile in `folder`: the functions in which most time was spent, as shares of the time that was spent at all. */
-export function topFunctions(folder: string, count: number): { name: string; selfShare: number }[] {
+const SHOWN = 12
+
+/** Has `work` start a process with the options that it is given, and end it: the functions in which it spent most of its time. */
+export async function profileProcess(work: (nodeOptions: readonly string[]) => Promise<void>): Promise<Profile['top']> {
+  const folder = mkdtempSync(join(tmpdir(), 'dspinlock-profile-'))
+  try {
+    await work(['--cpu-prof', `--cpu-prof-dir=${folder}`])
+    return topFunctions(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Of the only profile in `folder`, as shares of the time that was spent at all. */
+function topFunctions(folder: string): Profile['top'] {
   const file = readdirSync(folder).find(name => name.endsWith('.cpuprofile'))
   if (file === undefined) throw new Error(`no profile was written to ${folder}`)
   const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile
@@ -32,7 +47,7 @@ export function topFunctions(folder: string, count: number): { name: string; sel
   })
   return [...spent]
     .sort(([, a], [, b]) => b - a)
-    .slice(0, count)
+    .slice(0, SHOWN)
     .map(([name, us]) => ({ name, selfShare: us / whole }))
 }
 

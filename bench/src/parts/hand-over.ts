@@ -118,9 +118,7 @@ async function countCommands(
   })
   return {
     commandsWaitingOneSecond: total(waiting.sent),
-    ...(gaveUp
-      ? { gaveUp: 'within 1 s' }
-      : { commandsForHandOver: total(handing.sent) }),
+    ...(gaveUp ? { gaveUp: 'within 1 s' } : { commandsForHandOver: total(handing.sent) }),
   }
 }
 

@@ -1,7 +1,7 @@
 // What a request costs: each middleware against the same app without it, loaded from another process.
 
-import type { Part } from '../harness/context.js'
 import { type Comparison, compareServers, profileServer } from '../harness/compare-servers.js'
+import { type Part, wantedProfiles } from '../harness/context.js'
 import { Remote } from '../harness/remote.js'
 import { alternatives, notInstalled } from '../peers/middleware/index.js'
 import { type Case, cases } from './http-cases.js'
@@ -31,10 +31,12 @@ export const http: Part = {
     for (const { what, why } of notInstalled) context.leaveOut(what, why)
     const load = Remote.start('load/main.js', undefined)
     try {
-      for (const one of cases) {
-        const comparison = compare(one, context.redis.url)
-        await compareServers(context, load, comparison)
-        if (context.profile && one.isOurs) await profileServer(context, load, comparison)
+      const comparisons = cases.map(one => compare(one, context.redis.url))
+      for (const comparison of comparisons) await compareServers(context, load, comparison)
+      const ours = cases.filter(one => one.isOurs).map(({ id }) => id)
+      const wanted = wantedProfiles(context, ours)
+      for (const comparison of comparisons.filter(({ id }) => wanted.includes(id))) {
+        await profileServer(context, load, comparison)
       }
     } finally {
       await load.stop()

@@ -1,8 +1,9 @@
 // Acquire and release without contention, one after another and 64 at once, against the two commands that it takes.
 
 import type { Sample } from '../../report/dist/model.js'
-import { type Context, isWanted, type Part } from '../harness/context.js'
+import { type Context, isWanted, type Part, wantedProfiles } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
+import { profileProcess } from '../harness/profile.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
 import { alternatives, dspinlock, rawPair, twoPings } from '../peers/locks/index.js'
@@ -33,6 +34,11 @@ export const lock: Part = {
     for (const way of ways) {
       for (const library of [rawPair, dspinlock, twoPings, ...alternatives]) await compare(context, way, library)
     }
+    const wanted = wantedProfiles(
+      context,
+      ways.map(way => `lock.${way.id}.dspinlock`),
+    )
+    for (const way of ways.filter(({ id }) => wanted.includes(`lock.${id}.dspinlock`))) await profile(context, way)
   },
 }
 
@@ -52,8 +58,9 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
       const sample = await process.call<Sample>('run', { library: name, width: way.width, rounds } satisfies Rounds)
       return { ...sample, redisCpuUs: ((await redis.cpuUs()) - before) / (rounds * way.width) }
     }
-    // By count and in full, also when little is measured: a compiler that has not seen both yet is what would be measured.
-    for (const name of [rawPair.name, library.name, rawPair.name, library.name]) await run(name, way.rounds)
+    // By count, and by more than what little is measured: a compiler that has not seen both yet is what would be measured.
+    for (const name of [rawPair.name, library.name, rawPair.name, library.name])
+      await run(name, scaled(effort, way.rounds, way.rounds / 4))
     const pairs = await takePairs(
       effort,
       () => run(rawPair.name, rounds),
@@ -78,4 +85,20 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
   } finally {
     await process.stop()
   }
+}
+
+/** In a run of its own: the profiler costs time. */
+async function profile(context: Context, { id, width, rounds }: Way): Promise<void> {
+  context.say(`profile of lock.${id}.dspinlock`)
+  const top = await profileProcess(async nodeOptions => {
+    const process = Remote.start('servers/locker.js', undefined, { nodeOptions })
+    try {
+      await process.call('connect', context.redis.url)
+      const order: Rounds = { library: dspinlock.name, width, rounds: scaled(context.effort, rounds * 5, 20) }
+      await process.call('run', order)
+    } finally {
+      await process.stop()
+    }
+  })
+  context.addProfile({ of: `lock.${id}.dspinlock`, top })
 }

@@ -13,7 +13,10 @@ const packages = [
   { name: '@dspinlock/redis', beside: ['ioredis'] },
   { name: '@dspinlock/express', beside: ['express'] },
   { name: '@dspinlock/koa', beside: ['koa'] },
-  { name: '@dspinlock/nestjs', beside: ['reflect-metadata', '@nestjs/common', '@nestjs/core', '@nestjs/platform-express'] },
+  {
+    name: '@dspinlock/nestjs',
+    beside: ['reflect-metadata', '@nestjs/common', '@nestjs/core', '@nestjs/platform-express'],
+  },
 ] as const
 
 export async function compareImports(context: Context): Promise<void> {

@@ -28,11 +28,9 @@ export async function compareRecords(context: Context): Promise<void> {
     const many = scaled(context.effort, MANY, 100_000)
     // Two databases of one server: its clients find what they left, and nothing of the others.
     const keepers = [0, 1].map(database =>
-      Remote.start(
-        'servers/keeper.js',
-        { store, redisUrl: `${context.redis.url}/${database}` } satisfies KeeperSpec,
-        { nodeOptions: ['--max-old-space-size=6000'] },
-      ),
+      Remote.start('servers/keeper.js', { store, redisUrl: `${context.redis.url}/${database}` } satisfies KeeperSpec, {
+        nodeOptions: ['--max-old-space-size=6000'],
+      }),
     )
     const [few, lots] = keepers as [Remote, Remote]
     try {
@@ -69,7 +67,8 @@ async function copyRecords({ redis }: Context, from: number, to: number): Promis
   try {
     const [, names] = await client.scan(0, 'MATCH', '*fill-00000000*', 'COUNT', 1_000_000, 'TYPE', 'hash')
     const [name] = names
-    if (name === undefined || names.length !== 1) throw new Error(`one record was looked for, and found: ${names.join()}`)
+    if (name === undefined || names.length !== 1)
+      throw new Error(`one record was looked for, and found: ${names.join()}`)
     const step = 50_000
     for (let at = from; at < to; at += step) {
       await client.eval(COPY, 1, name, '00000000', at, Math.min(to, at + step))

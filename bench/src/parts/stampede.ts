@@ -3,7 +3,7 @@
 import type { Sample } from '../../report/dist/model.js'
 import { quantile } from '../../report/dist/statistics.js'
 import { type Context, isWanted, type Part } from '../harness/context.js'
-import { takePairs } from '../harness/pairs.js'
+import { scaled, takePairs } from '../harness/pairs.js'
 import { findObstacle, nginx, type Proxy, startFront, varnish, versionOf } from '../harness/proxies.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
@@ -13,6 +13,8 @@ import { alternatives } from '../peers/middleware/index.js'
 import type { OwnGuard, PeerGuard } from '../servers/spec.js'
 
 const DUPLICATES = 200
+/** A server that is up for a while has its code compiled. */
+const WARM_UP_BURSTS = 8
 const PROCESSES = [1, 2, 4] as const
 
 /** Something that answers the burst: some processes, perhaps guarded, perhaps behind a proxy. */
@@ -46,11 +48,13 @@ const own = (store: 'memory' | 'redis'): OwnGuard => ({
 const bare: Subject = { id: 'bare', title: 'bare Express' }
 const guarded: readonly Subject[] = [
   { id: 'dspinlock', title: 'dspinlock, Redis', guard: own('redis') },
-  ...alternatives.map(({ name }): Subject => ({
-    id: name,
-    title: `${name}, Redis`,
-    guard: { by: name, store: 'redis' },
-  })),
+  ...alternatives.map(
+    ({ name }): Subject => ({
+      id: name,
+      title: `${name}, Redis`,
+      guard: { by: name, store: 'redis' },
+    }),
+  ),
 ]
 
 export const stampede: Part = {
@@ -110,7 +114,9 @@ async function compare(
     const [first, second] = running as [Running, Running]
     const taken: Burst[] = []
     const burstOf = (target: Running) => async (): Promise<Burst> => burst(load, target)
-    for (const target of running) await burstOf(target)()
+    for (const target of running) {
+      for (let time = 0; time < scaled(context.effort, WARM_UP_BURSTS, 2); time++) await burstOf(target)()
+    }
     const pairs = await takePairs(
       context.effort,
       async () => (await burstOf(first)()).sample,
@@ -135,6 +141,7 @@ async function compare(
           0.5,
         ),
         statuses: describeStatuses(taken),
+        otherStatuses: taken.reduce((sum, { statuses }) => sum + DUPLICATES - (statuses[200] ?? 0), 0),
         commands: total(counts.sent),
         loopDelayP99Ms: Math.round(Math.max(...taken.map(({ loopDelayP99Ms }) => loopDelayP99Ms))),
       },

@@ -128,7 +128,13 @@ async function memory(): Promise<number> {
 }
 
 /** What one record takes in the memory store, and what it would take in a Map: its key and its bytes. */
-async function weighRecords({ count, bytes }: { count: number; bytes: number }): Promise<{ map: number; store: number }> {
+async function weighRecords({
+  count,
+  bytes,
+}: {
+  count: number
+  bytes: number
+}): Promise<{ map: number; store: number }> {
   const before = await memory()
   const map = new Map<string, Uint8Array>()
   for (let at = 0; at < count; at++) map.set(nameOf(at), new Uint8Array(bytes).fill(7))
