@@ -53,6 +53,8 @@ export interface PartResult {
   /** ISO 8601. */
   readonly measuredAt: string
   readonly seconds: number
+  /** The share of the full work that each sample was made of: 1, unless less was asked for. */
+  readonly scale: number
   readonly machine: Machine
   /** Of every package that took part, as installed. */
   readonly versions: Readonly<Record<string, string>>

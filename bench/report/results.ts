@@ -106,7 +106,7 @@ function renderProfile({ of, top }: Profile): string {
 function renderPart(part: PartResult): string {
   return `## ${part.part}
 
-${part.measuredAt.slice(0, 10)}, in ${part.seconds} s: ${describeMachine(part.machine)}
+${part.measuredAt.slice(0, 10)}, in ${part.seconds} s: ${describeMachine(part.machine)}${part.scale === 1 ? '' : ` With ${formatNumber(part.scale * 100)} % of the work in each sample.`}
 
 ${groupsOf(part)
   .map(([group, figures]) => renderGroup(group, figures))

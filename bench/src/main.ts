@@ -1,4 +1,4 @@
-// npm run bench -- [part …] [--quick] [--only=text] [--profile] [--render]: measures, and writes what it found.
+// npm run bench -- [part …] [--quick] [--only=text] [--scale=share] [--profile] [--render]: measures, and writes what it found.
 
 import { parseArgs } from 'node:util'
 import type { Figure, PartResult, Profile } from '../report/dist/model.js'
@@ -12,6 +12,7 @@ import { parts } from './parts/index.js'
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    scale: { type: 'string', default: '1' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'boolean', default: false },
@@ -31,6 +32,7 @@ ${parts.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}
 
 options:
   --quick       few pairs of little work: shows that everything works, measures nothing
+  --scale=0.2   a share of the work in each sample, for a machine that has no time; results say so
   --only=text   figures whose id contains the text
   --render      measure nothing: write everything that is made from results.json anew
   --profile     where the time goes: top functions by self time of each of our servers, in a run of its own
@@ -46,6 +48,14 @@ function choose(names: readonly string[]): readonly Part[] {
   })
 }
 
+const effort = values.quick ? QUICK : { ...FULL, scale: readScale(values.scale) }
+
+function readScale(text: string): number {
+  const scale = Number(text)
+  if (scale > 0 && scale <= 1) return scale
+  throw new Error(`--scale is to be above 0 and at most 1, and was ${text}`)
+}
+
 async function measure(part: Part): Promise<PartResult> {
   const redis = await BenchRedis.start()
   const figures: Figure[] = []
@@ -54,7 +64,7 @@ async function measure(part: Part): Promise<PartResult> {
   const missing: { what: string; why: string }[] = []
   const startedAt = performance.now()
   const context: Context = {
-    effort: values.quick ? QUICK : FULL,
+    effort,
     redis,
     figures,
     only: values.only,
@@ -85,6 +95,7 @@ async function measure(part: Part): Promise<PartResult> {
       part: part.name,
       measuredAt: new Date().toISOString(),
       seconds: Math.round((performance.now() - startedAt) / 1000),
+      scale: effort.scale,
       machine,
       versions: { ...readVersions(part.packages), ...versions },
       figures,

@@ -117,6 +117,13 @@ export const cases: readonly Case[] = [
       again,
     ),
   ]),
+  own(
+    'replay.in-front',
+    'dspinlock, memory, in front of Express',
+    groups.replay,
+    { store: 'memory', place: 'in-front', options: replay },
+    again,
+  ),
   ...alternatives.flatMap(({ name }) =>
     stores.flatMap(store =>
       ([unique, again] as const).map(

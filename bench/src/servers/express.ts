@@ -13,11 +13,11 @@ export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
   const handlers: RequestHandler[] = [parse]
   let hasAnswered: (req: express.Request) => boolean = () => false
   const { guard } = spec
-  if (guard !== undefined && 'place' in guard) {
+  if (guard !== undefined && 'place' in guard && guard.place !== 'in-front') {
     const own = dspinlock({ ...guard.options, store: await openStore(guard.store, spec.redisUrl) })
     if (guard.place === 'app') app.use(own)
     else handlers.splice(guard.place === 'route' ? 1 : 0, 0, own)
-  } else if (guard !== undefined) {
+  } else if (guard !== undefined && !('place' in guard)) {
     const mounted = await findSubject(guard.by).mount({ store: guard.store, redisUrl: spec.redisUrl })
     handlers.push(mounted.handler)
     hasAnswered = mounted.hasAnswered ?? hasAnswered

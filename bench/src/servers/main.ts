@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { answerCalls, readArgument } from '../harness/remote.js'
 import { runs } from './answers.js'
+import { openStore } from './own-store.js'
 import type { ServerSpec, Usage } from './spec.js'
 
 const spec = readArgument<ServerSpec>()
@@ -25,8 +26,15 @@ if (spec.listener !== undefined) (await import('./listeners.js')).listenBy(spec.
 // Finer, and its own timer would be part of what is measured.
 const delay = monitorEventLoopDelay({ resolution: 20 })
 
+async function guardInFront(listener: RequestListener): Promise<RequestListener> {
+  const { guard } = spec
+  if (guard === undefined || !('place' in guard) || guard.place !== 'in-front') return listener
+  const { guard: guardListener } = await import('@dspinlock/http')
+  return guardListener(listener, { ...guard.options, store: await openStore(guard.store, spec.redisUrl) })
+}
+
 async function listen(): Promise<number> {
-  const server = createServer(await makeListener())
+  const server = createServer(await guardInFront(await makeListener()))
   // The load waits between samples; its connections are its own to close.
   server.keepAliveTimeout = 0
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', 1024, resolve))

@@ -17,8 +17,8 @@ export interface ServerSpec {
 export interface OwnGuard {
   readonly by: 'dspinlock'
   readonly store: StoreKind
-  /** App-wide, on the route behind the body parser, or on the route before it. */
-  readonly place: 'app' | 'route' | 'before-parser'
+  /** In front of the app, app-wide, on the route before the body parser, or behind it. */
+  readonly place: 'in-front' | 'app' | 'before-parser' | 'route'
   /** As they go to the middleware, without the store. */
   readonly options: Readonly<Record<string, unknown>>
 }
