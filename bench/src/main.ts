@@ -83,6 +83,9 @@ async function measure(part: Part): Promise<PartResult> {
     noteVersion: (name, version) => {
       versions[name] = version
     },
+    fail: () => {
+      process.exitCode = 1
+    },
     leaveOut: (what, why) => {
       missing.push({ what, why })
       process.stdout.write(`${what}: ${why}\n`)
@@ -107,14 +110,19 @@ async function measure(part: Part): Promise<PartResult> {
   }
 }
 
+// By process.exit, so that everything that was started is ended.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 if (values.help) {
   process.stdout.write(help())
 } else if (values.render) {
   rewrite()
 } else {
-  const measured: PartResult[] = []
-  for (const part of choose(positionals)) measured.push(await measure(part))
-  if (!values.quick && values.only === undefined) publish(measured)
+  for (const part of choose(positionals)) {
+    const result = await measure(part)
+    // Each as soon as it is there: a run may be ended before its end.
+    if (!values.quick && values.only === undefined) publish(result)
+  }
 }
 // Whatever a peer left open.
-process.exit(0)
+process.exit()

@@ -23,10 +23,10 @@ export function describeFigure(figure: Figure): string {
 }
 
 /** Writes what was measured over what was known of the same parts, and all that is made from it. */
-export function publish(measured: readonly PartResult[]): void {
+export function publish(measured: PartResult): void {
   const path = fileURLToPath(new URL('results.json', bench))
   const known = readKnown(path)
-  const byName = new Map([...known, ...measured].map(result => [result.part, result]))
+  const byName = new Map([...known, measured].map(result => [result.part, result]))
   const results: Results = { parts: parts.flatMap(({ name }) => byName.get(name) ?? []) }
   writeFileSync(path, `${JSON.stringify(results)}\n`)
   writeAll(results)

@@ -2,7 +2,7 @@
 
 import type { RequestShape } from '../load/request.js'
 import type { ServerSpec } from '../servers/spec.js'
-import { type Context, isWanted } from './context.js'
+import { attempt, type Context } from './context.js'
 import { scaled, takePairs } from './pairs.js'
 import { profileProcess } from './profile.js'
 import { total } from './redis.js'
@@ -37,9 +37,11 @@ const PROFILED = 20_000
 
 let runNumber = 0
 
-export async function compareServers(context: Context, load: Remote, one: Comparison): Promise<void> {
-  if (!isWanted(context, one.id)) return
-  context.say(one.id)
+export function compareServers(context: Context, load: Remote, one: Comparison): Promise<void> {
+  return attempt(context, one.id, () => compare(context, load, one))
+}
+
+async function compare(context: Context, load: Remote, one: Comparison): Promise<void> {
   const { effort, redis } = context
   await redis.clear()
   const servers: Server[] = []
@@ -94,7 +96,6 @@ export async function compareServers(context: Context, load: Remote, one: Compar
 
 /** In a run of its own: the profiler costs time. */
 export async function profileServer(context: Context, load: Remote, one: Comparison): Promise<void> {
-  context.say(`profile of ${one.id}`)
   await context.redis.clear()
   const top = await profileProcess(async nodeOptions => {
     const server = await Server.start(one.subject, nodeOptions)

@@ -21,6 +21,8 @@ export interface Context {
   readonly addProfile: (profile: Profile) => void
   /** Of what is no package. */
   readonly noteVersion: (name: string, version: string) => void
+  /** Something failed that should not. */
+  readonly fail: () => void
   readonly leaveOut: (what: string, why: string) => void
 }
 
@@ -39,6 +41,24 @@ export function wantedProfiles({ figures, profilesAll, profilesMissed }: Context
   return profilesMissed ? findMissed(figures).filter(id => ours.includes(id)) : []
 }
 
-export function isWanted({ only }: Context, id: string): boolean {
+/** What fails is told and left out, and the rest goes on; the run as a whole then counts as failed. */
+export async function attempt(
+  { only, say, leaveOut, fail }: Context,
+  id: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (!isWanted({ only }, id)) return
+  say(id)
+  try {
+    await work()
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    leaveOut(id, `failed: ${message.split('\n')[0]}`)
+    say(error instanceof Error ? (error.stack ?? message) : message)
+    fail()
+  }
+}
+
+function isWanted({ only }: Pick<Context, 'only'>, id: string): boolean {
   return only === undefined || id.includes(only)
 }

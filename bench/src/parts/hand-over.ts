@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Sample } from '../../report/dist/model.js'
 import { quantile } from '../../report/dist/statistics.js'
-import { type Context, isWanted, type Part } from '../harness/context.js'
+import { attempt, type Context, type Part } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
@@ -50,23 +50,23 @@ const nameOf = (library: LockLibrary): string => library.package.replace('@dspin
 /** Undefined: the floor against itself. */
 async function compareOne(context: Context, both: Both, library: LockLibrary | undefined): Promise<void> {
   const id = `hand-over.one.${library === undefined ? 'noise' : nameOf(library)}`
-  if (!isWanted(context, id)) return
-  context.say(id)
-  const count = scaled(context.effort, HAND_OVERS, 3)
-  const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both))
-  const subject = library === undefined ? floor : () => medianOf(count, () => handOverOnce(both, library))
-  await floor()
-  await subject()
-  const pairs = await takePairs(context.effort, floor, subject)
-  context.add({
-    id,
-    title: library?.name ?? 'PUBLISH against itself (noise)',
-    baseline: 'a bare PUBLISH to another process',
-    group: 'Hand-over to one waiter in another process',
-    unit: 'ms',
-    better: 'lower',
-    pairs,
-    ...(library === undefined ? {} : { facts: await countCommands(context, both, library) }),
+  await attempt(context, id, async () => {
+    const count = scaled(context.effort, HAND_OVERS, 3)
+    const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both))
+    const subject = library === undefined ? floor : () => medianOf(count, () => handOverOnce(both, library))
+    await floor()
+    await subject()
+    const pairs = await takePairs(context.effort, floor, subject)
+    context.add({
+      id,
+      title: library?.name ?? 'PUBLISH against itself (noise)',
+      baseline: 'a bare PUBLISH to another process',
+      group: 'Hand-over to one waiter in another process',
+      unit: 'ms',
+      better: 'lower',
+      pairs,
+      ...(library === undefined ? {} : { facts: await countCommands(context, both, library) }),
+    })
   })
 }
 
@@ -125,39 +125,39 @@ async function countCommands(
 async function compareMany(context: Context, both: Both, library: LockLibrary): Promise<void> {
   const isNoise = library === redisSemaphore
   const id = `hand-over.many.${isNoise ? 'noise' : nameOf(library)}`
-  if (!isWanted(context, id)) return
-  context.say(id)
-  const waiters = WAITERS
-  let failures = 0
-  const drain = async ({ name }: LockLibrary): Promise<Sample> => {
-    const key = nextKey()
-    await both.holder.call('acquire', { library: name, key })
-    await both.waiter.call('queue', { library: name, key, waiters })
-    await pause()
-    const calledAt = await both.holder.call<bigint>('release', key)
-    const drained = await both.waiter.call<Drain>('drained')
-    if (name === library.name) failures += drained.failures
-    return { value: Number(drained.endedAt - calledAt) / 1e6 }
-  }
-  await drain(library)
-  failures = 0
-  const pairs = await takePairs(
-    context.effort,
-    () => drain(redisSemaphore),
-    () => drain(library),
-  )
-  const tried = waiters * context.effort.pairs * (isNoise ? 2 : 1)
-  const failureShare = `${failures} of ${tried}`
-  const counts = await context.redis.watchCommands(() => drain(library))
-  context.add({
-    id,
-    title: isNoise ? 'redis-semaphore against itself (noise)' : library.name,
-    baseline: 'redis-semaphore',
-    group: 'Hand-over to 50 waiters in another process, until all had their turn',
-    unit: 'ms',
-    better: 'lower',
-    pairs,
-    // The first lock, and those of the 50.
-    facts: { failures: failureShare, commandsEach: Math.round((total(counts.sent) / (waiters + 1)) * 10) / 10 },
+  await attempt(context, id, async () => {
+    const waiters = WAITERS
+    let failures = 0
+    const drain = async ({ name }: LockLibrary): Promise<Sample> => {
+      const key = nextKey()
+      await both.holder.call('acquire', { library: name, key })
+      await both.waiter.call('queue', { library: name, key, waiters })
+      await pause()
+      const calledAt = await both.holder.call<bigint>('release', key)
+      const drained = await both.waiter.call<Drain>('drained')
+      if (name === library.name) failures += drained.failures
+      return { value: Number(drained.endedAt - calledAt) / 1e6 }
+    }
+    await drain(library)
+    failures = 0
+    const pairs = await takePairs(
+      context.effort,
+      () => drain(redisSemaphore),
+      () => drain(library),
+    )
+    const tried = waiters * context.effort.pairs * (isNoise ? 2 : 1)
+    const failureShare = `${failures} of ${tried}`
+    const counts = await context.redis.watchCommands(() => drain(library))
+    context.add({
+      id,
+      title: isNoise ? 'redis-semaphore against itself (noise)' : library.name,
+      baseline: 'redis-semaphore',
+      group: 'Hand-over to 50 waiters in another process, until all had their turn',
+      unit: 'ms',
+      better: 'lower',
+      pairs,
+      // The first lock, and those of the 50.
+      facts: { failures: failureShare, commandsEach: Math.round((total(counts.sent) / (waiters + 1)) * 10) / 10 },
+    })
   })
 }

@@ -1,7 +1,7 @@
 // What a request costs: each middleware against the same app without it, loaded from another process.
 
 import { type Comparison, compareServers, profileServer } from '../harness/compare-servers.js'
-import { type Part, wantedProfiles } from '../harness/context.js'
+import { attempt, type Part, wantedProfiles } from '../harness/context.js'
 import { Remote } from '../harness/remote.js'
 import { alternatives, notInstalled } from '../peers/middleware/index.js'
 import { type Case, cases } from './http-cases.js'
@@ -36,7 +36,7 @@ export const http: Part = {
       const ours = cases.filter(one => one.isOurs).map(({ id }) => id)
       const wanted = wantedProfiles(context, ours)
       for (const comparison of comparisons.filter(({ id }) => wanted.includes(id))) {
-        await profileServer(context, load, comparison)
+        await attempt(context, comparison.id, () => profileServer(context, load, comparison))
       }
     } finally {
       await load.stop()

@@ -1,7 +1,7 @@
 // Acquire and release without contention, one after another and 64 at once, against the two commands that it takes.
 
 import type { Sample } from '../../report/dist/model.js'
-import { type Context, isWanted, type Part, wantedProfiles } from '../harness/context.js'
+import { attempt, type Context, type Part, wantedProfiles } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
 import { profileProcess } from '../harness/profile.js'
 import { total } from '../harness/redis.js'
@@ -38,7 +38,9 @@ export const lock: Part = {
       context,
       ways.map(way => `lock.${way.id}.dspinlock`),
     )
-    for (const way of ways.filter(({ id }) => wanted.includes(`lock.${id}.dspinlock`))) await profile(context, way)
+    for (const way of ways.filter(({ id }) => wanted.includes(`lock.${id}.dspinlock`))) {
+      await attempt(context, `lock.${way.id}.dspinlock`, () => profile(context, way))
+    }
   },
 }
 
@@ -46,50 +48,53 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
   const { redis, effort } = context
   const isNoise = library === rawPair
   const id = `lock.${way.id}.${isNoise ? 'noise' : library.package.replace('@dspinlock/redis', 'dspinlock').replace('ioredis', 'ping')}`
-  if (!isWanted(context, id)) return
-  context.say(id)
-  await redis.clear()
-  const process = Remote.start('servers/locker.js', undefined)
-  try {
-    await process.call('connect', redis.url)
-    const rounds = scaled(effort, way.rounds, 20)
-    const run = async (name: string, rounds: number): Promise<Sample> => {
-      const before = await redis.cpuUs()
-      const sample = await process.call<Sample>('run', { library: name, width: way.width, rounds } satisfies Rounds)
-      return { ...sample, redisCpuUs: ((await redis.cpuUs()) - before) / (rounds * way.width) }
+  await attempt(context, id, async () => {
+    await redis.clear()
+    const process = Remote.start('servers/locker.js', undefined)
+    try {
+      await process.call('connect', redis.url)
+      const rounds = scaled(effort, way.rounds, 20)
+      const run = async (name: string, count: number): Promise<Sample> => {
+        const before = await redis.cpuUs()
+        const sample = await process.call<Sample>('run', {
+          library: name,
+          width: way.width,
+          rounds: count,
+        } satisfies Rounds)
+        return { ...sample, redisCpuUs: ((await redis.cpuUs()) - before) / (count * way.width) }
+      }
+      // By count, and by more than what little is measured: a compiler that has not seen both yet is what would be measured.
+      for (const name of [rawPair.name, library.name, rawPair.name, library.name])
+        await run(name, scaled(effort, way.rounds, way.rounds / 4))
+      const pairs = await takePairs(
+        effort,
+        () => run(rawPair.name, rounds),
+        () => run(library.name, rounds),
+      )
+      const counts = await redis.watchCommands(() =>
+        process.call('run', { library: library.name, width: 1, rounds: WATCHED } satisfies Rounds),
+      )
+      context.add({
+        id,
+        title: isNoise ? 'raw pair against itself (noise)' : library.name,
+        baseline: rawPair.name,
+        group: way.group,
+        unit: 'locks/s',
+        better: 'higher',
+        pairs,
+        facts: {
+          commands: total(counts.sent) / WATCHED,
+          publishes: ((counts.sent['publish'] ?? 0) + (counts.inScripts['publish'] ?? 0)) / WATCHED,
+        },
+      })
+    } finally {
+      await process.stop()
     }
-    // By count, and by more than what little is measured: a compiler that has not seen both yet is what would be measured.
-    for (const name of [rawPair.name, library.name, rawPair.name, library.name])
-      await run(name, scaled(effort, way.rounds, way.rounds / 4))
-    const pairs = await takePairs(
-      effort,
-      () => run(rawPair.name, rounds),
-      () => run(library.name, rounds),
-    )
-    const counts = await redis.watchCommands(() =>
-      process.call('run', { library: library.name, width: 1, rounds: WATCHED } satisfies Rounds),
-    )
-    context.add({
-      id,
-      title: isNoise ? 'raw pair against itself (noise)' : library.name,
-      baseline: rawPair.name,
-      group: way.group,
-      unit: 'locks/s',
-      better: 'higher',
-      pairs,
-      facts: {
-        commands: total(counts.sent) / WATCHED,
-        publishes: ((counts.sent['publish'] ?? 0) + (counts.inScripts['publish'] ?? 0)) / WATCHED,
-      },
-    })
-  } finally {
-    await process.stop()
-  }
+  })
 }
 
 /** In a run of its own: the profiler costs time. */
 async function profile(context: Context, { id, width, rounds }: Way): Promise<void> {
-  context.say(`profile of lock.${id}.dspinlock`)
   const top = await profileProcess(async nodeOptions => {
     const process = Remote.start('servers/locker.js', undefined, { nodeOptions })
     try {

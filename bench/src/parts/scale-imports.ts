@@ -4,7 +4,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Sample } from '../../report/dist/model.js'
-import { type Context, isWanted } from '../harness/context.js'
+import { attempt, type Context } from '../harness/context.js'
 import { takePairs } from '../harness/pairs.js'
 
 const packages = [
@@ -22,20 +22,20 @@ const packages = [
 export async function compareImports(context: Context): Promise<void> {
   for (const { name, beside } of packages) {
     const id = `scale.import.${name.replace('@dspinlock/', '')}`
-    if (!isWanted(context, id)) continue
-    context.say(id)
-    const bare = (): Promise<Sample> => importAll(beside)
-    const both = (): Promise<Sample> => importAll([...beside, name])
-    for (const warmUp of [bare, both]) await warmUp()
-    context.add({
-      id,
-      title: name,
-      baseline: beside.length === 0 ? 'nothing' : 'what it stands beside',
-      group: 'From the start of a process to its packages loaded',
-      unit: 'ms',
-      better: 'lower',
-      pairs: await takePairs(context.effort, bare, both),
-      facts: { beside: beside.join(' ') || 'nothing' },
+    await attempt(context, id, async () => {
+      const bare = (): Promise<Sample> => importAll(beside)
+      const both = (): Promise<Sample> => importAll([...beside, name])
+      for (const warmUp of [bare, both]) await warmUp()
+      context.add({
+        id,
+        title: name,
+        baseline: beside.length === 0 ? 'nothing' : 'what it stands beside',
+        group: 'From the start of a process to its packages loaded',
+        unit: 'ms',
+        better: 'lower',
+        pairs: await takePairs(context.effort, bare, both),
+        facts: { beside: beside.join(' ') || 'nothing' },
+      })
     })
   }
 }

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pair } from '../../report/dist/model.js'
-import { type Context, isWanted } from '../harness/context.js'
+import { attempt, type Context } from '../harness/context.js'
 import { Remote } from '../harness/remote.js'
 import { Server } from '../harness/server.js'
 import type { BurstOrder } from '../load/main.js'
@@ -15,25 +15,25 @@ const RECORD_BYTES = 1_024
 
 export async function weighWaiters(context: Context, load: Remote): Promise<void> {
   const id = 'scale.memory.waiter'
-  if (!isWanted(context, id)) return
-  context.say(id)
-  const bare: ServerSpec = { framework: 'express', redisUrl: context.redis.url }
-  const options = { duplicates: 'serialise' }
-  const guarded: ServerSpec = { ...bare, guard: { by: 'dspinlock', store: 'memory', place: 'route', options } }
-  const pairs: Pair[] = []
-  while (pairs.length < context.effort.pairs) {
-    const baseline = { value: await weighRequest(load, bare) }
-    pairs.push({ baseline, subject: { value: await weighRequest(load, guarded) } })
-  }
-  context.add({
-    id,
-    title: 'a request that waits for its turn',
-    baseline: 'a request whose handler has not answered yet',
-    group: 'Memory for each request, with its connection',
-    unit: 'bytes',
-    better: 'lower',
-    pairs,
-    facts: { waiters: WAITERS },
+  await attempt(context, id, async () => {
+    const bare: ServerSpec = { framework: 'express', redisUrl: context.redis.url }
+    const options = { duplicates: 'serialise' }
+    const guarded: ServerSpec = { ...bare, guard: { by: 'dspinlock', store: 'memory', place: 'route', options } }
+    const pairs: Pair[] = []
+    while (pairs.length < context.effort.pairs) {
+      const baseline = { value: await weighRequest(load, bare) }
+      pairs.push({ baseline, subject: { value: await weighRequest(load, guarded) } })
+    }
+    context.add({
+      id,
+      title: 'a request that waits for its turn',
+      baseline: 'a request whose handler has not answered yet',
+      group: 'Memory for each request, with its connection',
+      unit: 'bytes',
+      better: 'lower',
+      pairs,
+      facts: { waiters: WAITERS },
+    })
   })
 }
 
@@ -65,30 +65,30 @@ async function weighRequest(load: Remote, spec: ServerSpec): Promise<number> {
 export async function weighRecords(context: Context): Promise<void> {
   for (const store of ['memory', 'redis'] as const) {
     const id = `scale.memory.record.${store}`
-    if (!isWanted(context, id)) continue
-    context.say(id)
-    const spec: KeeperSpec = { store, redisUrl: context.redis.url }
-    const keeper = Remote.start('servers/keeper.js', spec, { nodeOptions: ['--expose-gc'] })
-    const pairs: Pair[] = []
-    try {
-      const weigh = store === 'memory' ? weighInProcess : weighInRedis
-      await weigh(context, keeper)
-      while (pairs.length < context.effort.pairs) {
-        const { bare, kept } = await weigh(context, keeper)
-        pairs.push({ baseline: { value: bare }, subject: { value: kept } })
+    await attempt(context, id, async () => {
+      const spec: KeeperSpec = { store, redisUrl: context.redis.url }
+      const keeper = Remote.start('servers/keeper.js', spec, { nodeOptions: ['--expose-gc'] })
+      const pairs: Pair[] = []
+      try {
+        const weigh = store === 'memory' ? weighInProcess : weighInRedis
+        await weigh(context, keeper)
+        while (pairs.length < context.effort.pairs) {
+          const { bare, kept } = await weigh(context, keeper)
+          pairs.push({ baseline: { value: bare }, subject: { value: kept } })
+        }
+      } finally {
+        await keeper.stop()
       }
-    } finally {
-      await keeper.stop()
-    }
-    context.add({
-      id,
-      title: store === 'memory' ? 'a record in the memory store' : 'a record in Redis',
-      baseline: store === 'memory' ? 'the same bytes in a Map' : 'the same bytes by SET PX',
-      group: `Memory for each record of ${RECORD_BYTES} bytes, with its key`,
-      unit: 'bytes',
-      better: 'lower',
-      pairs,
-      facts: { recordBytes: RECORD_BYTES },
+      context.add({
+        id,
+        title: store === 'memory' ? 'a record in the memory store' : 'a record in Redis',
+        baseline: store === 'memory' ? 'the same bytes in a Map' : 'the same bytes by SET PX',
+        group: `Memory for each record of ${RECORD_BYTES} bytes, with its key`,
+        unit: 'bytes',
+        better: 'lower',
+        pairs,
+        facts: { recordBytes: RECORD_BYTES },
+      })
     })
   }
 }

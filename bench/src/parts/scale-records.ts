@@ -1,7 +1,7 @@
 // The same work beside 1,000 and beside 1,000,000 live records.
 
 import type { Sample } from '../../report/dist/model.js'
-import { type Context, isWanted } from '../harness/context.js'
+import { attempt, type Context } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
 import { Remote } from '../harness/remote.js'
 import type { KeeperSpec } from '../servers/keeper.js'
@@ -22,43 +22,47 @@ return 1
 export async function compareRecords(context: Context): Promise<void> {
   for (const store of ['memory', 'redis'] as const) {
     const id = `scale.records.${store}`
-    if (!isWanted(context, id)) continue
-    context.say(id)
-    await context.redis.clear()
-    const many = scaled(context.effort, MANY, 100_000)
-    // Two databases of one server: its clients find what they left, and nothing of the others.
-    const keepers = [0, 1].map(database =>
-      Remote.start('servers/keeper.js', { store, redisUrl: `${context.redis.url}/${database}` } satisfies KeeperSpec, {
-        nodeOptions: ['--max-old-space-size=6000'],
-      }),
-    )
-    const [few, lots] = keepers as [Remote, Remote]
-    try {
-      await few.call('fill', { from: 0, to: FEW })
-      await lots.call('fill', { from: 0, to: FEW })
-      if (store === 'memory') await lots.call('fill', { from: FEW, to: many })
-      else await copyRecords(context, FEW, many)
-      const operations = scaled(context.effort, OPERATIONS[store], 2_000)
-      const run = (keeper: Remote, records: number) => (): Promise<Sample> =>
-        keeper.call<Sample>('work', { operations, records })
-      for (const warmUp of [run(few, FEW), run(lots, many)]) {
-        await warmUp()
-        await warmUp()
-      }
-      context.add({
-        id,
-        title: `${store === 'memory' ? 'memory' : 'Redis'}: ${many.toLocaleString('en')} live records`,
-        baseline: `${FEW.toLocaleString('en')} live records`,
-        group: 'New records and replays, in turn, beside many records',
-        unit: 'operations/s',
-        better: 'higher',
-        pairs: await takePairs(context.effort, run(few, FEW), run(lots, many)),
-        facts: { records: many },
-      })
-    } finally {
-      for (const keeper of keepers) await keeper.stop()
+    await attempt(context, id, async () => {
       await context.redis.clear()
-    }
+      const many = scaled(context.effort, MANY, 100_000)
+      // Two databases of one server: its clients find what they left, and nothing of the others.
+      const keepers = [0, 1].map(database =>
+        Remote.start(
+          'servers/keeper.js',
+          { store, redisUrl: `${context.redis.url}/${database}` } satisfies KeeperSpec,
+          {
+            nodeOptions: ['--max-old-space-size=6000'],
+          },
+        ),
+      )
+      const [few, lots] = keepers as [Remote, Remote]
+      try {
+        await few.call('fill', { from: 0, to: FEW })
+        await lots.call('fill', { from: 0, to: FEW })
+        if (store === 'memory') await lots.call('fill', { from: FEW, to: many })
+        else await copyRecords(context, FEW, many)
+        const operations = scaled(context.effort, OPERATIONS[store], 2_000)
+        const run = (keeper: Remote, records: number) => (): Promise<Sample> =>
+          keeper.call<Sample>('work', { operations, records })
+        for (const warmUp of [run(few, FEW), run(lots, many)]) {
+          await warmUp()
+          await warmUp()
+        }
+        context.add({
+          id,
+          title: `${store === 'memory' ? 'memory' : 'Redis'}: ${many.toLocaleString('en')} live records`,
+          baseline: `${FEW.toLocaleString('en')} live records`,
+          group: 'New records and replays, in turn, beside many records',
+          unit: 'operations/s',
+          better: 'higher',
+          pairs: await takePairs(context.effort, run(few, FEW), run(lots, many)),
+          facts: { records: many },
+        })
+      } finally {
+        for (const keeper of keepers) await keeper.stop()
+        await context.redis.clear()
+      }
+    })
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Sample } from '../../report/dist/model.js'
 import { quantile } from '../../report/dist/statistics.js'
-import { type Context, isWanted, type Part } from '../harness/context.js'
+import { attempt, type Context, type Part } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
 import { findObstacle, nginx, type Proxy, startFront, varnish, versionOf } from '../harness/proxies.js'
 import { total } from '../harness/redis.js'
@@ -105,50 +105,50 @@ async function compare(
 ): Promise<void> {
   const isNoise = subject === baseline
   const id = `stampede.${processes}.${isNoise ? 'noise' : subject.id}`
-  if (!isWanted(context, id)) return
-  context.say(id)
-  await context.redis.clear()
-  const running: Running[] = []
-  try {
-    for (const one of [baseline, subject]) running.push(await start(context, one, processes))
-    const [first, second] = running as [Running, Running]
-    const taken: Burst[] = []
-    const burstOf = (target: Running) => async (): Promise<Burst> => burst(load, target)
-    for (const target of running) {
-      for (let time = 0; time < scaled(context.effort, WARM_UP_BURSTS, 2); time++) await burstOf(target)()
+  await attempt(context, id, async () => {
+    await context.redis.clear()
+    const running: Running[] = []
+    try {
+      for (const one of [baseline, subject]) running.push(await start(context, one, processes))
+      const [first, second] = running as [Running, Running]
+      const taken: Burst[] = []
+      const burstOf = (target: Running) => async (): Promise<Burst> => burst(load, target)
+      for (const target of running) {
+        for (let time = 0; time < scaled(context.effort, WARM_UP_BURSTS, 2); time++) await burstOf(target)()
+      }
+      const pairs = await takePairs(
+        context.effort,
+        async () => (await burstOf(first)()).sample,
+        async () => {
+          const one = await burstOf(second)()
+          taken.push(one)
+          return one.sample
+        },
+      )
+      const counts = await context.redis.watchCommands(burstOf(second))
+      context.add({
+        id,
+        title: isNoise ? `${subject.title}, against itself (noise)` : subject.title,
+        baseline: baseline.title,
+        group: `${DUPLICATES} duplicates at once, ${processes} ${processes === 1 ? 'process' : 'processes'}`,
+        unit: 'ms',
+        better: 'lower',
+        pairs,
+        facts: {
+          runs: quantile(
+            taken.map(({ runs }) => runs),
+            0.5,
+          ),
+          statuses: describeStatuses(taken),
+          otherStatuses: taken.reduce((sum, { statuses }) => sum + DUPLICATES - (statuses[200] ?? 0), 0),
+          commands: total(counts.sent),
+          loopDelayP99Ms: Math.round(Math.max(...taken.map(({ loopDelayP99Ms }) => loopDelayP99Ms))),
+        },
+      })
+    } finally {
+      for (const one of running) await one.stop()
     }
-    const pairs = await takePairs(
-      context.effort,
-      async () => (await burstOf(first)()).sample,
-      async () => {
-        const one = await burstOf(second)()
-        taken.push(one)
-        return one.sample
-      },
-    )
-    const counts = await context.redis.watchCommands(burstOf(second))
-    context.add({
-      id,
-      title: isNoise ? `${subject.title}, against itself (noise)` : subject.title,
-      baseline: baseline.title,
-      group: `${DUPLICATES} duplicates at once, ${processes} ${processes === 1 ? 'process' : 'processes'}`,
-      unit: 'ms',
-      better: 'lower',
-      pairs,
-      facts: {
-        runs: quantile(
-          taken.map(({ runs }) => runs),
-          0.5,
-        ),
-        statuses: describeStatuses(taken),
-        otherStatuses: taken.reduce((sum, { statuses }) => sum + DUPLICATES - (statuses[200] ?? 0), 0),
-        commands: total(counts.sent),
-        loopDelayP99Ms: Math.round(Math.max(...taken.map(({ loopDelayP99Ms }) => loopDelayP99Ms))),
-      },
-    })
-  } finally {
-    for (const one of running) await one.stop()
-  }
+  })
 }
 
 async function start({ redis }: Context, { guard, proxy }: Subject, processes: number): Promise<Running> {
