@@ -1,10 +1,10 @@
 // results.md: everything that results.json holds, for people.
 
 import { type Chart, chartFile, drawChart } from './charts.js'
-import { goals, judge, type Reached } from './goals.js'
+import { type Goal, goals, judge, type Reached } from './goals.js'
 import { formatNumber, formatSummary, readMetric } from './metrics.js'
 import type { Figure, Machine, PartResult, Profile, Results } from './model.js'
-import { isWide } from './statistics.js'
+import { isWide, type Summary } from './statistics.js'
 
 /** What is counted, as columns are called. */
 const factTitles: Readonly<Record<string, string>> = {
@@ -33,6 +33,7 @@ export function renderResults(results: Results): string {
   const { parts } = results
   const figures = new Map(parts.flatMap(part => part.figures).map(figure => [figure.id, figure]))
   const profiles = new Map(parts.flatMap(part => part.profiles).map(profile => [profile.of, profile]))
+  const reached = goals.map(goal => judge(goal, figures))
   return `# Results
 
 Written by \`npm run bench\` from [results.json](results.json), which has every sample. A figure is a ratio of what was measured to its
@@ -43,12 +44,9 @@ send. [How it is measured](README.md).
 
 ## Goals
 
-${renderGoals(goals.map(goal => judge(goal, figures)))}
+${renderGoals(reached)}
 
-${renderMisses(
-  goals.map(goal => judge(goal, figures)),
-  profiles,
-)}
+${renderMisses(reached, profiles)}
 ${parts.map(renderPart).join('\n')}
 ## Not measured
 
@@ -68,15 +66,24 @@ function renderGoals(reached: readonly Reached[]): string {
     ['', 'goal', 'measured', 'best other in the same run', ''],
     reached.map(({ goal, verdict, summary, missedBy = 0, bestOther }) => [
       goal.title,
-      'atLeast' in goal.goal ? `≥ ${formatNumber(goal.goal.atLeast)}` : `≤ ${formatNumber(goal.goal.atMost)}`,
-      summary === undefined ? '' : formatSummary(summary),
+      describeAim(goal.goal),
+      summary === undefined ? '' : markWide(summary),
       bestOther === undefined ? '' : `${formatSummary(bestOther.summary)}, ${bestOther.title}`,
-      verdict === 'missed' ? `**missed by ${describeShortfall(reachedAim(goal.goal), missedBy)}**` : verdict,
+      verdict === 'missed' ? `**missed by ${describeShortfall(aimOf(goal.goal), missedBy)}**` : verdict,
     ]),
   )
 }
 
-function reachedAim(goal: Reached['goal']['goal']): number {
+function markWide(summary: Summary): string {
+  return `${formatSummary(summary)}${isWide(summary) ? ' *wide*' : ''}`
+}
+
+function describeAim(goal: Goal['goal']): string {
+  if ('atLeast' in goal) return `≥ ${formatNumber(goal.atLeast)}`
+  return goal.atMost === 0 ? 'none' : `≤ ${formatNumber(goal.atMost)}`
+}
+
+function aimOf(goal: Goal['goal']): number {
   return 'atLeast' in goal ? goal.atLeast : goal.atMost
 }
 
@@ -133,7 +140,7 @@ function renderGroup(group: string, figures: readonly Figure[]): string {
     const ratio = readMetric(figure, 'ratio')
     return [
       figure.title,
-      ratio === undefined ? '' : `${formatSummary(ratio)}${isWide(ratio) ? ' *wide*' : ''}`,
+      ratio === undefined ? '' : markWide(ratio),
       median(figure, 'value'),
       median(figure, 'baselineValue'),
       ...(hasCpu ? [median(figure, 'cpuRatio'), median(figure, 'cpuUs')] : []),

@@ -4,7 +4,6 @@ import type { RequestShape } from '../load/request.js'
 import type { ServerSpec } from '../servers/spec.js'
 import { attempt, type Context } from './context.js'
 import { scaled, takePairs } from './pairs.js'
-import { profileProcess } from './profile.js'
 import { total } from './redis.js'
 import type { Remote } from './remote.js'
 import { type Loaded, putLoad, Server, type Work } from './server.js'
@@ -97,15 +96,15 @@ async function compare(context: Context, load: Remote, one: Comparison): Promise
 /** In a run of its own: the profiler costs time. */
 export async function profileServer(context: Context, load: Remote, one: Comparison): Promise<void> {
   await context.redis.clear()
-  const top = await profileProcess(async nodeOptions => {
-    const server = await Server.start(one.subject, nodeOptions)
-    try {
-      await putLoad(load, server, context.redis, workOf(one, scaled(context.effort, PROFILED, 2_000)))
-    } finally {
-      await server.stop()
-    }
-  })
-  context.addProfile({ of: one.id, top })
+  const server = await Server.start(one.subject)
+  try {
+    const put = (requests: number) => putLoad(load, server, context.redis, workOf(one, requests))
+    await put(one.warmUp)
+    const top = await server.profile(() => put(scaled(context.effort, PROFILED, 2_000)))
+    context.addProfile({ of: one.id, top })
+  } finally {
+    await server.stop()
+  }
 }
 
 function workOf(one: Comparison, requests: number): Work {

@@ -1,47 +1,44 @@
-// Where a process spent its time: the functions of a .cpuprofile, by self time.
+// Where a process spends its time, by Node's sampling profiler: the process profiles itself once it is warm.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { Profiler } from 'node:inspector'
+import { Session } from 'node:inspector/promises'
 import type { Profile } from '../../report/dist/model.js'
 
-interface CpuProfile {
-  readonly nodes: readonly {
-    readonly id: number
-    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
-  }[]
-  readonly samples: readonly number[]
-  readonly timeDeltas: readonly number[]
-}
-
-/** Not work: the process waited. */
-const IDLE: ReadonlySet<string> = new Set(['(idle)', '(root)'])
+type Top = Profile['top']
 
 const SHOWN = 12
 
-/** Has `work` start a process with the options that it is given, and end it: the functions in which it spent most of its time. */
-export async function profileProcess(work: (nodeOptions: readonly string[]) => Promise<void>): Promise<Profile['top']> {
-  const folder = mkdtempSync(join(tmpdir(), 'dspinlock-profile-'))
-  try {
-    await work(['--cpu-prof', `--cpu-prof-dir=${folder}`])
-    return topFunctions(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+/** Not work of its own: waiting, and what the profiler is told by. */
+const NOT_ITS_OWN: ReadonlySet<string> = new Set(['(idle)', '(root)', 'dispatch'])
+
+let session: Session | undefined
+
+/** For `answerCalls`, in a process that may be profiled. */
+export const profiling = {
+  async startProfile(): Promise<void> {
+    session = new Session()
+    session.connect()
+    await session.post('Profiler.enable')
+    await session.post('Profiler.start')
+  },
+  async stopProfile(): Promise<Top> {
+    if (session === undefined) throw new Error('no profile was started')
+    const { profile } = await session.post('Profiler.stop')
+    session.disconnect()
+    session = undefined
+    return topFunctions(profile)
+  },
 }
 
-/** Of the only profile in `folder`, as shares of the time that was spent at all. */
-function topFunctions(folder: string): Profile['top'] {
-  const file = readdirSync(folder).find(name => name.endsWith('.cpuprofile'))
-  if (file === undefined) throw new Error(`no profile was written to ${folder}`)
-  const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile
-  const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, describe(callFrame)]))
+/** As shares of the time in which anything was done at all. */
+function topFunctions({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Top {
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, describe(callFrame)]))
   const spent = new Map<string, number>()
   let whole = 0
-  profile.samples.forEach((id, at) => {
+  samples.forEach((id, at) => {
     const name = names.get(id) ?? ''
-    if (IDLE.has(name)) return
-    const delta = profile.timeDeltas[at] ?? 0
+    if (NOT_ITS_OWN.has(name)) return
+    const delta = timeDeltas[at] ?? 0
     whole += delta
     spent.set(name, (spent.get(name) ?? 0) + delta)
   })
@@ -51,7 +48,7 @@ function topFunctions(folder: string): Profile['top'] {
     .map(([name, us]) => ({ name, selfShare: us / whole }))
 }
 
-function describe({ functionName, url, lineNumber }: CpuProfile['nodes'][number]['callFrame']): string {
+function describe({ functionName, url, lineNumber }: Profiler.ProfileNode['callFrame']): string {
   if (url === '') return functionName
   const place = url.replace(/^.*\/node_modules\//, '').replace(/^file:\/\/.*\/(packages|bench)\//, '$1/')
   return `${functionName || '(anonymous)'} ${place}:${lineNumber + 1}`

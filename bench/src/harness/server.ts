@@ -1,6 +1,6 @@
 // A server under measurement, and the load on it.
 
-import type { Sample } from '../../report/dist/model.js'
+import type { Profile, Sample } from '../../report/dist/model.js'
 import type { LoadOrder, LoadReport } from '../load/main.js'
 import type { RequestShape } from '../load/request.js'
 import type { ServerSpec, Usage } from '../servers/spec.js'
@@ -34,6 +34,13 @@ export class Server {
   async memory(): Promise<number> {
     const { heapUsed, external } = await this.usage(true)
     return heapUsed + external
+  }
+
+  /** Top functions by self time while `work` goes on. */
+  async profile(work: () => Promise<unknown>): Promise<Profile['top']> {
+    await this.#remote.call('startProfile')
+    await work()
+    return this.#remote.call('stopProfile')
   }
 
   stop(): Promise<void> {

@@ -3,7 +3,6 @@
 import type { Sample } from '../../report/dist/model.js'
 import { attempt, type Context, type Part, wantedProfiles } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
-import { profileProcess } from '../harness/profile.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
 import { alternatives, dspinlock, rawPair, twoPings } from '../peers/locks/index.js'
@@ -95,15 +94,16 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
 
 /** In a run of its own: the profiler costs time. */
 async function profile(context: Context, { id, width, rounds }: Way): Promise<void> {
-  const top = await profileProcess(async nodeOptions => {
-    const process = Remote.start('servers/locker.js', undefined, { nodeOptions })
-    try {
-      await process.call('connect', context.redis.url)
-      const order: Rounds = { library: dspinlock.name, width, rounds: scaled(context.effort, rounds * 5, 20) }
-      await process.call('run', order)
-    } finally {
-      await process.stop()
-    }
-  })
-  context.addProfile({ of: `lock.${id}.dspinlock`, top })
+  const process = Remote.start('servers/locker.js', undefined)
+  try {
+    await process.call('connect', context.redis.url)
+    const run = (count: number): Promise<Sample> =>
+      process.call('run', { library: dspinlock.name, width, rounds: count } satisfies Rounds)
+    await run(rounds)
+    await process.call('startProfile')
+    await run(scaled(context.effort, rounds * 5, 20))
+    context.addProfile({ of: `lock.${id}.dspinlock`, top: await process.call('stopProfile') })
+  } finally {
+    await process.stop()
+  }
 }

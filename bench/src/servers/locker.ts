@@ -2,6 +2,7 @@
 
 import { Redis } from 'ioredis'
 import type { Sample } from '../../report/dist/model.js'
+import { profiling } from '../harness/profile.js'
 import { answerCalls } from '../harness/remote.js'
 import { findLibrary } from '../peers/locks/index.js'
 import type { LockUser, Release } from '../peers/locks/library.js'
@@ -157,4 +158,5 @@ answerCalls({
   expectMessage,
   heardAt,
   publish,
+  ...profiling,
 })

@@ -2,6 +2,7 @@
 
 import { createServer, type RequestListener } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { profiling } from '../harness/profile.js'
 import { answerCalls, readArgument } from '../harness/remote.js'
 import { runs } from './answers.js'
 import { openStore } from './own-store.js'
@@ -57,4 +58,4 @@ port.then(
   () => delay.enable(),
   () => {},
 )
-answerCalls({ port: () => port, usage })
+answerCalls({ port: () => port, usage, ...profiling })
