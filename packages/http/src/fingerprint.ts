@@ -60,7 +60,9 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   if (identity.kind === 'headers') pushPairs(fields, identity.credentials)
   // The same form sent twice has two boundaries.
   const multipart = readBoundary(parts.contentType)
-  const contentType = multipart?.rest ?? parts.contentType
+  const pieces = body.kind === 'raw' && multipart !== undefined ? splitAt(body.bytes, multipart.boundary) : undefined
+  const isSplit = pieces !== undefined || (multipart !== undefined && body.kind !== 'raw')
+  const contentType = isSplit ? multipart?.rest : parts.contentType
   const isWhole = parts.customKey === undefined && parts.idempotencyKey === undefined
   if (parts.customKey === undefined || parts.idempotencyKey !== undefined) {
     const [path, query] = splitUrl(parts.url)
@@ -79,8 +81,7 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   // Lone surrogates would all become the same bytes in UTF-8.
   hash.update(text, 'utf16le')
   if (isWhole && body.kind === 'raw') {
-    const pieces = multipart === undefined ? [body.bytes] : splitAt(body.bytes, multipart.boundary)
-    for (const piece of pieces) {
+    for (const piece of pieces ?? [body.bytes]) {
       hash.update(`raw ${piece.byteLength}:`, 'utf16le')
       hash.update(piece)
     }

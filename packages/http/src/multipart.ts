@@ -6,15 +6,24 @@ export function readBoundary(
 ): { readonly boundary: string; readonly rest: string } | undefined {
   const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(.*)$/is
   const [, before = '', boundary, after = ''] = form.exec(contentType ?? '') ?? []
-  return boundary === undefined ? undefined : { boundary: boundary.replaceAll('"', ''), rest: before + after }
+  // Of two, a parser may take the other.
+  const isOne = contentType?.match(/boundary/gi)?.length === 1
+  return boundary === undefined || !isOne ? undefined : { boundary: boundary.replaceAll('"', ''), rest: before + after }
 }
 
-/** What stands between the boundaries, in order. The pieces and the boundary together make the body again. */
-export function splitAt(body: Buffer, boundary: string): Buffer[] {
+/** A body of nothing but boundaries would keep this process busy for a second. */
+const MAX_PIECES = 1_000
+
+/**
+ * What stands between the boundaries, in order. The pieces and the boundary together make the body again. Undefined if they are too
+ * many: then the same form sent again is another request.
+ */
+export function splitAt(body: Buffer, boundary: string): Buffer[] | undefined {
   const delimiter = Buffer.from(`--${boundary}`, 'latin1')
   const pieces: Buffer[] = []
   let from = 0
   for (let at = body.indexOf(delimiter); at >= 0; at = body.indexOf(delimiter, from)) {
+    if (pieces.length === MAX_PIECES) return undefined
     pieces.push(body.subarray(from, at))
     from = at + delimiter.length
   }

@@ -31,8 +31,9 @@ export function readParsedBody(
 function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean): boolean {
   if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
-  // `{}` itself is short.
-  return saysSo || Array.isArray(body) || Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
+  // `{}` itself is short, and JSON.
+  const isShort = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
+  return saysSo || Array.isArray(body) || (isShort && /\bjson\b/i.test(req.headers['content-type'] ?? ''))
 }
 
 /** A file whose contents are not at hand: comparing the body that it belongs to says so, and the request runs unguarded. */

@@ -27,6 +27,8 @@ export type Opened =
 /** Seals with the first key, opens with any: put a new key in front to change it, and drop the old one after the longest `ttlMs`. */
 export class RecordSealer {
   readonly #keys: readonly SealKey[]
+  /** What was opened last, by the very bytes that it was sealed as: many followers of one response share one copy while any of them has it. */
+  readonly #opened = new WeakMap<Uint8Array, { readonly lockKey: string; readonly bytes: WeakRef<Buffer> }>()
   readonly #first: SealKey
 
   constructor(secrets: readonly [Buffer, ...Buffer[]]) {
@@ -45,6 +47,15 @@ export class RecordSealer {
   }
 
   open(given: Uint8Array, lockKey: string): Opened {
+    const known = this.#opened.get(given)
+    const bytes = known?.lockKey === lockKey ? known.bytes.deref() : undefined
+    if (bytes !== undefined) return { kind: 'opened', bytes }
+    const opened = this.#decrypt(given, lockKey)
+    if (opened.kind === 'opened') this.#opened.set(given, { lockKey, bytes: new WeakRef(opened.bytes) })
+    return opened
+  }
+
+  #decrypt(given: Uint8Array, lockKey: string): Opened {
     const frame = Buffer.from(given.buffer, given.byteOffset, given.byteLength)
     if (frame.length < HEAD_BYTES || !frame.subarray(0, MAGIC.length).equals(MAGIC)) return { kind: 'malformed' }
     let at = MAGIC.length

@@ -1,0 +1,169 @@
+// What somebody else has written into Redis is a miss: it reaches no client, breaks no request, and makes nothing run twice at once.
+
+import { createHash, randomUUID } from 'node:crypto'
+import { type DspinlockOptions, dspinlock } from '@dspinlock/express'
+import { encodeRecord, tombstone } from '@dspinlock/http/support'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import express from 'express'
+import { Redis } from 'ioredis'
+import { json, serve, type TestServer } from '../support/http.js'
+import { redisUrl } from '../support/redis.js'
+
+const response = {
+  status: 200,
+  message: 'OK',
+  removed: [],
+  vary: [],
+  body: Buffer.from('forged'),
+  form: 'bytes',
+} as const
+const key = (fill: number): Buffer => Buffer.alloc(32, fill)
+
+describe('foreign records in Redis', () => {
+  const prefix = `foreign-${randomUUID()}`
+  let redis: Redis
+  let runs = 0
+  let atOnce = 0
+  let mostAtOnce = 0
+  const servers: TestServer[] = []
+  const stores: ReturnType<typeof redisStore>[] = []
+  before(() => {
+    redis = new Redis(redisUrl())
+  })
+  beforeEach(() => {
+    runs = 0
+    mostAtOnce = 0
+  })
+  after(async () => {
+    await Promise.all(servers.map(server => server.stop()))
+    await Promise.all(stores.map(store => store.close()))
+    await redis.quit()
+  })
+
+  /** Two processes' worth of servers. */
+  const start = async (options: DspinlockOptions = {}): Promise<(path: string) => ReturnType<TestServer['ask']>> => {
+    const own = await Promise.all(
+      [0, 1].map(async () => {
+        const store = redisStore(redisUrl(), { prefix })
+        stores.push(store)
+        const app = express()
+        app.post('/:what', dspinlock({ store, duplicates: 'replay', ttlMs: 60_000, ...options }), (_req, res) => {
+          runs++
+          mostAtOnce = Math.max(mostAtOnce, ++atOnce)
+          setTimeout(() => {
+            atOnce--
+            res.send('made')
+          }, 5)
+        })
+        return serve(app)
+      }),
+    )
+    servers.push(...own)
+    let turn = 0
+    return path => (own[turn++ % 2] as TestServer).ask(path, json({}, { host: 'h', authorization: 'a' }))
+  }
+
+  /** Replaces the record of the only key there is. */
+  const plant = async (record: Buffer | Uint8Array): Promise<string> => {
+    const names = (await redis.keys(`${prefix}:*`)).filter(name => name.endsWith('}'))
+    expect(names).to.have.length(1)
+    const [name = ''] = names
+    expect(await redis.hexists(name, 'r')).to.equal(1)
+    await redis.hset(name, 'r', Buffer.from(record))
+    return name
+  }
+  afterEach(async () => {
+    for (const name of await redis.keys(`${prefix}:*`)) await redis.del(name)
+  })
+
+  const withHeader = (...header: [string, string]): Uint8Array => encodeRecord({ ...response, headers: [header] })
+  const planted: Readonly<Record<string, Uint8Array>> = {
+    nothing: Buffer.alloc(0),
+    'bytes of anything': Buffer.from('something else entirely'),
+    'JSON that would pollute a prototype': Buffer.from(
+      '{"__proto__":{"status":200},"constructor":{"prototype":{"x":1}}}',
+    ),
+    'half a record': withHeader('x', 'y').subarray(0, 20),
+    'a header with a line break': withHeader('x', 'a\r\nSet-Cookie: sid=evil'),
+    'a header name with a line break': withHeader('x\r\nSet-Cookie', 'sid=evil'),
+    'a reason phrase with a line break': encodeRecord({
+      ...response,
+      headers: [],
+      message: 'OK\r\nSet-Cookie: sid=evil',
+    }),
+    'a status that is none': encodeRecord({ ...response, headers: [], status: 99 }),
+    'a longer tombstone': Buffer.concat([tombstone, Buffer.from('x')]),
+  }
+  for (const [what, bytes] of Object.entries(planted)) {
+    it(`${what} is a miss: one of many duplicates runs, and the others get its response`, async () => {
+      const ask = await start()
+      await ask('/pay')
+      await plant(bytes)
+      const answers = await Promise.all(Array.from({ length: 12 }, () => ask('/pay')))
+      expect(answers.map(({ status, body }) => `${status} ${body}`)).to.deep.equal(answers.map(() => '200 made'))
+      expect(answers.filter(({ headers }) => headers['set-cookie'] !== undefined)).to.deep.equal([])
+      expect([runs, mostAtOnce]).to.deep.equal([2, 1])
+      expect(({} as { status?: unknown }).status).to.equal(undefined)
+    })
+  }
+
+  it('one that varies by what every object has is only a response that varies', async () => {
+    const ask = await start()
+    await ask('/pay')
+    await plant(
+      encodeRecord({
+        ...response,
+        headers: [],
+        vary: [
+          ['constructor', 'x'],
+          ['__proto__', 'y'],
+        ],
+      }),
+    )
+    const answer = await ask('/pay')
+    expect([answer.status, answer.body]).to.deep.equal([200, 'made'])
+  })
+
+  it('encrypted, a record that was changed, moved to another key or never encrypted is a miss', async () => {
+    const ask = await start({ encryptionKeys: [key(1)] })
+    await ask('/pay')
+    const name = await plant(encodeRecord({ ...response, headers: [] }))
+    expect((await ask('/pay')).body).to.equal('made')
+    const sealed = (await redis.hgetBuffer(name, 'r')) as Buffer
+    expect(sealed.includes('made')).to.equal(false)
+    sealed[sealed.length - 1] = (sealed.at(-1) ?? 0) ^ 1
+    await redis.hset(name, 'r', sealed)
+    expect((await ask('/pay')).body).to.equal('made')
+    expect(runs).to.equal(3)
+    const good = (await redis.hgetBuffer(name, 'r')) as Buffer
+    await redis.del(name)
+    await ask('/refund')
+    await plant(good)
+    expect((await ask('/refund')).headers['cache-status']).to.equal(undefined)
+    expect(runs).to.equal(5)
+  })
+
+  it('keys are changed by putting a new one in front; a record under a key that is not there is refused, and nothing runs', async () => {
+    const [old, both, other] = [
+      await start({ encryptionKeys: [key(1)] }),
+      await start({ encryptionKeys: [key(2).toString('base64'), key(1)] }),
+      await start({ encryptionKeys: [key(3)] }),
+    ]
+    await old('/pay')
+    expect((await both('/pay')).headers['cache-status']).to.equal('dspinlock; hit')
+    const refused = await other('/pay')
+    expect([refused.status, runs]).to.deep.equal([503, 1])
+    await both('/refund')
+    expect((await old('/refund')).status).to.equal(503)
+  })
+
+  it('wrong encryption keys are a TypeError at start that does not show them', () => {
+    for (const keys of [[], ['short'], [Buffer.alloc(31, 7)], 'not a list', [createHash('md5').digest()]]) {
+      expect(() => dspinlock({ encryptionKeys: keys } as object)).to.throw(
+        TypeError,
+        /encryptionKeys must be .* not shown/,
+      )
+    }
+  })
+})

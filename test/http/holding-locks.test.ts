@@ -1,0 +1,107 @@
+// Nobody keeps others from being served by holding locks, by waiting in crowds, or by sending a body slowly.
+
+import { dspinlock } from '@dspinlock/express'
+import { expect } from 'chai'
+import type { Response } from 'express'
+import { frameworks, Gate, json, serve, until } from '../support/http.js'
+
+for (const { name, express } of frameworks) {
+  describe(`holding locks on ${name}`, () => {
+    it('a crowd that waits for one key, or for many, is turned away at its limit, and others are served', async () => {
+      let gate = new Gate()
+      const perKey = dspinlock({ maxWaitersPerKey: 2 })
+      const all = dspinlock({ maxWaiters: 2 })
+      const app = express()
+      const wait = (_req: unknown, res: Response, next: (error: unknown) => void): void => {
+        gate.opened.then(() => res.send('done'), next)
+      }
+      app.post('/one', perKey, wait)
+      app.post('/all', all, wait)
+      const server = await serve(app)
+      for (const [path, guard] of [
+        ['/one', perKey],
+        ['/all', all],
+      ] as const) {
+        gate = new Gate()
+        const crowd = Array.from({ length: 3 }, () => server.ask(path, json({ crowd: 1 })))
+        await until(() => guard.engine.waiters === 2, 'as many wait as may')
+        const refused = await server.ask(path, json({ crowd: 1 }))
+        expect([refused.status, refused.headers['retry-after']]).to.deep.equal([503, '1'])
+        expect(JSON.parse(refused.body)).to.include({ code: 'too-many-waiters' })
+        const other = server.ask(path, json({ other: 1 }))
+        await until(() => guard.engine.keys === 2, 'another key is free')
+        gate.open()
+        expect((await other).status).to.equal(200)
+        expect((await Promise.all(crowd)).map(({ status }) => status)).to.deep.equal([200, 200, 200])
+      }
+      await server.stop()
+    })
+
+    it('one identity has no more requests under way than it may; others are served, also while it is turned away', async () => {
+      const gate = new Gate()
+      let runs = 0
+      const app = express()
+      app.post('/', dspinlock({ maxRequestsPerIdentity: 2 }), (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.send('done'), next)
+      })
+      const server = await serve(app)
+      const as = (authorization: string, n: number) => server.ask('/', json({ n }, { authorization }))
+      const under = [as('eve', 1), as('eve', 2)]
+      await until(() => runs === 2, 'both run')
+      const refused = await as('eve', 3)
+      expect([refused.status, refused.headers['retry-after']]).to.deep.equal([429, '1'])
+      const ann = as('ann', 1)
+      await until(() => runs === 3, 'another one is served')
+      gate.open()
+      expect((await Promise.all([...under, ann])).map(({ status }) => status)).to.deep.equal([200, 200, 200])
+      expect((await as('eve', 3)).status).to.equal(200)
+      await server.stop()
+    })
+
+    it('a handler that never ends, and a client that never reads, hold their key for maxHoldMs at the most', async () => {
+      const guard = dspinlock({ maxHoldMs: 150, leaseMs: 100, waitMs: 5_000 })
+      let runs = 0
+      const app = express()
+      app.get('/never', guard, (_req, res) => {
+        if (++runs > 1) res.send('mine')
+      })
+      app.get('/large', guard, (_req, res) => {
+        if (++runs > 1) return void res.send('mine')
+        const more = (): void => {
+          while (res.write('x'.repeat(65_536)));
+          res.once('drain', more)
+        }
+        more()
+      })
+      const server = await serve(app)
+      for (const path of ['/never', '/large']) {
+        runs = 0
+        const socket = await server.dial(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
+        socket.pause()
+        await until(() => runs === 1, 'it runs')
+        expect((await server.ask(path, { headers: { host: 'h' } })).body).to.equal('mine')
+        socket.destroy()
+      }
+      await server.stop()
+    })
+
+    it('who sends a body slowly has claimed nothing, and holds up nobody', async () => {
+      let runs = 0
+      const guard = dspinlock({ idempotencyKey: 'required' })
+      const app = express()
+      app.post('/', guard, (_req, res) => {
+        runs++
+        res.send('ran')
+      })
+      const server = await serve(app)
+      const head =
+        'POST / HTTP/1.1\r\nHost: h\r\nIdempotency-Key: slow\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n'
+      const slow = await Promise.all(Array.from({ length: 20 }, () => server.dial(`${head}{"a"`)))
+      const whole = await server.ask('/', { ...json({ amount: 1 }, { host: 'h', 'idempotency-key': 'slow' }) })
+      expect([whole.status, runs, guard.engine.keys, guard.engine.waiters]).to.deep.equal([200, 1, 0, 0])
+      for (const socket of slow) socket.destroy()
+      await server.stop()
+    })
+  })
+}

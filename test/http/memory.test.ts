@@ -1,0 +1,124 @@
+// Memory is bounded, whatever is sent: bodies, keys, and those who wait for one large response.
+
+import { request } from 'node:http'
+import { type DspinlockOptions, dspinlock, memoryStore } from '@dspinlock/express'
+import { fingerprint } from '@dspinlock/http/support'
+import { expect } from 'chai'
+import express from 'express'
+import { Gate, json, serve, until } from '../support/http.js'
+import { storeKinds } from '../support/stores.js'
+
+for (const [storeName, makeStore] of storeKinds) {
+  for (const isSealed of [false, true]) {
+    it(`memory: many followers of a large response share one copy of it, ${isSealed ? 'encrypted' : 'plain'}, on ${storeName}`, async () => {
+      const store = makeStore()
+      const seen = new Set<ArrayBufferLike>()
+      const gate = new Gate()
+      let runs = 0
+      const guard = dspinlock({
+        store,
+        duplicates: 'replay',
+        ttlMs: 60_000,
+        ...(isSealed ? { encryptionKeys: [Buffer.alloc(32, 1)] } : {}),
+      } satisfies DspinlockOptions)
+      const app = express()
+      app.use((_req, res, next) => {
+        const end = res.end.bind(res) as (...args: unknown[]) => typeof res
+        res.end = (...args: unknown[]) => {
+          if (Buffer.isBuffer(args[0])) seen.add(args[0].buffer)
+          return end(...args)
+        }
+        next()
+      })
+      app.get('/', guard, (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.send('x'.repeat(1_000_000)), next)
+      })
+      const server = await serve(app)
+      const asking = Array.from({ length: 60 }, () => server.ask('/', { headers: { host: 'h' } }))
+      await until(() => runs === 1 && guard.engine.waiters === 59, 'all others wait')
+      gate.open()
+      const answers = await Promise.all(asking)
+      expect(answers.every(({ bytes }) => bytes.length === 1_000_000)).to.equal(true)
+      // The holder sends its own bytes, the followers all the same ones.
+      expect([runs, seen.size]).to.deep.equal([1, 2])
+      await server.stop()
+      await store.close()
+    })
+  }
+}
+
+describe('memory', () => {
+  it('of many keys: the store in memory keeps no more than maxBytes', async () => {
+    const store = memoryStore({ maxBytes: 100_000 })
+    const app = express()
+    app.post(
+      '/',
+      dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 }),
+      (_req, res) => void res.send('x'.repeat(10_000)),
+    )
+    const server = await serve(app)
+    for (let n = 0; n < 50; n++) await server.ask('/', json({ n }))
+    let kept = 0
+    for await (const { recordBytes } of store.list()) kept += recordBytes
+    expect(kept).to.be.within(50_000, 100_000)
+    await server.stop()
+    await store.close()
+  })
+
+  it('of large bodies: no more than maxBodyBytes is read to compare one, whether its length is declared or not', async () => {
+    const app = express()
+    let runs = 0
+    const guard = dspinlock({ maxBodyBytes: 100_000, oversize: 'reject' })
+    app.post('/', guard, (_req, res) => {
+      runs++
+      res.send('ran')
+    })
+    const server = await serve(app)
+    for (const headers of [{ 'content-length': '1000000000' }, { 'transfer-encoding': 'chunked' }]) {
+      const status = await new Promise(resolve => {
+        const asked = request(
+          { host: '127.0.0.1', port: server.port, method: 'POST', headers, agent: false },
+          incoming => {
+            resolve(incoming.statusCode)
+            incoming.resume()
+            asked.destroy()
+          },
+        )
+        asked.on('error', () => {})
+        asked.write('x'.repeat(150_000))
+      })
+      expect(status).to.equal(413)
+    }
+    expect([runs, guard.engine.keys]).to.deep.equal([0, 0])
+    await server.stop()
+  })
+
+  it('and time: a body of nothing but boundaries is compared as fast as any', () => {
+    const digest = (boundary: string): string =>
+      fingerprint(
+        {
+          duplicates: 'replay',
+          method: 'POST',
+          host: 'h',
+          url: '/',
+          rewrittenUrl: undefined,
+          version: undefined,
+          contentType: `multipart/form-data; boundary=${boundary}`,
+          contentEncoding: undefined,
+          body: { kind: 'raw', bytes: Buffer.from('--a'.repeat(349_000)) },
+          identity: { kind: 'public' },
+          customKey: undefined,
+          idempotencyKey: undefined,
+          variant: [],
+        },
+        undefined,
+      )
+    const start = process.cpuUsage()
+    digest('a')
+    const hostile = process.cpuUsage(start)
+    expect((hostile.user + hostile.system) / 1_000, 'milliseconds of CPU').to.be.below(250)
+    // Not split, it is told apart by its boundary.
+    expect(digest('a')).to.not.equal(digest('b'))
+  })
+})
