@@ -37,7 +37,7 @@ describe('foreign records in Redis', () => {
   })
   after(async () => {
     await Promise.all(servers.map(server => server.stop()))
-    await Promise.all(stores.map(store => store.close()))
+    for (const store of stores) await store.close()
     await redis.quit()
   })
 

@@ -119,13 +119,18 @@ for (const { name, express } of frameworks) {
       const query = await required.ask('/pay?express=1', pay('"payload"'))
       for (const answer of [inFlight, after, query]) {
         expect([answer.status, codeOf(answer)]).to.deep.equal([422, 'mismatch'])
+        expect(answer.headers['content-type']).to.equal('application/problem+json')
+        expect(answer.headers.link).to.equal('<https://docs.test/idempotency>; rel="describedby"')
       }
       expect(runs).to.equal(1)
       expect((await required.ask('/pay', pay('"payload"'))).status).to.equal(201)
     })
 
     it('while the first is in flight a retry waits for its answer, or with whileInFlight is 409 with Retry-After', async () => {
-      const rejecting = await start({ whileInFlight: 'reject' })
+      const rejecting = await start({
+        whileInFlight: 'reject',
+        idempotencyKey: { required: true, docsUrl: 'https://docs.test/409' },
+      })
       for (const server of [required, rejecting]) {
         runs = 0
         gate = new Gate()
@@ -139,6 +144,8 @@ for (const { name, express } of frameworks) {
             'in-flight',
             '1',
           ])
+          expect(refused.headers['content-type']).to.equal('application/problem+json')
+          expect(refused.headers.link).to.equal('<https://docs.test/409>; rel="describedby"')
         }
         gate.open()
         const body = (await first).body
@@ -181,11 +188,48 @@ for (const { name, express } of frameworks) {
       expect([kept.status, kept.headers['idempotent-replayed']]).to.deep.equal([503, 'true'])
     })
 
+    it('try again later (429) and its like are no answers: the retry runs', async () => {
+      for (const refusal of [408, 425, 428, 429, 431]) {
+        status = refusal
+        await required.ask('/pay', pay(`"later ${refusal}"`))
+        status = 201
+        const retry = await required.ask('/pay', pay(`"later ${refusal}"`))
+        expect([retry.status, retry.headers['idempotent-replayed']]).to.deep.equal([201, undefined])
+      }
+    })
+
+    it('after it has expired, a key is a new one', async () => {
+      const server = await start({ ttlMs: 40 })
+      await server.ask('/pay', pay('"short"'))
+      expect((await server.ask('/pay', pay('"short"'))).headers['idempotent-replayed']).to.equal('true')
+      await new Promise(resolve => setTimeout(resolve, 60))
+      const later = await server.ask('/pay', pay('"short"', { amount: 2 }))
+      expect([later.status, later.headers['idempotent-replayed'], runs]).to.deep.equal([201, undefined, 2])
+    })
+
     it('the order of a JSON body’s keys is no other payload once it is parsed', async () => {
       const server = await start({}, app => app.use(express.json()))
       await server.ask('/pay', pay('"order"', { a: 1, b: [{ c: 2, d: 3 }] }))
       const retry = await server.ask('/pay', pay('"order"', { b: [{ d: 3, c: 2 }], a: 1 }))
       expect([retry.status, runs]).to.deep.equal([201, 1])
+    })
+
+    it('`__proto__`, bigint and empty bodies under keys of their own never meet', async () => {
+      const server = await start({}, app => {
+        app.use(express.json())
+        app.use((req, _res, next) => {
+          const body = req.body as Record<string, unknown> | undefined
+          if (typeof body?.['big'] === 'string') body['big'] = BigInt(body['big'])
+          next()
+        })
+      })
+      const bodies = ['{"__proto__":{"a":1}}', '{"__proto__":{"a":2}}', '{"big":"1"}', '{"big":"2"}', '{}', '[]', '']
+      for (const [at, body] of bodies.entries()) {
+        const ask = (key: string): Ask => ({ ...pay(key), body })
+        expect((await server.ask('/pay', ask(`"own ${at}"`))).status).to.equal(201)
+        expect((await server.ask('/pay', ask(`"own ${at}"`))).headers['idempotent-replayed']).to.equal('true')
+        expect((await server.ask('/pay', ask('"one for all"'))).status, body).to.equal(at === 0 ? 201 : 422)
+      }
     })
 
     it('a form with a file that is sent again has another boundary and is the same payload', async () => {
