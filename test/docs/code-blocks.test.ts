@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { parse } from 'yaml'
+import { runCli } from '../cli/run.js'
 import { compileBlocks, compiled } from './block-program.js'
 import { npmScriptsIn } from './npm-scripts.js'
 import { type CodeBlock, parsePage, readPages, top } from './pages.js'
@@ -54,6 +55,15 @@ describe('code blocks of the documentation', () => {
     const ours = readdirSync(new URL('packages', top)).map(name => `@dspinlock/${name}`)
     const named = inLanguage('sh').flatMap(({ code }) => code.match(/@dspinlock\/[\w-]+/g) ?? [])
     expect(ours).to.include.members([...new Set(named)])
+  })
+
+  it('commands of dspinlock exist, wherever a page names one', async () => {
+    const { out } = await runCli(['--help'])
+    const named = readPages().flatMap(({ path }) => [
+      ...readFileSync(new URL(path, top), 'utf8').matchAll(/npx (?:@dspinlock\/cli|dspinlock) ([a-z]+)/g),
+    ])
+    expect(named.length).to.be.above(3)
+    for (const [, command = ''] of named) expect(out, command).to.match(new RegExp(`^  ${command}\\b`, 'm'))
   })
 
   it('JSON and YAML can be read', () => {
