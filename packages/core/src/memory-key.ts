@@ -43,6 +43,11 @@ export class StoredKey {
     return this.record === undefined || Math.max(this.record.visibleUntil, this.record.retainedUntil) <= now
   }
 
+  /** Never less than was promised before: the holder counts on that until it is told otherwise. */
+  extend(leaseEndsAt: number): void {
+    this.leaseEndsAt = Math.max(this.leaseEndsAt, leaseEndsAt)
+  }
+
   /** Puts it behind those who arrived before it. */
   addWaiter(waiter: StoredWaiter): void {
     const behind = this.waiters.findIndex(other => other.arrival > waiter.arrival)

@@ -83,7 +83,7 @@ export class MemoryStore implements Store {
     if (entry === undefined) return this.#take(this.#add(request.key), request, 0)
     const now = performance.now()
     if (entry.token === request.token) {
-      entry.leaseEndsAt = now + request.leaseMs
+      entry.extend(now + request.leaseMs)
       return { state: 'held', fence: entry.fence }
     }
     if (this.#ended.has(request.token)) return nothingLeft
@@ -105,7 +105,7 @@ export class MemoryStore implements Store {
     this.#assertOpen()
     const entry = this.#entries.get(request.key)
     if (entry?.token !== request.token) return false
-    entry.leaseEndsAt = performance.now() + request.leaseMs
+    entry.extend(performance.now() + request.leaseMs)
     return true
   }
 

@@ -147,7 +147,7 @@ export interface Store {
    * A record for another payload → `mismatch`, not in flight.
    */
   claim(request: ClaimRequest): MaybePromise<ClaimReply>
-  /** Extend the lease to `leaseMs` from now. `false`: it is not this token's hold any more. */
+  /** Extend the lease to `leaseMs` from now, unless it lasts longer already: it is never shortened. `false`: it is not this token's hold any more. */
   renew(request: RenewRequest): MaybePromise<boolean>
   /**
    * End the hold and leave a record: every waiter that takes records is woken with it (or, if it is large, told to

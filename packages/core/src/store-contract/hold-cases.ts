@@ -101,6 +101,30 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a lease is never shortened, neither by renewing nor by claiming again',
+    async run({ a, b, key }) {
+      const { token, fence } = await a.hold(key)
+      equal(await a.store.renew({ key, token, leaseMs: 10 }), true)
+      deepEqual(await a.claim(key, token, { leaseMs: 10 }), { state: 'held', fence })
+      await pause(30)
+      equal((await b.claim(key, b.token(), { wait: false })).state, 'busy')
+    },
+  },
+  {
+    name: 'a hand-over that lasts longer than the lease of whoever is handed the key is not shortened by its renewal',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const queued = await b.queue(key, { leaseMs: 10 })
+      await a.release(key, token)
+      const wake = await b.wake(queued.token)
+      ok(wake.kind === 'turn')
+      equal(await b.store.renew({ key, token: queued.token, leaseMs: 10 }), true)
+      const state = await c.store.inspect(key)
+      const grantedMs = wake.leaseEndsAt - (performance.now() + queued.clockAheadMs)
+      ok(state !== undefined && state.leaseLeftMs >= grantedMs - 2, `${state?.leaseLeftMs} of ${grantedMs} ms are left`)
+    },
+  },
+  {
     name: 'a hold that ran out, but that nobody claimed, can still be settled',
     async run({ a, b, key }) {
       const { token } = await a.hold(key, { leaseMs: 20 })

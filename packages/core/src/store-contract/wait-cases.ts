@@ -66,9 +66,9 @@ export const waitCases: readonly ContractCase[] = [
   {
     name: 'nobody barges in before those who wait',
     async run({ a, b, c, key }) {
-      await a.hold(key, { leaseMs: 30 })
+      await a.hold(key, { leaseMs: 150 })
       const queued = await b.queue(key)
-      await pause(50)
+      await pause(170)
       equal((await c.claim(key, c.token())).state, 'busy')
       equal((await b.wake(queued.token)).kind, 'turn')
     },

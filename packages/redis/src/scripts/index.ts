@@ -32,8 +32,7 @@ export const renewScript: Script = script(
   1,
   `
 if held.token ~= ARGV[4] then return 0 end
-redis.call('HSET', KEYS[1], 'e', text(now + ARGV[5]))
-keepHash(now + ARGV[5] + 60000)
+extend(tonumber(ARGV[5]))
 return 1
 `,
 )

@@ -62,6 +62,14 @@ local function waiters(from, to)
   return found
 end
 
+-- Never less than was promised before: a hand-over may last longer than the lease of whoever was handed the key, and
+-- until the answer to its first renewal is there, its holder counts on that.
+local function extend(leaseMs)
+  held.ends = math.max(held.ends, now + leaseMs)
+  redis.call('HSET', KEYS[1], 'e', text(held.ends))
+  keepHash(held.ends + 60000)
+end
+
 local function isOf(member, token) return string.sub(member, 1, #token + 1) == token .. ' ' end
 
 local function unqueue(token)
@@ -163,8 +171,7 @@ end
 
 local function claim(c)
   if held.token == c.token then
-    redis.call('HSET', KEYS[1], 'e', text(now + c.leaseMs))
-    keepHash(now + c.leaseMs + 60000)
+    extend(c.leaseMs)
     return { 'h', text(fence), foreign }
   end
   if c.wish == 'r' then
