@@ -379,7 +379,12 @@ export class RedisStore implements Store {
 
 function claimArguments(request: ClaimRequest): (string | number)[] {
   const { token, leaseMs, wait, takeRecord, payload, arrival } = request
-  return [token, leaseMs, wait ? 1 : 0, takeRecord ? 'r' : 't', payload, arrival]
+  return [token, leaseMs, wait ? 1 : 0, takeRecord ? 'r' : 't', encodePayload(payload), arrival]
+}
+
+/** Lone surrogates have no UTF-8, and would all become the same. */
+function encodePayload(payload: string): string {
+  return /\p{Surrogate}/u.test(payload) ? `\0${Buffer.from(payload, 'utf16le').toString('hex')}` : payload
 }
 
 function isYes(reply: unknown): boolean {

@@ -31,6 +31,30 @@ export function glideConnection<Config extends object>(
   return new GlideStoreClient(clientClass, config)
 }
 
+/** What GLIDE calls the errors whose code it knows; those of others it leaves. */
+const codes: Readonly<Record<string, string>> = {
+  NoScriptError: 'NOSCRIPT',
+  ReadOnly: 'READONLY',
+  PermissionDenied: 'NOPERM',
+  BusyLoadingError: 'LOADING',
+  ClusterDown: 'CLUSTERDOWN',
+  MasterDown: 'MASTERDOWN',
+  TryAgain: 'TRYAGAIN',
+  CrossSlot: 'CROSSSLOT',
+  Moved: 'MOVED',
+  Ask: 'ASK',
+  ResponseError: 'ERR',
+}
+
+/** `An error was signalled by the server: - ReadOnly: …` or `OOM: …`, as the server said it: `READONLY …`, `OOM …`. */
+function withCode(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const [, name = '', detail = ''] =
+    /^(?:An error was signalled by the server: - )?(\w+): ([^]*)$/.exec(error.message) ?? []
+  const code = codes[name] ?? (/^[A-Z]+$/.test(name) ? name : undefined)
+  return code === undefined ? error : new Error(`${code} ${detail}`, { cause: error })
+}
+
 class GlideStoreClient<Config extends object> implements StoreClient {
   readonly isCluster: boolean
   readonly #class: GlideClientClass<Config>
@@ -46,7 +70,11 @@ class GlideStoreClient<Config extends object> implements StoreClient {
 
   async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
     const client = await this.#connect()
-    return client.customCommand(command, { decoder: asBytes, ...this.#route(key) })
+    try {
+      return await client.customCommand(command, { decoder: asBytes, ...this.#route(key) })
+    } catch (error) {
+      throw withCode(error)
+    }
   }
 
   async sendAndWait(

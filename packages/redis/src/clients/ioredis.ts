@@ -38,8 +38,8 @@ interface ClusterClient extends IoredisClient {
 
 /** How often a connection that only listens is asked whether it still lives: silence is all it hears from a dead one. */
 const HEARTBEAT_MS = 5_000
-/** How long to wait before a cluster without a node to listen at is looked at again. */
-const NO_NODE_MS = 200
+/** How long to wait before another node of a cluster is tried: all of them may be away, and refuse at once. */
+const NEXT_NODE_MS = 100
 
 /** How long to wait before connecting again: soon at first, and never so long that locking stays away after Redis is back. */
 export function retryDelayMs(times: number): number {
@@ -234,11 +234,11 @@ class ClusterListening {
         this.#current = new Listening(node, this.#channels, this.#listener, () => null)
         this.#current.onEnd(() => {
           this.#current?.close()
-          void this.#choose()
+          void delay(NEXT_NODE_MS, undefined, { ref: false }).then(() => this.#choose())
         })
         return
       }
-      await delay(NO_NODE_MS, undefined, { ref: false })
+      await delay(NEXT_NODE_MS, undefined, { ref: false })
     }
   }
 }

@@ -1,28 +1,35 @@
 // node-redis (the package `redis`) 5 and 6: a client, a cluster or a sentinel that was connected by its owner.
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { optionError } from '@dspinlock/core/support'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
 /** What is used of a client that was given. */
 export interface NodeRedisClient {
   readonly isOpen: boolean
-  withTypeMapping(mapping: Record<number, unknown>): unknown
   sendCommand(...args: never[]): Promise<unknown>
   duplicate(...args: never[]): unknown
   on(event: string, listener: (...args: never[]) => void): unknown
 }
 
+/** Version 5 heeds only those that come with the command itself. */
+type CommandOptions = { readonly typeMapping: Record<number, unknown> }
 interface Single {
-  sendCommand(command: readonly CommandPart[]): Promise<unknown>
+  sendCommand(command: readonly CommandPart[], options?: CommandOptions): Promise<unknown>
 }
 interface Clustered {
   readonly masters: readonly unknown[]
   readonly replicas: readonly unknown[]
   nodeClient(node: unknown): Promise<NodeRedisClient> | NodeRedisClient
-  sendCommand(key: string | undefined, readOnly: boolean, command: readonly CommandPart[]): Promise<unknown>
+  sendCommand(
+    key: string | undefined,
+    readOnly: boolean,
+    command: readonly CommandPart[],
+    options: CommandOptions,
+  ): Promise<unknown>
 }
 interface Guarded {
-  sendCommand(readOnly: boolean, command: readonly CommandPart[]): Promise<unknown>
+  sendCommand(readOnly: boolean, command: readonly CommandPart[], options: CommandOptions): Promise<unknown>
 }
 interface Subscribable {
   connect(): Promise<unknown>
@@ -33,7 +40,7 @@ interface Subscribable {
 }
 
 /** `RESP_TYPES.BLOB_STRING` and `VERBATIM_STRING`: bulk strings are to come as Buffers. */
-const asBuffers = { 36: Buffer, 61: Buffer }
+const asBuffers: CommandOptions = { typeMapping: { 36: Buffer, 61: Buffer } }
 /** How long to wait before connecting again. */
 const RETRY_MS = 200
 
@@ -41,8 +48,7 @@ type Kind = 'single' | 'cluster' | 'sentinel'
 
 export function isNodeRedisClient(given: object): given is NodeRedisClient {
   const client = given as Partial<Record<keyof NodeRedisClient, unknown>>
-  const methods = ['withTypeMapping', 'sendCommand', 'duplicate', 'on'] as const
-  return methods.every(name => typeof client[name] === 'function') && 'isOpen' in given
+  return (['sendCommand', 'on'] as const).every(name => typeof client[name] === 'function') && 'isOpen' in given
 }
 
 function kindOf(client: NodeRedisClient): Kind {
@@ -55,20 +61,26 @@ export class NodeRedisStoreClient implements StoreClient {
   readonly tellsLoss = true
   readonly #client: NodeRedisClient
   readonly #kind: Kind
-  readonly #sender: unknown
 
   constructor(client: NodeRedisClient) {
+    if (typeof client.duplicate !== 'function') {
+      throw optionError(
+        'connection',
+        client,
+        'one that can be duplicated, to listen beside it, which a sentinel client of node-redis 5 cannot; use version 6, or ioredis',
+      )
+    }
     this.#client = client
     this.#kind = kindOf(client)
-    this.#sender = client.withTypeMapping(asBuffers)
     this.isCluster = this.#kind === 'cluster'
   }
 
   async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
     if (!this.#client.isOpen) throw new Error('The client is closed: await its connect() before the store is used')
-    if (this.#kind === 'cluster') return (this.#sender as Clustered).sendCommand(key, false, command)
-    if (this.#kind === 'sentinel') return (this.#sender as Guarded).sendCommand(false, command)
-    return (this.#sender as Single).sendCommand(command)
+    if (this.#kind === 'cluster')
+      return (this.#client as unknown as Clustered).sendCommand(key, false, command, asBuffers)
+    if (this.#kind === 'sentinel') return (this.#client as unknown as Guarded).sendCommand(false, command, asBuffers)
+    return (this.#client as unknown as Single).sendCommand(command, asBuffers)
   }
 
   async sendAndWait(
