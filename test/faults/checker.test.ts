@@ -20,7 +20,7 @@ const bye = at(9_000, { event: 'bye' })
 
 function breachesOf(workers: Dated[][], incidents: Incident[] = []): BreachName[] {
   const histories = workers.map((events, n) => ({ name: `w${n}`, events: [...events, bye] }))
-  return check(histories, incidents).breaches.map(({ name }) => name)
+  return check(histories, incidents, 0).breaches.map(({ name }) => name)
 }
 
 describe('the checker', () => {
@@ -40,6 +40,14 @@ describe('the checker', () => {
     const loss: Incident = { kind: 'data-lost', worker: '', from: 20, to: 25 }
     expect(breachesOf(overlapping, [loss])).to.deep.equal([])
     expect(breachesOf(overlapping, [{ ...loss, from: 70, to: 80 }])).to.deep.equal(['overlap'])
+  })
+
+  it('excuses a loss between the grant and the word of it, and none before the grant', () => {
+    // Fences are the server's microseconds: granted at 15, known at 40.
+    const late = [lease(40, 15_000, 100), enter(41, 15_000), leave(60, 15_000)]
+    const other = hold(50, 55, 45_000)
+    expect(breachesOf([late, other], [{ kind: 'data-lost', worker: '', from: 20, to: 25 }])).to.deep.equal([])
+    expect(breachesOf([late, other], [{ kind: 'data-lost', worker: '', from: 5, to: 9 }])).to.deep.equal(['overlap'])
   })
 
   it('does not count a holder that knew, or whose lease was over, or that was killed', () => {

@@ -9,7 +9,7 @@ describe('torture', () => {
     this.timeout(90_000)
     const result = await torture({ seed: 20, seconds: 30, workers: 5, everyMs: 500 })
     expect(result.breaches, describeResult(result)).to.deep.equal([])
-    for (const kind of faultKinds) expect(result.faults[kind], kind).to.be.at.least(1)
+    for (const kind of faultKinds) expect(result.faults.get(kind), kind).to.be.at.least(1)
     expect(result.counts.holds, describeResult(result)).to.be.above(300)
   })
 })

@@ -4,6 +4,7 @@ import { LockEngine } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
+import { createSentinel } from 'redis5'
 import { redisUrl } from '../support/redis.js'
 
 describe('connections', () => {
@@ -46,6 +47,11 @@ describe('connections', () => {
       expect(() => redisStore(connection as string)).to.throw(TypeError, message)
     })
   }
+
+  it('a sentinel client of node-redis 5 is a TypeError that names what would do', () => {
+    const client = createSentinel({ name: 'jobs', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] })
+    expect(() => redisStore(client as unknown as string)).to.throw(TypeError, /node-redis 5.*use version 6, or ioredis/)
+  })
 
   it('a password in a wrong URL is not shown', () => {
     expect(() => redisStore('http://user:hunter2@localhost'))

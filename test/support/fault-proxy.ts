@@ -33,6 +33,8 @@ export class FaultProxy {
   #trap: Trap | undefined
   /** Sees every request that passes. */
   onRequest: ((request: Buffer) => void) | undefined
+  /** What clients are told instead. */
+  rewriteReply: ((reply: Buffer) => Buffer) | undefined
 
   private constructor(listener: Server, port: number, target: number) {
     this.#listener = listener
@@ -146,7 +148,7 @@ export class FaultProxy {
       link.client.end(data.subarray(0, Math.floor(data.length / 2)), () => drop(link))
       return
     }
-    this.#forward(link.client, data)
+    this.#forward(link.client, this.rewriteReply?.(data) ?? data)
   }
 
   #forward(to: Socket, data: Buffer): void {

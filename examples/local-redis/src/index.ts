@@ -19,10 +19,12 @@ export interface LocalRedis {
 
 /** A server of our own that can be killed and started again on the same port. */
 export interface RedisServer extends LocalRedis {
+  /** Between `start` and `kill`. */
+  readonly isRunning: boolean
   /** SIGKILL, as in a crash. */
   kill(): Promise<void>
-  /** Starts it anew on the same port: empty, unless it was told to persist. */
-  start(): Promise<void>
+  /** Starts it anew on the same port: empty, unless it was told to persist. `moreArguments`: for this time. */
+  start(moreArguments?: readonly string[]): Promise<void>
   /** Removes what a killed server left on disk. */
   wipe(): Promise<void>
 }
@@ -59,25 +61,36 @@ export async function requireLocalRedis(): Promise<LocalRedis> {
   return startRedisServer()
 }
 
-/** Starts a server on a free loopback port, without persistence. `extraArguments` are added to its command line. */
-export async function startRedisServer(extraArguments: readonly string[] = []): Promise<RedisServer> {
-  const binary = findServerBinary()
+/** What was started here ends with this process. One listener for all: a cluster is many servers. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/**
+ * Starts a server on a free loopback port, without persistence. `extraArguments` are added to its command line; `binary`: other
+ * than the first on PATH.
+ */
+export async function startRedisServer(
+  extraArguments: readonly string[] = [],
+  binary: string | undefined = findServerBinary(),
+): Promise<RedisServer> {
   if (binary === undefined) throw new Error(howToInstall())
   const port = await findFreePort()
   const directory = await mkdtemp(join(tmpdir(), 'dspinlock-redis-'))
   let child: ChildProcess | undefined
-  const endWithUs = (): void => void child?.kill('SIGKILL')
 
   const kill = async (): Promise<void> => {
     if (child === undefined) return
     const dying = child
     child = undefined
+    running.delete(dying)
     if (dying.exitCode !== null || dying.signalCode !== null) return
     dying.ref()
     dying.kill('SIGKILL')
     await once(dying, 'exit')
   }
-  const start = async (): Promise<void> => {
+  const start = async (moreArguments: readonly string[] = []): Promise<void> => {
     const options = [
       '--port',
       String(port),
@@ -90,19 +103,22 @@ export async function startRedisServer(extraArguments: readonly string[] = []): 
       '--daemonize',
       'no',
     ]
-    child = spawn(binary, [...options, ...extraArguments], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child = spawn(binary, [...options, ...extraArguments, ...moreArguments], { stdio: ['ignore', 'pipe', 'pipe'] })
+    running.add(child)
     const output = watchOutput(child)
     await Promise.race([output.ready, once(child, 'exit').then(() => Promise.reject(new Error(output.failure())))])
     // From here on, neither the process nor its pipes keep a script alive that forgot to stop the server.
     child.unref()
     output.unref()
   }
-  process.once('exit', endWithUs)
   await start()
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
     description: `${binary} on 127.0.0.1:${port}, started for the occasion`,
+    get isRunning() {
+      return child !== undefined
+    },
     kill,
     start,
     wipe: async () => {
@@ -110,7 +126,6 @@ export async function startRedisServer(extraArguments: readonly string[] = []): 
       await mkdir(directory)
     },
     stop: async () => {
-      process.removeListener('exit', endWithUs)
       await kill()
       await rm(directory, { recursive: true, force: true })
     },
@@ -128,9 +143,10 @@ export async function findFreePort(): Promise<number> {
   return address.port
 }
 
-/** The server on PATH that tests start; undefined if there is none. */
-export function findServerBinary(): string | undefined {
-  return ['redis-server', 'valkey-server'].find(name => spawnSync(name, ['--version']).status === 0)
+/** The first of these servers that is on PATH; undefined if there is none. */
+export function findServerBinary(...names: readonly string[]): string | undefined {
+  const wanted = names.length > 0 ? names : ['redis-server', 'valkey-server']
+  return wanted.find(name => spawnSync(name, ['--version']).status === 0)
 }
 
 function installServer(): void {

@@ -69,14 +69,19 @@ interface Held {
   readonly worker: string
   readonly key: string
   readonly fence: number
-  /** When the store's word that it holds came. */
+  /** When the store gave it the key: its word may come much later. */
   readonly grantedAt: number
   readonly enter: number
   /** Until when its holder acts as such: it left, it knew, it was killed, or its lease ended. */
   end: number
 }
 
-export function check(histories: readonly WorkerHistory[], incidents: readonly Incident[]): Verdict {
+/** `serverAheadMs`: the server's clock, of which fences are made, minus the histories'. */
+export function check(
+  histories: readonly WorkerHistory[],
+  incidents: readonly Incident[],
+  serverAheadMs: number,
+): Verdict {
   const breaches: Breach[] = []
   const counts = { holds: 0, records: 0, follows: 0, refusals: 0, errors: 0, lost: 0, writesRefused: 0, excused: 0 }
   const losses = incidents.filter(incident => incident.kind === 'data-lost')
@@ -89,7 +94,7 @@ export function check(histories: readonly WorkerHistory[], incidents: readonly I
 
   const holds = new Map<string, Held[]>()
   for (const history of histories) {
-    for (const held of readHolds(history, incidents)) {
+    for (const held of readHolds(history, incidents, serverAheadMs)) {
       const list = holds.get(held.key) ?? []
       list.push(held)
       holds.set(held.key, list)
@@ -122,19 +127,17 @@ export function check(histories: readonly WorkerHistory[], incidents: readonly I
 }
 
 /** The holds that a worker entered, each until its end. */
-function readHolds(history: WorkerHistory, incidents: readonly Incident[]): Held[] {
+function readHolds(history: WorkerHistory, incidents: readonly Incident[], serverAheadMs: number): Held[] {
   const leaseEnds = new Map<string, number>()
-  const grants = new Map<string, number>()
   const held = new Map<string, Held>()
   const died = incidents.find(incident => incident.kind === 'killed' && incident.worker === history.name)?.from
   for (const event of history.events) {
     const name = 'fence' in event ? `${event.fence} ${event.key}` : ''
     if (event.event === 'lease') {
       leaseEnds.set(name, Math.max(event.until, leaseEnds.get(name) ?? 0))
-      if (!grants.has(name)) grants.set(name, event.at)
     } else if (event.event === 'enter') {
       const { key, fence, at } = event
-      const grantedAt = grants.get(name) ?? at
+      const grantedAt = fence / 1_000 - serverAheadMs
       const end = died ?? Number.POSITIVE_INFINITY
       held.set(name, { worker: history.name, key, fence, grantedAt, enter: at, end })
     } else if (event.event === 'lost' || event.event === 'leave') {
@@ -162,7 +165,7 @@ function checkHolds(list: readonly Held[], judge: Judge): void {
     // Entered after its lease: its holder knows, or is reported as unaware.
     if (hold.enter >= hold.end) continue
     if (longest !== undefined && hold.enter + CLOCK_MS < longest.end) {
-      judge('overlap', `${tell(hold)} began while ${tell(longest)} lasted`, longest.enter, hold.enter)
+      judge('overlap', `${tell(hold)} began while ${tell(longest)} lasted`, longest.grantedAt, hold.enter)
     }
     if (longest === undefined || hold.end > longest.end) longest = hold
     for (let next = byEnd[ended]; next !== undefined && next.end < hold.enter; next = byEnd[++ended]) {

@@ -6,6 +6,7 @@ import type { Incident } from './checker.js'
 import { now } from './history.js'
 import { randomFrom, shuffle } from './random.js'
 
+/** What can be done to workers behind proxies, and to one primary with its replica. */
 export const faultKinds = [
   'kill worker',
   'stop worker',
@@ -20,7 +21,10 @@ export const faultKinds = [
   'restart empty',
   'fail over',
 ] as const
-export type FaultKind = (typeof faultKinds)[number]
+/** What can be done where clients find their servers by themselves, so that there is no proxy between. */
+export const sentinelFaultKinds = ['kill worker', 'stop worker', 'client kill', 'script flush', 'fail over'] as const
+export const clusterFaultKinds = [...sentinelFaultKinds, 'migrate slot'] as const
+export type FaultKind = (typeof faultKinds)[number] | (typeof clusterFaultKinds)[number]
 
 /** A worker as the injector sees it. */
 export interface Victim {
@@ -31,11 +35,14 @@ export interface Victim {
   replace(): Promise<void>
 }
 
+/** What is tormented. Some faults are not for every kind of servers. */
 export interface Servers {
-  restart(): Promise<void>
+  restart?(): Promise<void>
   /** `lost`: called when the old data is out of reach and the new server answers. */
-  restartEmpty(lost: () => void): Promise<void>
-  failOver(lost: () => void): Promise<void>
+  restartEmpty?(lost: () => void): Promise<void>
+  /** Moves the slot of one of the keys to another master. `choice`: from 0 to below 1. */
+  migrateSlot?(choice: number): Promise<void>
+  failOver(lost: () => void, choice: number): Promise<void>
   flushScripts(): Promise<void>
   killClients(): Promise<void>
 }
@@ -52,7 +59,8 @@ export interface InjectorOptions {
 
 export class Injector {
   readonly incidents: Incident[] = []
-  readonly counts: Record<FaultKind, number>
+  /** How often each of the kinds was injected. */
+  readonly counts: Map<FaultKind, number>
   readonly #options: InjectorOptions
   readonly #random: () => number
   readonly #underWay = new Set<Promise<void>>()
@@ -63,7 +71,7 @@ export class Injector {
   constructor(options: InjectorOptions) {
     this.#options = options
     this.#random = randomFrom(options.seed)
-    this.counts = Object.fromEntries(faultKinds.map(kind => [kind, 0])) as Record<FaultKind, number>
+    this.counts = new Map(options.kinds.map(kind => [kind, 0]))
   }
 
   /** Injects until `until` (on the rig's clock), then waits for the last faults to end. */
@@ -84,6 +92,7 @@ export class Injector {
     const random = this.#random
     const durationMs = 200 + random() * 1_300
     const dropsAfterwards = random() < 0.5
+    const choice = random()
     switch (kind) {
       case 'kill worker':
         return this.#onVictim(kind, async victim => {
@@ -128,11 +137,13 @@ export class Injector {
       case 'script flush':
         return this.#onServer(kind, servers => servers.flushScripts())
       case 'restart with AOF':
-        return this.#onServer(kind, servers => servers.restart())
+        return this.#onServer(kind, async servers => servers.restart?.())
       case 'restart empty':
-        return this.#losingData(kind, (servers, lost) => servers.restartEmpty(lost))
+        return this.#losingData(kind, async (servers, lost) => servers.restartEmpty?.(lost))
       case 'fail over':
-        return this.#losingData(kind, (servers, lost) => servers.failOver(lost))
+        return this.#losingData(kind, (servers, lost) => servers.failOver(lost, choice))
+      case 'migrate slot':
+        return this.#onServer(kind, async servers => servers.migrateSlot?.(choice))
     }
   }
 
@@ -141,15 +152,19 @@ export class Injector {
     const victim = free[Math.floor(this.#random() * free.length)]
     if (victim === undefined) return
     this.#busy.add(victim.name)
-    this.counts[kind]++
+    this.#count(kind)
     await work(victim)
     this.#busy.delete(victim.name)
+  }
+
+  #count(kind: FaultKind): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
   }
 
   /** One after another: a server that is being restarted cannot fail over. */
   #onServer(kind: FaultKind, work: (servers: Servers) => Promise<void>): Promise<void> {
     this.#serverBusy = this.#serverBusy.then(async () => {
-      this.counts[kind]++
+      this.#count(kind)
       await work(this.#options.servers)
     })
     return this.#serverBusy

@@ -1,8 +1,29 @@
-// The Redis that is tormented: a primary and its replica, both with an append-only file.
+// What is tormented: a primary and its replica with an append-only file each, a cluster, or what Sentinels watch.
 
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { askServer, untilSo } from '../../support/redis-admin.js'
+import type { Topology } from '../../support/redis-clients.js'
+import { RedisCluster } from '../../support/redis-cluster.js'
+import { RedisSentinels } from '../../support/redis-sentinels.js'
+import { clusterFaultKinds, type FaultKind, faultKinds, type Servers, sentinelFaultKinds } from './injector.js'
+import { hashOf } from './stores.js'
+import { keys } from './works.js'
+
+export interface Tormented extends Servers {
+  readonly kinds: readonly FaultKind[]
+  /** For a worker's proxy; undefined: clients find the servers by themselves. */
+  readonly port: number | undefined
+  /** Called when proxies have to go to another port. */
+  onMove: (port: number) => void
+  /** `proxyUrl`: of the worker's own proxy. */
+  topologyFor(proxyUrl: string): Topology
+  stop(): Promise<void>
+}
+
+export function startTormented(kind: Topology['kind']): Promise<Tormented> {
+  if (kind === 'cluster') return TormentedCluster.start()
+  return kind === 'sentinel' ? TormentedSentinels.start() : TormentedPair.start()
+}
 
 /**
  * The file is written before a reply is sent, and what the kernel has is not lost with the process: a restart loses
@@ -19,10 +40,10 @@ const serverArguments = [
   '16mb',
 ]
 
-export class TormentedServers {
+class TormentedPair implements Tormented {
+  readonly kinds = faultKinds
   #primary: RedisServer
   #replica: RedisServer
-  /** Called when clients have to go to another port. */
   onMove: (port: number) => void = () => {}
 
   private constructor(primary: RedisServer, replica: RedisServer) {
@@ -30,9 +51,9 @@ export class TormentedServers {
     this.#replica = replica
   }
 
-  static async start(): Promise<TormentedServers> {
+  static async start(): Promise<TormentedPair> {
     const [primary, replica] = await Promise.all([startRedisServer(serverArguments), startRedisServer(serverArguments)])
-    const servers = new TormentedServers(primary, replica)
+    const servers = new TormentedPair(primary, replica)
     await servers.#follow()
     return servers
   }
@@ -41,7 +62,16 @@ export class TormentedServers {
     return this.#primary.port
   }
 
+  topologyFor(proxyUrl: string): Topology {
+    return { kind: 'single', url: proxyUrl }
+  }
+
   async restart(): Promise<void> {
+    // After it followed another server, the file counts only once it is rewritten.
+    await untilSo('the append-only file is whole', async () => {
+      const info = String(await askServer(this.port, 'INFO', 'persistence'))
+      return ['aof_enabled:1', 'aof_rewrite_in_progress:0', 'aof_rewrite_scheduled:0'].every(is => info.includes(is))
+    })
     await this.#primary.kill()
     await this.#primary.start()
   }
@@ -56,24 +86,24 @@ export class TormentedServers {
   /** The primary dies, the replica takes its place, and the old primary comes back empty as the new one's replica. */
   async failOver(lost: () => void): Promise<void> {
     await this.#primary.kill()
-    await command(this.#replica.port, 'REPLICAOF', 'NO', 'ONE')
+    await askServer(this.#replica.port, 'REPLICAOF', 'NO', 'ONE')
     const dead = this.#primary
     this.#primary = this.#replica
     this.#replica = dead
     this.onMove(this.port)
     lost()
     await dead.wipe()
-    await dead.start()
+    // Never a master again, not even for a moment: somebody might find it.
+    await dead.start(['--replicaof', '127.0.0.1', String(this.port)])
     await this.#follow()
   }
 
   async flushScripts(): Promise<void> {
-    await command(this.port, 'SCRIPT', 'FLUSH')
+    await flushScripts(this.port)
   }
 
   async killClients(): Promise<void> {
-    await command(this.port, 'CLIENT', 'KILL', 'TYPE', 'normal')
-    await command(this.port, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await killClients(this.port)
   }
 
   async stop(): Promise<void> {
@@ -81,28 +111,101 @@ export class TormentedServers {
   }
 
   async #follow(): Promise<void> {
-    await command(this.#replica.port, 'REPLICAOF', '127.0.0.1', String(this.#primary.port))
-    for (let tries = 0; tries < 400; tries++) {
-      const info = await command(this.#replica.port, 'INFO', 'replication')
-      if (info.includes('master_link_status:up')) return
-      await new Promise(resolve => setTimeout(resolve, 10))
-    }
-    throw new Error('the replica did not find its primary')
+    await askServer(this.#replica.port, 'REPLICAOF', '127.0.0.1', String(this.#primary.port))
+    await untilSo('the replica follows its primary', async () =>
+      String(await askServer(this.#replica.port, 'INFO', 'replication')).includes('master_link_status:up'),
+    )
   }
 }
 
-/** One command on a connection of its own; its reply as text. */
-export async function command(port: number, ...words: string[]): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  socket.write(`*${words.length}\r\n${words.map(word => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`)
-  let reply = ''
-  for await (const data of socket) {
-    reply += String(data)
-    const length = /^\$(\d+)\r\n/.exec(reply)
-    if (length === null ? reply.endsWith('\r\n') : reply.length >= length[0].length + Number(length[1])) break
+class TormentedCluster implements Tormented {
+  readonly kinds = clusterFaultKinds
+  readonly port = undefined
+  readonly #cluster: RedisCluster
+  onMove = (): void => {}
+
+  private constructor(cluster: RedisCluster) {
+    this.#cluster = cluster
   }
-  socket.destroy()
-  if (reply.startsWith('-')) throw new Error(`${words.join(' ')}: ${reply.trim()}`)
-  return reply
+
+  static async start(): Promise<TormentedCluster> {
+    return new TormentedCluster(await RedisCluster.start(['--appendonly', 'yes', '--appendfsync', 'no']))
+  }
+
+  topologyFor(): Topology {
+    return { kind: 'cluster', nodes: this.#cluster.nodes }
+  }
+
+  async failOver(lost: () => void, choice: number): Promise<void> {
+    await this.#cluster.failOver(chooseName(choice), lost)
+  }
+
+  async migrateSlot(choice: number): Promise<void> {
+    await this.#cluster.moveSlotOf(chooseName(choice))
+  }
+
+  async flushScripts(): Promise<void> {
+    await this.#onEach(flushScripts)
+  }
+
+  async killClients(): Promise<void> {
+    await this.#onEach(killClients)
+  }
+
+  async stop(): Promise<void> {
+    await this.#cluster.stop()
+  }
+
+  async #onEach(work: (port: number) => Promise<void>): Promise<void> {
+    for (const { port } of this.#cluster.servers) await work(port)
+  }
+}
+
+class TormentedSentinels implements Tormented {
+  readonly kinds = sentinelFaultKinds
+  readonly port = undefined
+  readonly #sentinels: RedisSentinels
+  onMove = (): void => {}
+
+  private constructor(sentinels: RedisSentinels) {
+    this.#sentinels = sentinels
+  }
+
+  static async start(): Promise<TormentedSentinels> {
+    return new TormentedSentinels(await RedisSentinels.start())
+  }
+
+  topologyFor(): Topology {
+    return { kind: 'sentinel', nodes: this.#sentinels.sentinels, name: this.#sentinels.name }
+  }
+
+  async failOver(lost: () => void): Promise<void> {
+    await this.#sentinels.failOver(lost)
+  }
+
+  async flushScripts(): Promise<void> {
+    await flushScripts((await this.#sentinels.master()).port)
+  }
+
+  async killClients(): Promise<void> {
+    await killClients((await this.#sentinels.master()).port)
+  }
+
+  async stop(): Promise<void> {
+    await this.#sentinels.stop()
+  }
+}
+
+async function flushScripts(port: number): Promise<void> {
+  await askServer(port, 'SCRIPT', 'FLUSH')
+}
+
+async function killClients(port: number): Promise<void> {
+  await askServer(port, 'CLIENT', 'KILL', 'TYPE', 'normal')
+  await askServer(port, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+}
+
+/** The name in Redis of one of the keys that the workers work on. */
+function chooseName(choice: number): string {
+  return hashOf(keys[Math.floor(choice * keys.length)] ?? '')
 }

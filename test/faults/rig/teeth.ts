@@ -4,20 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '@dspinlock/core'
 import { Redis } from 'ioredis'
 import { storeWith } from '../../support/engine.js'
+import { hashOf } from './stores.js'
 
 export const defects = ['no-renewal', 'no-owner-check', 'non-atomic-claim'] as const
 export type Defect = (typeof defects)[number]
 
-/** `url`: of the same Redis. Keys of the rig need no escaping. */
-export function breakStore(
-  store: Store,
-  defect: Defect,
-  prefix: string,
-  url: string,
-): { store: Store; close: () => void } {
+/** `url`: of the same Redis. */
+export function breakStore(store: Store, defect: Defect, url: string): { store: Store; close: () => void } {
   const redis = new Redis(url, { maxRetriesPerRequest: 0 })
   redis.on('error', () => {})
-  const hashOf = (key: string): string => `${prefix}:{=${key}}`
   const changes: Record<Defect, Partial<Store>> = {
     // Says that it renewed, and did not.
     'no-renewal': { renew: async () => true },

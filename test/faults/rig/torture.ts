@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startRedisServer } from 'dspinlock-local-redis'
 import { FaultProxy } from '../../support/fault-proxy.js'
+import type { ClientName, Topology } from '../../support/redis-clients.js'
 import { check, type Incident, type Verdict } from './checker.js'
 import { now, readHistories } from './history.js'
-import { type FaultKind, faultKinds, Injector, type Victim } from './injector.js'
-import { TormentedServers } from './servers.js'
-import type { ClientName } from './stores.js'
+import { type FaultKind, Injector, type Victim } from './injector.js'
+import { startTormented } from './servers.js'
 import type { Defect } from './teeth.js'
 import type { WorkerSettings } from './worker.js'
 
@@ -25,15 +25,18 @@ export interface TortureOptions {
   readonly leaseMs?: number
   /** The share of holds that last longer than a lease. */
   readonly longShare?: number
+  /** Default: all that there are for these servers. */
   readonly kinds?: readonly FaultKind[]
   readonly everyMs?: number
+  readonly servers?: Topology['kind']
+  /** Default: what the store makes of an address by itself. */
   readonly client?: ClientName
   readonly defect?: Defect
 }
 
 export interface TortureResult extends Verdict {
   readonly seed: number
-  readonly faults: Readonly<Record<FaultKind, number>>
+  readonly faults: ReadonlyMap<FaultKind, number>
   readonly workers: number
 }
 
@@ -41,22 +44,29 @@ export interface TortureResult extends Verdict {
 const EXIT_WITHIN_MS = 20_000
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
-  const { seed, seconds, workers = 6, callers = 6, leaseMs = 600, kinds = faultKinds, everyMs = 1_000 } = options
+  const { seed, seconds, workers = 6, callers = 6, leaseMs = 600, everyMs = 1_000 } = options
   const { longShare = 0.03 } = options
   const directory = await mkdtemp(join(tmpdir(), 'dspinlock-torture-'))
   const register = await startRedisServer()
-  const servers = await TormentedServers.start()
+  const servers = await startTormented(options.servers ?? 'single')
+  const kinds = options.kinds ?? servers.kinds
   const incidents: Incident[] = []
   const crew: Worker[] = []
+  const proxies = new Set<FaultProxy>()
   let hired = 0
   const hire = async (place: number): Promise<void> => {
-    const proxy = await FaultProxy.open(servers.port)
+    const proxy = servers.port === undefined ? undefined : await FaultProxy.open(servers.port)
+    if (proxy !== undefined && servers.port !== undefined) {
+      proxies.add(proxy)
+      // The servers may have moved while it was opened.
+      proxy.target = servers.port
+    }
     const name = `worker-${++hired}`
     const settings: WorkerSettings = {
       name,
       historyPath: join(directory, `${name}.history`),
-      topology: { kind: 'single', url: proxy.url },
-      client: options.client ?? 'ioredis',
+      topology: servers.topologyFor(proxy?.url ?? ''),
+      client: options.client ?? 'default',
       registerUrl: register.url,
       seed: seed * 1_000 + hired,
       callers,
@@ -70,19 +80,26 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     await worker.ready
   }
   servers.onMove = port => {
-    for (const { proxy } of crew) proxy.target = port
+    for (const proxy of proxies) proxy.target = port
   }
-  await Promise.all(Array.from({ length: workers }, (_, place) => hire(place)))
   const injector = new Injector({ seed, kinds, everyMs, leaseMs, victims: () => crew, servers })
-  const until = now() + seconds * 1_000
-  await injector.run(until)
-  await delay(Math.max(0, until - now()))
-  for (const worker of crew) {
-    if (!(await worker.finish())) incidents.push({ kind: 'not-exited', worker: worker.name, from: now(), to: now() })
+  try {
+    await Promise.all(Array.from({ length: workers }, (_, place) => hire(place)))
+    const until = now() + seconds * 1_000
+    await injector.run(until)
+    await delay(Math.max(0, until - now()))
+    await Promise.all(
+      crew.map(async worker => {
+        if (await worker.finish()) return
+        incidents.push({ kind: 'not-exited', worker: worker.name, from: now(), to: now() })
+      }),
+    )
+  } finally {
+    for (const worker of crew) worker?.signal('SIGKILL')
+    await servers.stop()
+    await register.stop()
   }
-  await servers.stop()
-  await register.stop()
-  const verdict = check(readHistories(directory), [...incidents, ...injector.incidents])
+  const verdict = check(readHistories(directory), [...incidents, ...injector.incidents], Date.now() - now())
   if (process.env['RIG_KEEP'] === undefined) await rm(directory, { recursive: true, force: true })
   else console.error(`histories: ${directory}`)
   return { ...verdict, seed, faults: injector.counts, workers: hired }
@@ -90,13 +107,13 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
 
 class Worker implements Victim {
   readonly name: string
-  readonly proxy: FaultProxy
+  readonly proxy: FaultProxy | undefined
   readonly ready: Promise<unknown>
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
   readonly #hireNext: () => Promise<void>
 
-  constructor(settings: WorkerSettings, proxy: FaultProxy, hireNext: () => Promise<void>) {
+  constructor(settings: WorkerSettings, proxy: FaultProxy | undefined, hireNext: () => Promise<void>) {
     this.name = settings.name
     this.proxy = proxy
     this.#hireNext = hireNext
@@ -113,7 +130,7 @@ class Worker implements Victim {
 
   async replace(): Promise<void> {
     await this.#exited
-    await this.proxy.close()
+    await this.proxy?.close()
     await this.#hireNext()
   }
 
@@ -128,7 +145,7 @@ class Worker implements Victim {
     if (inTime) late.abort()
     else this.#child.kill('SIGKILL')
     await this.#exited
-    await this.proxy.close()
+    await this.proxy?.close()
     return inTime
   }
 }
@@ -136,7 +153,7 @@ class Worker implements Victim {
 /** For people: what was injected, what was counted, what was broken. */
 export function describeResult(result: TortureResult): string {
   const { counts, faults, breaches, seed } = result
-  const lines = Object.entries(faults).map(([kind, count]) => `  ${kind.padEnd(20)}${count}`)
+  const lines = [...faults].map(([kind, count]) => `  ${kind.padEnd(20)}${count}`)
   const shown = breaches.slice(0, 20).map(({ name, what }) => `  ${name}: ${what}`)
   if (breaches.length > shown.length) shown.push(`  and ${breaches.length - shown.length} more`)
   return [

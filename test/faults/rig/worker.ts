@@ -2,18 +2,21 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { channels, type EnterOptions, type Entry, type Hold, LockEngine, type Store } from '@dspinlock/core'
+import type { ClientName, Topology } from '../../support/redis-clients.js'
 import { HistoryWriter, now } from './history.js'
 import { randomFrom } from './random.js'
 import { Register } from './register.js'
-import { type ClientName, openStore, PREFIX, type Topology } from './stores.js'
+import { openStore } from './stores.js'
 import { breakStore, type Defect } from './teeth.js'
 import { watchStore } from './watched-store.js'
+import { chooseWork } from './works.js'
 
 export interface WorkerSettings {
   readonly name: string
   readonly historyPath: string
   readonly topology: Topology
-  readonly client: ClientName
+  /** `default`: what the store makes of an address by itself. */
+  readonly client: ClientName | 'default'
   readonly registerUrl: string
   readonly seed: number
   readonly callers: number
@@ -33,24 +36,8 @@ const history = new HistoryWriter(settings.historyPath)
 const random = randomFrom(settings.seed)
 const { leaseMs } = settings
 
-/** What is done under each key, and how often it is chosen. */
-const works: readonly { readonly key: string; readonly share: number; readonly options: EnterOptions }[] = [
-  { key: 'turns-1', share: 4, options: {} },
-  { key: 'turns-2', share: 2, options: {} },
-  { key: 'shared-1', share: 2, options: { duplicates: 'replay', ttlMs: 150 } },
-  { key: 'shared-2', share: 1, options: { duplicates: 'replay', ttlMs: 400 } },
-  { key: 'flight', share: 2, options: { duplicates: 'replay' } },
-  { key: 'once', share: 1, options: { duplicates: 'reject', ttlMs: 150 } },
-]
-const shares = works.reduce((sum, work) => sum + work.share, 0)
-
 let ops = 0
 let stopping = false
-
-function chooseWork(): (typeof works)[number] {
-  let at = random() * shares
-  return works.find(work => (at -= work.share) < 0) ?? (works[0] as (typeof works)[number])
-}
 
 /** Mostly short; sometimes so long that the lease has to be renewed. */
 function chooseWorkMs(): number {
@@ -58,7 +45,7 @@ function chooseWorkMs(): number {
 }
 
 async function work(engine: LockEngine, register: Register): Promise<void> {
-  const { key, options } = chooseWork()
+  const { key, options } = chooseWork(random)
   const op = ++ops
   history.write({ event: 'ask', op, key, endBy: now() + ANSWER_WITHIN_MS })
   let entry: Entry
@@ -133,11 +120,11 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', crash)
   const opened = await openStore(settings)
   const plain = opened.store
-  const closeClients = (): void | Promise<void> => opened.close()
   let store: Store = plain
   let mend = (): void => {}
   if (settings.defect !== '') {
-    const broken = breakStore(store, settings.defect, PREFIX, settings.topology.url)
+    if (settings.topology.kind !== 'single') throw new TypeError('defects are for a single server')
+    const broken = breakStore(store, settings.defect, settings.topology.url)
     store = broken.store
     mend = broken.close
   }
@@ -150,15 +137,18 @@ async function main(): Promise<void> {
   process.once('message', () => {
     stopping = true
   })
+  // Without a rig there is nobody to stop it.
+  process.once('disconnect', () => process.exit())
   process.send?.('ready')
   await callers
   await engine.close({ timeoutMs: 5_000 })
   await plain.close()
-  await closeClients()
+  await opened.close()
   register.close()
   mend()
   history.write({ event: 'bye' })
   history.close()
+  process.removeAllListeners('disconnect')
   process.removeAllListeners('message')
   process.disconnect()
 }

@@ -1,0 +1,34 @@
+// The short torment once more through each client that the store takes, and on what clients find their way in by themselves.
+
+import { expect } from 'chai'
+import { clientNames } from '../support/redis-clients.js'
+import { clusterFaultKinds, faultKinds, sentinelFaultKinds } from './rig/injector.js'
+import { describeResult, torture } from './rig/torture.js'
+
+describe('torture, through', () => {
+  // What a URL makes is ioredis 6, in torture.test.ts.
+  for (const client of clientNames.filter(name => name !== 'ioredis')) {
+    it(client, async function () {
+      this.timeout(60_000)
+      const result = await torture({ seed: 21, seconds: 6, workers: 4, everyMs: 380, client })
+      expect(result.breaches, describeResult(result)).to.deep.equal([])
+      for (const kind of faultKinds) expect(result.faults.get(kind), kind).to.be.at.least(1)
+      expect(result.counts.holds, describeResult(result)).to.be.above(30)
+    })
+  }
+})
+
+describe('torture, on', () => {
+  for (const [servers, what, kinds] of [
+    ['cluster', 'a cluster whose masters die and whose slots migrate', clusterFaultKinds],
+    ['sentinel', 'a master that Sentinels replace', sentinelFaultKinds],
+  ] as const) {
+    it(what, async function () {
+      this.timeout(120_000)
+      const result = await torture({ seed: 22, seconds: 10, workers: 4, everyMs: 700, servers })
+      expect(result.breaches, describeResult(result)).to.deep.equal([])
+      for (const kind of kinds) expect(result.faults.get(kind), kind).to.be.at.least(1)
+      expect(result.counts.holds, describeResult(result)).to.be.above(30)
+    })
+  }
+})

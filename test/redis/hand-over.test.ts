@@ -1,0 +1,147 @@
+// What handing a key over costs Redis: the same however many wait, and next to nothing inside one process.
+
+import { type Hold, LockEngine, type Store } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { holdOf } from '../support/engine.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
+
+/** Nobody asks by itself while a test runs. */
+const pollMs = 60_000
+const waitMs = 60_000
+const leaseMs = 60_000
+
+describe('handing a key over', () => {
+  let redis: RedisServer
+  let stores: Store[]
+  let engines: LockEngine[]
+
+  before(async () => {
+    redis = await startRedisServer()
+  })
+  after(() => redis.stop())
+
+  /** Each has a store of its own, with a channel and connections, as a process has. */
+  const makeEngines = async (count: number): Promise<void> => {
+    stores = Array.from({ length: count }, () => redisStore(redis.url))
+    engines = stores.map(store => new LockEngine({ store, pollMs }))
+    await untilSo('all listen', async () => {
+      const channels = (await askServer(redis.port, 'PUBSUB', 'CHANNELS', 'dspinlock:wake:*')) as string[]
+      return channels.length === count
+    })
+    // Scripts that the server does not know yet are sent twice.
+    const [warm] = stores as [Store]
+    await holdOf(await engine(0).enter('warm', { leaseMs })).release()
+    await warm.renew({ key: 'warm', token: 'w.1', leaseMs })
+    await warm.settle({ key: 'warm', token: 'w.1', record: new Uint8Array(), ttlMs: 0, retainMs: 0 })
+  }
+  afterEach(async () => {
+    await Promise.all(engines.map(one => one.close()))
+    for (const store of stores) await store.close()
+    await untilSo('nobody listens', async () => {
+      const channels = (await askServer(redis.port, 'PUBSUB', 'CHANNELS', 'dspinlock:wake:*')) as string[]
+      return channels.length === 0
+    })
+  })
+  const engine = (n: number): LockEngine => engines[n] as LockEngine
+  const waiters = async (key: string): Promise<number> => (await engine(0).inspect(key))?.waiters ?? 0
+
+  /** Commands that Redis carried out meanwhile, those of scripts among them. */
+  const count = async (work: () => Promise<unknown>): Promise<Record<string, number>> => {
+    await askServer(redis.port, 'CONFIG', 'RESETSTAT')
+    await work()
+    const stats = String(await askServer(redis.port, 'INFO', 'commandstats'))
+    const calls = [...stats.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, name, n]) => [name, Number(n)] as const)
+    // What the count itself takes: its connections, and the question.
+    return Object.fromEntries(calls.filter(([name]) => !/^(info|config|hello|client|select)/.test(String(name))))
+  }
+
+  const costs: { waiting: number; perHandOver: Record<string, number> }[] = []
+  for (const waiting of [1, 4, 16]) {
+    it(`costs the same with ${waiting} waiting processes as with one`, async function () {
+      await makeEngines(waiting + 1)
+      const first = holdOf(await engine(0).enter('k', { leaseMs }))
+      const turns: Promise<Hold>[] = []
+      for (let n = 1; n <= waiting; n++) {
+        turns.push(engine(n).enter('k', { leaseMs, waitMs }).then(holdOf))
+        await untilSo('it waits', async () => (await waiters('k')) === n)
+      }
+      const order: number[] = []
+      const calls = await count(async () => {
+        await first.release()
+        await Promise.all(
+          turns.map(async (turn, n) => {
+            const hold = await turn
+            order.push(n)
+            // Started under the short lease of the hand-over, it is to be renewed before it ends.
+            await untilSo('it is renewed', async () => hold.signal.aborted || (await leaseLeft(redis.port)) > 1_000)
+            await hold.release()
+          }),
+        )
+      })
+      expect(order, 'in order of arrival').to.deep.equal(turns.map((_, n) => n))
+      const { evalsha = 0, eval: evals = 0, publish = 0 } = calls
+      // One release each and one renewal each, and one message for each of them; the last release has nobody to tell.
+      expect(publish, 'messages').to.equal(waiting)
+      expect(evalsha + evals, 'scripts').to.equal(2 * waiting + 1)
+      const inside = ['hmget', 'hset', 'hdel', 'zrange', 'zrem', 'set', 'pexpire', 'time']
+      const perHandOver = Object.fromEntries(inside.map(name => [name, (calls[name] ?? 0) / waiting]))
+      costs.push({ waiting, perHandOver })
+      const [one] = costs
+      for (const name of inside) {
+        // The first release and the last one are not hand-overs of the same kind, and with one waiter there is nothing else.
+        expect(perHandOver[name], `${name} for each hand-over`).to.be.at.most((one?.perHandOver[name] ?? 0) + 0.01)
+      }
+    })
+  }
+
+  it('300 waiters of one process cost one claim and one settling under replay', async () => {
+    await makeEngines(1)
+    const task = (): Promise<string> => new Promise(resolve => setTimeout(resolve, 50, 'result'))
+    const calls = await count(() =>
+      Promise.all(Array.from({ length: 300 }, () => engine(0).run('k', task, { duplicates: 'replay', leaseMs }))),
+    )
+    expect((calls['evalsha'] ?? 0) + (calls['eval'] ?? 0)).to.be.at.most(3)
+    expect(calls['publish'] ?? 0).to.equal(0)
+  })
+
+  it('300 turns in one process cost one command each, and no message', async () => {
+    await makeEngines(1)
+    const fences: number[] = []
+    const calls = await count(() =>
+      Promise.all(
+        Array.from({ length: 300 }, () =>
+          engine(0).run('k', ({ fence }) => void fences.push(fence ?? 0), { leaseMs, waitMs }),
+        ),
+      ),
+    )
+    expect((calls['evalsha'] ?? 0) + (calls['eval'] ?? 0)).to.be.at.most(302)
+    expect(calls['publish'] ?? 0).to.equal(0)
+    expect(fences).to.deep.equal([...new Set(fences)].sort((a, b) => a - b))
+  })
+
+  it('a process that has more waiters passes the key on to itself at most four times while another waits', async () => {
+    await makeEngines(2)
+    const turns: { by: number; fence: number }[] = []
+    const take = (by: number): Promise<void> =>
+      engine(by).run('k', ({ fence }) => void turns.push({ by, fence: fence ?? 0 }), { leaseMs, waitMs })
+    const first = holdOf(await engine(0).enter('k', { leaseMs }))
+    const all = [0, 1].flatMap(by => Array.from({ length: 20 }, () => take(by)))
+    await untilSo('the other waits', async () => (await waiters('k')) === 1)
+    await first.release()
+    await Promise.all(all)
+    expect(turns.map(({ fence }) => fence)).to.deep.equal(turns.map(({ fence }) => fence).sort((a, b) => a - b))
+    let row = 0
+    for (const [n, { by }] of turns.entries()) {
+      row = n > 0 && turns[n - 1]?.by === by ? row + 1 : 1
+      const othersLeft = turns.slice(n).some(turn => turn.by !== by)
+      if (othersLeft) expect(row, `turns in a row at ${n}`).to.be.at.most(5)
+    }
+  })
+})
+
+async function leaseLeft(port: number): Promise<number> {
+  const ends = Number(await askServer(port, 'HGET', 'dspinlock:{=k}', 'e'))
+  return ends - Date.now()
+}

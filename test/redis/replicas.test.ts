@@ -1,0 +1,92 @@
+// minReplicas: a claim that too few replicas have does not count, and leaves nothing locked.
+
+import { LockEngine, type Store } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { holdOf } from '../support/engine.js'
+import { failure } from '../support/failure.js'
+import { redisUrl } from '../support/redis.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
+import { clientNames, connectClient } from '../support/redis-clients.js'
+
+const minReplicas = 1
+const replicasTimeoutMs = 200
+
+describe('minReplicas', () => {
+  const servers: RedisServer[] = []
+  let primary: RedisServer
+  let replica: RedisServer
+
+  before(async () => {
+    primary = await startRedisServer()
+    servers.push(primary)
+    replica = await startRedisServer(['--replicaof', '127.0.0.1', String(primary.port)])
+    servers.push(replica)
+    await untilSo('the replica is there', async () =>
+      String(await askServer(primary.port, 'INFO', 'replication')).includes('state=online'),
+    )
+  })
+  after(async () => {
+    for (const server of servers) await server.stop()
+  })
+
+  const using = async (store: Store, work: (engine: LockEngine) => Promise<void>): Promise<void> => {
+    const engine = new LockEngine({ store })
+    await work(engine)
+    await engine.close()
+    await store.close()
+  }
+
+  for (const client of clientNames) {
+    it(`through ${client}: acknowledged, a claim counts, is renewed and is handed on`, async () => {
+      const connected = await connectClient(client, { kind: 'single', url: primary.url })
+      const makeStore = (): Store => redisStore(connected.connection(), { minReplicas, replicasTimeoutMs })
+      await using(makeStore(), async one => {
+        await using(makeStore(), async other => {
+          const key = `acknowledged-${client}`
+          const hold = holdOf(await one.enter(key, { leaseMs: 300 }))
+          const next = other.enter(key)
+          await untilSo('it waits', async () => (await one.inspect(key))?.waiters === 1)
+          // Renewed: a third of the lease passes twice.
+          await new Promise(resolve => setTimeout(resolve, 250))
+          expect(hold.signal.aborted).to.equal(false)
+          expect(await hold.release()).to.equal(true)
+          const second = holdOf(await next)
+          expect(second.fence).to.be.above(hold.fence)
+          expect(await askServer(replica.port, 'HGET', `dspinlock:{=${key}}`, 'f')).to.equal(String(second.fence))
+          await second.release()
+        })
+      })
+      await connected.close()
+    })
+
+    it(`through ${client}, on a server without replicas: an error that says so, and nothing is locked`, async () => {
+      const connected = await connectClient(client, { kind: 'single', url: redisUrl() })
+      const key = `alone-${client}`
+      const store = redisStore(connected.connection(), { minReplicas, replicasTimeoutMs: 50 })
+      await using(store, async engine => {
+        const error = await failure(engine.enter(key))
+        expect(error.code).to.equal('ERR_DSPINLOCK_STORE')
+        expect(error.message).to.match(/0 of the 1 replicas that minReplicas asks for.*within 50 ms.*lower minReplicas/)
+        expect((await engine.inspect(key))?.leaseLeftMs ?? 0).to.equal(0)
+      })
+      await using(redisStore(redisUrl()), async engine => {
+        await holdOf(await engine.enter(key, { waitMs: 0 })).release()
+      })
+      await connected.close()
+    })
+  }
+
+  it('a replica that stopped answering: refused and released, and a hold that cannot be renewed is lost', async () => {
+    await using(redisStore(primary.url, { minReplicas, replicasTimeoutMs }), async engine => {
+      const held = holdOf(await engine.enter('held', { leaseMs: 600 }))
+      await replica.kill()
+      const error = await failure(engine.enter('new'))
+      expect(error.message).to.include('0 of the 1 replicas')
+      expect((await engine.inspect('new'))?.leaseLeftMs ?? 0).to.equal(0)
+      await new Promise(resolve => held.signal.addEventListener('abort', resolve))
+      expect((held.signal.reason as { code: string }).code).to.equal('ERR_DSPINLOCK_LEASE_LOST')
+    })
+  })
+})

@@ -1,0 +1,124 @@
+// A master with two replicas that three Sentinels watch, on loopback.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { findFreePort, findServerBinary, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { askServer, untilSo } from './redis-admin.js'
+import type { NodeAddress } from './redis-cluster.js'
+
+export class RedisSentinels {
+  readonly name = 'jobs'
+  readonly sentinels: readonly NodeAddress[]
+  readonly #servers: readonly RedisServer[]
+  readonly #processes: readonly ChildProcess[]
+  readonly #directory: string
+
+  private constructor(
+    sentinels: readonly NodeAddress[],
+    servers: readonly RedisServer[],
+    processes: readonly ChildProcess[],
+    directory: string,
+  ) {
+    this.sentinels = sentinels
+    this.#servers = servers
+    this.#processes = processes
+    this.#directory = directory
+  }
+
+  static async start(): Promise<RedisSentinels> {
+    const directory = await mkdtemp(join(tmpdir(), 'dspinlock-sentinels-'))
+    const master = await startRedisServer(['--repl-diskless-sync-delay', '0'])
+    const replicaArguments = ['--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', String(master.port)]
+    const replicas = await Promise.all([startRedisServer(replicaArguments), startRedisServer(replicaArguments)])
+    const sentinels: NodeAddress[] = []
+    const processes: ChildProcess[] = []
+    for (let n = 0; n < 3; n++) {
+      const port = await findFreePort()
+      const config = join(directory, `${n}.conf`)
+      const monitor = [
+        `port ${port}`,
+        'bind 127.0.0.1',
+        `dir ${directory}`,
+        `sentinel monitor jobs 127.0.0.1 ${master.port} 2`,
+        'sentinel down-after-milliseconds jobs 500',
+        'sentinel failover-timeout jobs 4000',
+        '',
+      ]
+      await writeFile(config, monitor.join('\n'))
+      const child = spawn(findServerBinary() ?? 'redis-server', [config, '--sentinel'], { stdio: 'ignore' })
+      child.unref()
+      processes.push(child)
+      sentinels.push({ host: '127.0.0.1', port })
+    }
+    const all = new RedisSentinels(sentinels, [master, ...replicas], processes, directory)
+    process.once('exit', all.#killSentinels)
+    await all.whole()
+    return all
+  }
+
+  async master(): Promise<RedisServer> {
+    for (const { port } of this.sentinels) {
+      const server = await this.#masterBy(port)
+      if (server !== undefined) return server
+    }
+    throw new Error('no Sentinel knows a master')
+  }
+
+  /** The master dies, the Sentinels choose another, and the dead one comes back as its replica. */
+  async failOver(tookOver: () => void = () => {}): Promise<void> {
+    const dead = await this.master()
+    await dead.kill()
+    await untilSo('the Sentinels agree on another master', async () => {
+      const chosen = await Promise.all(this.sentinels.map(({ port }) => this.#masterBy(port)))
+      const [now] = chosen
+      if (now === undefined || now === dead || chosen.some(one => one !== now)) return false
+      return String(await askServer(now.port, 'INFO', 'replication')).includes('role:master')
+    })
+    tookOver()
+    const { port } = await this.master()
+    // By itself it would be a master again, and whoever still had its address would find it, until the Sentinels come to it.
+    await dead.start(['--replicaof', '127.0.0.1', String(port)])
+    await untilSo('the new master has its replicas', async () => {
+      const info = String(await askServer(port, 'INFO', 'replication'))
+      return info.includes('connected_slaves:2') && !info.includes('state=wait_bgsave')
+    })
+  }
+
+  /** Until every Sentinel knows the others, and the master has both replicas. */
+  async whole(): Promise<void> {
+    await untilSo('the Sentinels agree', async () => {
+      for (const { port } of this.sentinels) {
+        const info = String(await askServer(port, 'INFO', 'sentinel'))
+        if (!/status=ok,address=[^,]*,slaves=2,sentinels=3/.test(info)) return false
+      }
+      const { port } = await this.master()
+      const info = String(await askServer(port, 'INFO', 'replication'))
+      return info.includes('role:master') && info.includes('connected_slaves:2') && !info.includes('state=wait_bgsave')
+    })
+  }
+
+  async stop(): Promise<void> {
+    process.removeListener('exit', this.#killSentinels)
+    this.#killSentinels()
+    for (const child of this.#processes) {
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    }
+    await Promise.all(this.#servers.map(server => server.stop()))
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #masterBy(sentinelPort: number): Promise<RedisServer | undefined> {
+    const answer = await askServer(sentinelPort, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.name)
+    return this.#servers.find(one => String(one.port) === (answer as [string, string] | null)?.[1])
+  }
+
+  readonly #killSentinels = (): void => {
+    for (const child of this.#processes) {
+      child.ref()
+      child.kill('SIGKILL')
+    }
+  }
+}
