@@ -174,18 +174,58 @@ export function makeConversation(random: Random): Conversation {
   const isOrderly = random.once(2)
   const requests = isOrderly ? 1 + random.below(3) : 1
   let sent = ''
-  for (let n = 0; n < requests; n++) sent += isOrderly ? makeRequest(random, requests === 1) : makeBroken(random)
+  let parts = pickParts(random)
+  for (let n = 0; n < requests; n++) {
+    sent += isOrderly ? makeRequest(random, parts, requests === 1) : makeBroken(random)
+    // Hardly another request: if both had one key, the second would be given the answer to the first.
+    parts = alter(random, parts)
+  }
   return { pieces: cut(random, sent), isOrderly, leaves: random.once(8) }
 }
 
+interface Parts {
+  readonly method: string
+  readonly target: string
+  readonly headers: readonly string[]
+  readonly type: string
+  readonly body: string
+}
+
+const pickHeader = (random: Random): string =>
+  random.once(4) ? `Idempotency-Key: ${random.pick(keys)}` : random.pick(headers).replace(/^(Host|Expect: s).*/, 'X: y')
+
+function pickParts(random: Random): Parts {
+  return {
+    method: random.pick(methods),
+    target: random.pick(targets),
+    headers: Array.from({ length: random.below(4) }, () => pickHeader(random)),
+    type: random.pick(types),
+    body: random.pick(bodies),
+  }
+}
+
+function alter(random: Random, parts: Parts): Parts {
+  const [path = '', query] = parts.target.split(/\?(.*)/s, 2)
+  switch (random.below(6)) {
+    case 0:
+      return { ...parts, method: random.pick(methods) }
+    case 1:
+      return { ...parts, target: random.pick(targets) }
+    case 2:
+      return query === undefined ? parts : { ...parts, target: `${path}?${query.split('&').reverse().join('&')}` }
+    case 3:
+      return { ...parts, headers: [...parts.headers, pickHeader(random)] }
+    case 4:
+      return { ...parts, type: random.pick(types) }
+    default:
+      return { ...parts, body: random.pick(bodies) }
+  }
+}
+
 /** A request that HTTP allows, however odd. */
-function makeRequest(random: Random, isAlone: boolean): string {
+function makeRequest(random: Random, { method, target, headers, type, body }: Parts, isAlone: boolean): string {
   const version = isAlone ? random.pick(versions) : 'HTTP/1.1'
-  const lines = [`${random.pick(methods)} ${random.pick(targets)} ${version}`, 'Host: h']
-  const extra = random.below(4)
-  for (let n = 0; n < extra; n++) lines.push(random.pick(headers).replace(/^(Host|Expect: s).*/, 'X: y'))
-  if (random.once(3)) lines.push(`Idempotency-Key: ${random.pick(keys)}`)
-  return finish(random, lines, random.pick(bodies), true)
+  return finish(random, [`${method} ${target} ${version}`, 'Host: h', ...headers], type, body, true)
 }
 
 function makeBroken(random: Random): string {
@@ -197,14 +237,14 @@ function makeBroken(random: Random): string {
   const extra = random.below(5)
   for (let n = 0; n < extra; n++) lines.push(random.once(3) ? random.pick(badHeaders) : random.pick(headers))
   if (random.once(2)) lines.push(`Idempotency-Key: ${random.pick(random.once(5) ? badKeys : keys)}`)
-  const whole = finish(random, lines, random.pick(bodies), !random.once(3))
+  const whole = finish(random, lines, random.pick(types), random.pick(bodies), !random.once(3))
   // Half a head, or half a body.
   return random.once(5) ? whole.slice(0, random.below(whole.length)) : whole
 }
 
-function finish(random: Random, lines: readonly string[], body: string, isSound: boolean): string {
+function finish(random: Random, lines: readonly string[], type: string, body: string, isSound: boolean): string {
   if (body === '' && random.once(2)) return `${lines.join('\r\n')}\r\n\r\n`
-  const head = [...lines, `Content-Type: ${random.pick(types)}`]
+  const head = [...lines, `Content-Type: ${type}`]
   if (random.once(3)) {
     head.push('Transfer-Encoding: chunked')
     return `${head.join('\r\n')}\r\n\r\n${chunk(random, body, isSound)}`

@@ -120,6 +120,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     }
     if (isIdempotent) return yield* wait(refuse(exchange, settings, 'not-kept', undefined))
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
+    doubted = undefined
     variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestOf(varied)])]
   }
   return yield* wait(refuse(exchange, settings, 'unavailable', 1_000))
