@@ -118,6 +118,13 @@ export const cases: readonly Case[] = [
     ),
   ]),
   own(
+    'replay.local-cache',
+    'dspinlock, Redis, records kept in the process',
+    groups.replay,
+    { store: 'redis', place: 'route', options: replay, localCache: { maxBytes: 64 * 1024 ** 2, maxAgeMs: 600_000 } },
+    again,
+  ),
+  own(
     'replay.in-front',
     'dspinlock, memory, in front of Express',
     groups.replay,

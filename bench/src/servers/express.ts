@@ -14,7 +14,7 @@ export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
   let hasAnswered: (req: express.Request) => boolean = () => false
   const { guard } = spec
   if (guard !== undefined && 'place' in guard && guard.place !== 'in-front') {
-    const own = dspinlock({ ...guard.options, store: await openStore(guard.store, spec.redisUrl) })
+    const own = dspinlock({ ...guard.options, store: await openStore(guard, spec.redisUrl) })
     if (guard.place === 'app') app.use(own)
     else handlers.splice(guard.place === 'route' ? 1 : 0, 0, own)
   } else if (guard !== undefined && !('place' in guard)) {

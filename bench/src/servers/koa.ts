@@ -19,7 +19,7 @@ export async function makeKoaListener({ guard, redisUrl }: ServerSpec): Promise<
   }
   if (guard === undefined) router.post('/orders', answer)
   else if ('place' in guard) {
-    router.post('/orders', dspinlock({ ...guard.options, store: await openStore(guard.store, redisUrl) }), answer)
+    router.post('/orders', dspinlock({ ...guard.options, store: await openStore(guard, redisUrl) }), answer)
   } else throw new Error(`${guard.by} is not mounted in Koa`)
   app.use(router.routes())
   const callback = app.callback()

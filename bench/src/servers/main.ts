@@ -31,7 +31,7 @@ async function guardInFront(listener: RequestListener): Promise<RequestListener>
   const { guard } = spec
   if (guard === undefined || !('place' in guard) || guard.place !== 'in-front') return listener
   const { guard: guardListener } = await import('@dspinlock/http')
-  return guardListener(listener, { ...guard.options, store: await openStore(guard.store, spec.redisUrl) })
+  return guardListener(listener, { ...guard.options, store: await openStore(guard, spec.redisUrl) })
 }
 
 async function listen(): Promise<number> {

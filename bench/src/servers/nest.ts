@@ -32,9 +32,7 @@ class GuardedOrders {
 export async function makeNestListener({ guard, redisUrl }: ServerSpec): Promise<RequestListener> {
   if (guard !== undefined && !('place' in guard)) throw new Error(`${guard.by} is not mounted in Nest`)
   const imports =
-    guard === undefined
-      ? []
-      : [DspinlockModule.forRoot({ ...guard.options, store: await openStore(guard.store, redisUrl) })]
+    guard === undefined ? [] : [DspinlockModule.forRoot({ ...guard.options, store: await openStore(guard, redisUrl) })]
 
   @Module({ imports, controllers: [guard === undefined ? Orders : GuardedOrders] })
   class App {}

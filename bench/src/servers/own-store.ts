@@ -3,8 +3,9 @@
 import { memoryStore, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { Redis } from 'ioredis'
-import type { StoreKind } from '../peers/middleware/subject.js'
+import type { OwnGuard } from './spec.js'
 
-export async function openStore(kind: StoreKind, redisUrl: string): Promise<Store> {
-  return kind === 'memory' ? memoryStore() : redisStore(new Redis(redisUrl))
+export async function openStore({ store, localCache }: OwnGuard, redisUrl: string): Promise<Store> {
+  if (store === 'memory') return memoryStore()
+  return redisStore(new Redis(redisUrl), localCache === undefined ? {} : { localCache })
 }

@@ -21,6 +21,8 @@ export interface OwnGuard {
   readonly place: 'in-front' | 'app' | 'before-parser' | 'route'
   /** As they go to the middleware, without the store. */
   readonly options: Readonly<Record<string, unknown>>
+  /** Records already seen are kept in the process. */
+  readonly localCache?: { readonly maxBytes: number; readonly maxAgeMs: number }
 }
 
 export interface PeerGuard {
