@@ -52,6 +52,9 @@ export class MemoryStore implements Store {
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
   /** Tokens that ended last, and how; the oldest is dropped first. */
   readonly #ended = new Map<string, 'settled' | 'released' | 'left'>()
+  /** The same tokens, overwritten in turn: to look for a Map's oldest, all that was deleted from it is stepped over. */
+  readonly #endedInOrder: string[] = []
+  #nextEnded = 0
   /** The last fence, arrival or settling: all three are on one scale, so that they can be compared. */
   #lastTick = 0
   #recordBytes = 0
@@ -287,13 +290,13 @@ export class MemoryStore implements Store {
   }
 
   #remember(token: string, how: 'settled' | 'released' | 'left'): void {
-    this.#ended.set(token, how)
-    if (this.#ended.size > REMEMBERED_ENDS) {
-      for (const oldest of this.#ended.keys()) {
-        this.#ended.delete(oldest)
-        break
-      }
+    if (!this.#ended.has(token)) {
+      const oldest = this.#endedInOrder[this.#nextEnded]
+      if (oldest !== undefined) this.#ended.delete(oldest)
+      this.#endedInOrder[this.#nextEnded] = token
+      this.#nextEnded = (this.#nextEnded + 1) % REMEMBERED_ENDS
     }
+    this.#ended.set(token, how)
   }
 
   #dismiss(entry: StoredKey, waiters: readonly StoredWaiter[], message: (waiter: StoredWaiter) => AddressedWake): void {

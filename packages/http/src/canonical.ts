@@ -11,7 +11,7 @@ const MAX_DEPTH = 200
  */
 export function canonicalise(value: unknown): string {
   const out: string[] = []
-  write(value, out, 'body', [])
+  write(value, out, [], [])
   return out.join('')
 }
 
@@ -19,7 +19,14 @@ function sized(letter: string, text: string): string {
   return `${letter}${text.length}:${text}`
 }
 
-function write(value: unknown, out: string[], path: string, ancestors: object[]): void {
+/** How to get from the body to a value: names, places, and `<entry>` for what a Map or a Set has. Only an error reads it. */
+type Trail = (string | number)[]
+
+function describe(trail: Trail): string {
+  return `body${trail.map(step => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
+}
+
+function write(value: unknown, out: string[], trail: Trail, ancestors: object[]): void {
   switch (typeof value) {
     case 'string':
       out.push(sized('s', value))
@@ -38,16 +45,16 @@ function write(value: unknown, out: string[], path: string, ancestors: object[])
       return
     case 'object':
       if (value === null) out.push('N')
-      else writeObject(value, out, path, ancestors)
+      else writeObject(value, out, trail, ancestors)
       return
     default:
-      throw new UnhashableBodyError(path, `a ${typeof value}`)
+      throw new UnhashableBodyError(describe(trail), `a ${typeof value}`)
   }
 }
 
-function writeObject(value: object, out: string[], path: string, ancestors: object[]): void {
-  if (ancestors.includes(value)) throw new UnhashableBodyError(path, 'a cycle')
-  if (ancestors.length >= MAX_DEPTH) throw new UnhashableBodyError(path, `more than ${MAX_DEPTH} levels`)
+function writeObject(value: object, out: string[], trail: Trail, ancestors: object[]): void {
+  if (ancestors.includes(value)) throw new UnhashableBodyError(describe(trail), 'a cycle')
+  if (ancestors.length >= MAX_DEPTH) throw new UnhashableBodyError(describe(trail), `more than ${MAX_DEPTH} levels`)
   if (ArrayBuffer.isView(value)) {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
     out.push(sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`))
@@ -60,27 +67,33 @@ function writeObject(value: object, out: string[], path: string, ancestors: obje
   ancestors.push(value)
   if (Array.isArray(value)) {
     out.push(`a${value.length}:`)
-    for (let at = 0; at < value.length; at++) write(value[at], out, `${path}[${at}]`, ancestors)
+    for (let at = 0; at < value.length; at++) writePart(value[at], out, trail, at, ancestors)
   } else if (value instanceof Map || value instanceof Set) {
     const items = [...value].map(item => {
       const part: string[] = []
-      write(item, part, `${path}.<entry>`, ancestors)
+      writePart(item, part, trail, '<entry>', ancestors)
       return part.join('')
     })
     out.push(`${value instanceof Map ? 'm' : 'e'}${items.length}:`, ...items.sort())
   } else {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype !== null && prototype !== Object.prototype && !isBare(prototype)) {
-      throw new UnhashableBodyError(path, `an instance of ${value.constructor?.name ?? 'a class'}`)
+      throw new UnhashableBodyError(describe(trail), `an instance of ${value.constructor?.name ?? 'a class'}`)
     }
     const keys = Object.keys(value).sort()
     out.push(`o${keys.length}:`)
     for (const key of keys) {
       out.push(sized('k', key))
-      write((value as Record<string, unknown>)[key], out, `${path}.${key}`, ancestors)
+      writePart((value as Record<string, unknown>)[key], out, trail, key, ancestors)
     }
   }
   ancestors.pop()
+}
+
+function writePart(value: unknown, out: string[], trail: Trail, step: string | number, ancestors: object[]): void {
+  trail.push(step)
+  write(value, out, trail, ancestors)
+  trail.pop()
 }
 
 /** Fast parsers (fast-querystring, for one) make objects whose prototype is an object with nothing in it. */

@@ -1,6 +1,6 @@
 // The digest of a request from which its key is made: equal for duplicates, and for nothing else.
 
-import { createHash, createHmac } from 'node:crypto'
+import { createHash, createHmac, hash } from 'node:crypto'
 import type { Duplicates } from '@dspinlock/core'
 import { canonicalise } from './canonical.js'
 import type { NamedValues } from './conventional-headers.js'
@@ -47,7 +47,6 @@ const VERSION = 'dspinlock-1'
  * @throws UnhashableBodyError for a parsed body that cannot be compared.
  */
 export function fingerprint(parts: FingerprintParts, secret: string | undefined): string {
-  const hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret)
   const { identity, body, version } = parts
   const fields: (string | undefined)[] = [
     VERSION,
@@ -79,14 +78,29 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   for (const field of fields) text += encodeField(field)
   if (isWhole && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
   // Lone surrogates would all become the same bytes in UTF-8.
-  hash.update(text, 'utf16le')
+  const hashed: Buffer[] = [Buffer.from(text, 'utf16le')]
   if (isWhole && body.kind === 'raw') {
     for (const piece of pieces ?? [body.bytes]) {
-      hash.update(`raw ${piece.byteLength}:`, 'utf16le')
-      hash.update(piece)
+      hashed.push(Buffer.from(`raw ${piece.byteLength}:`, 'utf16le'), piece)
     }
   }
-  return hash.digest('base64url')
+  return digest(hashed, secret)
+}
+
+/** Below this many bytes, copying them together costs less than a hash object does. */
+const ONE_SHOT_BYTES = 32_768
+
+function digest(pieces: readonly Buffer[], secret: string | undefined): string {
+  const [only] = pieces
+  if (secret === undefined) {
+    if (pieces.length === 1 && only !== undefined) return hash('sha256', only, 'base64url')
+    let size = 0
+    for (const piece of pieces) size += piece.byteLength
+    if (size <= ONE_SHOT_BYTES) return hash('sha256', Buffer.concat(pieces, size), 'base64url')
+  }
+  const hasher = secret === undefined ? createHash('sha256') : createHmac('sha256', secret)
+  for (const piece of pieces) hasher.update(piece)
+  return hasher.digest('base64url')
 }
 
 function pushPairs(

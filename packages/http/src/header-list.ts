@@ -25,6 +25,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const given = readGiven(hasMessage ? args[2] : args[1])
+  if (given.length === 0) return { status, message, ...listSet(res, baseline) }
   // Given with the head, a header keeps the place that it was set at before.
   const byName = new Map<string, [string, string][]>()
   for (const name of listNames(res)) {
@@ -50,6 +51,23 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   }
   const removed = [...baseline].filter(([key]) => (byName.get(key)?.length ?? 0) === 0).map(([, { name }]) => name)
   return { status, message, headers, removed }
+}
+
+/** The usual case: all was set before the head is written, and nothing has to be merged. */
+function listSet(res: ServerResponse, baseline: Baseline): Pick<Head, 'headers' | 'removed'> {
+  const headers: [string, string][] = []
+  for (const name of listNames(res)) {
+    const values = readValues(res.getHeader(name))
+    if (isSame(values, baseline.get(name.toLowerCase())?.values)) continue
+    for (const value of values) headers.push([name, value])
+  }
+  const removed: string[] = []
+  for (const { name } of baseline.values()) {
+    const value = res.getHeader(name)
+    // An empty list is sent as nothing.
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) removed.push(name)
+  }
+  return { headers, removed }
 }
 
 /** `head` of characters that each stand for one byte on the wire, where it leaves as UTF-8. */

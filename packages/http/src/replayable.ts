@@ -124,11 +124,15 @@ export function digestHeader(headers: IncomingHttpHeaders, name: string, secret:
 }
 
 function membersOf(headers: HeaderPairs, name: string): string[] {
-  return headers
-    .filter(([found]) => found.toLowerCase() === name)
-    .flatMap(([, value]) => value.split(','))
-    .map(member => member.trim().toLowerCase())
-    .filter(member => member !== '')
+  const members: string[] = []
+  for (const [found, value] of headers) {
+    if (found.length !== name.length || found.toLowerCase() !== name) continue
+    for (const member of value.split(',')) {
+      const trimmed = member.trim().toLowerCase()
+      if (trimmed !== '') members.push(trimmed)
+    }
+  }
+  return members
 }
 
 /** RFC 9110, section 5.6.2: what a field name is. */
