@@ -26,8 +26,8 @@ export class FaultProxy {
   readonly #links = new Set<Link>()
   #mode: Mode = 'pass'
   #delayMs = 0
-  /** When the last delayed data is due on each socket: what is sent later arrives later. */
-  readonly #lastDue = new WeakMap<Socket, number>()
+  /** What is under way to each socket, in order. */
+  readonly #delayed = new WeakMap<Socket, Buffer[]>()
   /** The next reply is cut in its middle, with the connection. */
   #cutNext = false
   #trap: Trap | undefined
@@ -145,20 +145,28 @@ export class FaultProxy {
     }
     if (this.#cutNext) {
       this.#cutNext = false
+      this.#flush(link.client)
       link.client.end(data.subarray(0, Math.floor(data.length / 2)), () => drop(link))
       return
     }
     this.#forward(link.client, this.rewriteReply?.(data) ?? data)
   }
 
+  /** Never before what came earlier, however late its timer is: TCP keeps the order. */
   #forward(to: Socket, data: Buffer): void {
-    const due = Math.max(performance.now() + this.#delayMs, this.#lastDue.get(to) ?? 0)
-    this.#lastDue.set(to, due)
-    const waitMs = due - performance.now()
-    if (waitMs <= 0) return void to.write(data)
+    const queue = this.#delayed.get(to) ?? []
+    if (queue.length === 0 && this.#delayMs === 0) return void to.write(data)
+    this.#delayed.set(to, queue)
+    queue.push(data)
     setTimeout(() => {
-      if (!to.destroyed) to.write(data)
-    }, waitMs)
+      const next = queue.shift()
+      if (next !== undefined && !to.destroyed) to.write(next)
+    }, this.#delayMs)
+  }
+
+  /** What is still under way arrives now. */
+  #flush(to: Socket): void {
+    for (const data of this.#delayed.get(to)?.splice(0) ?? []) to.write(data)
   }
 }
 
