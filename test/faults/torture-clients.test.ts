@@ -10,7 +10,7 @@ describe('torture, through', () => {
   for (const client of clientNames.filter(name => name !== 'ioredis')) {
     it(client, async function () {
       this.timeout(60_000)
-      const result = await torture({ seed: 21, seconds: 6, workers: 4, everyMs: 380, client })
+      const result = await torture({ seed: 21, seconds: 8, workers: 4, everyMs: 380, client })
       expect(result.breaches, describeResult(result)).to.deep.equal([])
       for (const kind of faultKinds) expect(result.faults.get(kind), kind).to.be.at.least(1)
       expect(result.counts.holds, describeResult(result)).to.be.above(30)
