@@ -166,7 +166,10 @@ for (const { name, Koa } of koas) {
         )
         await until(() => bodies.length === 1, 'it runs')
         bodies[0]?.destroy(new Error('early'))
-        outcomes.push([await answer, errors])
+        const said = await answer
+        // Koa 3 reports it again when the socket goes, which may be after the client has noticed.
+        await new Promise(resolve => setTimeout(resolve, 20))
+        outcomes.push([said, errors])
       }
       expect(outcomes[1]).to.deep.equal(outcomes[0])
       expect(guard.engine.keys).to.equal(0)
