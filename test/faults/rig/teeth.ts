@@ -29,7 +29,7 @@ export function breakStore(store: Store, defect: Defect, url: string): { store: 
       claim: async request => {
         const seen = await store.inspect(request.key)
         if (seen?.state === 'held') return store.claim(request)
-        await delay(3)
+        await delay(20)
         await redis.hdel(hashOf(request.key), 't')
         return store.claim(request)
       },
