@@ -97,6 +97,30 @@ describe('messages that cross', () => {
     holdOf(await turn)
   })
 
+  it('who comes while an answer for somebody who left is under way has a try of its own', async () => {
+    const inner = memoryStore()
+    const late = pending<void>()
+    let claims = 0
+    const changes: Partial<Store> = {
+      claim: request => {
+        const reply = inner.claim(request)
+        return ++claims === 1 ? late.promise.then(() => reply) : Promise.resolve(reply)
+      },
+    }
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const left = new AbortController()
+    const gone = engine.enter('k', { signal: left.signal })
+    left.abort(new Error('left'))
+    expect((await failure(gone)).message).to.equal('left')
+    await holder.release()
+    const next = engine.enter('k', { waitMs: 0 })
+    // Long enough for a wait of no time to end.
+    await new Promise(resolve => setTimeout(resolve, 20))
+    late.resolve()
+    holdOf(await next)
+  })
+
   it('a resync while a release is under way makes its next claim ask again', async () => {
     const inner = memoryStore({ grantMs: 60_000 })
     const late = pending<void>()

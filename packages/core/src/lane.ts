@@ -74,10 +74,12 @@ export class Lane implements HoldOwner {
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
     waiter.trace = trace
-    const isAlone = this.#queue.size === 0 && this.#hold === undefined && !this.#asking
+    const isAlone = this.#queue.size === 0 && this.#hold === undefined
     this.#queue.add(waiter, isAlone)
     if (!isAlone) return waiter.promise
-    this.#ask()
+    // An answer that is under way already may tell of what was before this caller came.
+    if (this.#asking) this.#askAgain = true
+    else this.#ask()
     // A store in the same process has answered an uncontended claim by now: then there is nothing to watch.
     if (this.#queue.has(waiter) && !waiter.counted) waiter.watch(policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
@@ -247,7 +249,7 @@ export class Lane implements HoldOwner {
 
   #claimFor(waiter: Waiter, token: string, arrival: number): ClaimRequest {
     const { policy, payload } = waiter
-    const wait = policy.waits || this.#queue.hasPatient()
+    const wait = policy.waits || this.#queue.hasPatient
     return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
   }
 
@@ -297,13 +299,14 @@ export class Lane implements HoldOwner {
   }
 
   #onBusy(reply: Extract<ClaimReply, { state: 'busy' }>): void {
-    this.#queue.stay(reply.leaseLeftMs)
     this.#arrival = reply.arrival
     this.#clockAheadMs = reply.clockAheadMs
     const wasJoined = this.#joined || reply.arrival > 0
     this.#joined = wasJoined
+    if (this.#askAgain) return this.#ask()
+    this.#queue.stay(reply.leaseLeftMs)
     if (this.#queue.size === 0) return this.#quit()
-    if (this.#askAgain || !wasJoined) return this.#ask()
+    if (!wasJoined) return this.#ask()
     const pollMs = (this.#queue.head?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
@@ -323,7 +326,7 @@ export class Lane implements HoldOwner {
     this.#lateGrants = 0
     this.#queue.remove(head)
     const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
-    this.#queue.answer(waiter => this.#refuseLocally(waiter))
+    this.#queue.refuseWhileBusy(hold.payload, this.#leaseLeftMs())
     head.answer({ role: 'holder', hold })
   }
 

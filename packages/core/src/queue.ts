@@ -11,10 +11,22 @@ export interface WaiterCounter {
   removeWaiter(): void
 }
 
+/**
+ * A linked list, because the first one of a Set costs more the more were taken from its front. What a turn costs must not
+ * grow with those who wait: they are walked only when some of them may have an answer.
+ */
 export class Queue {
   readonly #key: string
   readonly #counter: WaiterCounter
-  readonly #waiters = new Set<Waiter>()
+  #first: Waiter | undefined
+  #last: Waiter | undefined
+  #size = 0
+  /** Those whose policy does not wait for a key that is busy. */
+  #impatient = 0
+  /** Those that do not count towards the limits yet. */
+  #uncounted = 0
+  /** How many wait with each payload; without the empty one, which goes with all. */
+  readonly #payloads = new Map<string, number>()
 
   constructor(key: string, counter: WaiterCounter) {
     this.#key = key
@@ -22,66 +34,91 @@ export class Queue {
   }
 
   get size(): number {
-    return this.#waiters.size
+    return this.#size
   }
 
   /** Who came first; its wishes make the claim. */
   get head(): Waiter | undefined {
-    for (const waiter of this.#waiters) return waiter
-    return undefined
-  }
-
-  has(waiter: Waiter): boolean {
-    return this.#waiters.has(waiter)
+    return this.#first
   }
 
   /** Whether any of them would wait for a key that is busy. */
-  hasPatient(): boolean {
-    for (const { policy } of this.#waiters) if (policy.waits) return true
-    return false
+  get hasPatient(): boolean {
+    return this.#size > this.#impatient
+  }
+
+  has(waiter: Waiter): boolean {
+    return waiter.isQueued
   }
 
   /** `mayBeServedAtOnce`: it counts, and its time runs, only from the moment at which it has to wait. Throws a WaiterLimitError. */
   add(waiter: Waiter, mayBeServedAtOnce: boolean): void {
-    if (!mayBeServedAtOnce) this.#startWait(waiter, this.#waiters.size)
-    this.#waiters.add(waiter)
+    if (!mayBeServedAtOnce) this.#startWait(waiter, this.#size)
+    else this.#uncounted++
+    waiter.isQueued = true
+    waiter.previous = this.#last
+    if (this.#last === undefined) this.#first = waiter
+    else this.#last.next = waiter
+    this.#last = waiter
+    this.#size++
+    if (!waiter.policy.waits) this.#impatient++
+    this.#countPayload(waiter.payload, 1)
   }
 
   remove(waiter: Waiter): void {
-    if (this.#waiters.delete(waiter) && waiter.counted) this.#counter.removeWaiter()
+    if (!waiter.isQueued) return
+    waiter.isQueued = false
+    const { previous, next } = waiter
+    if (previous === undefined) this.#first = next
+    else previous.next = next
+    if (next === undefined) this.#last = previous
+    else next.previous = previous
+    waiter.previous = waiter.next = undefined
+    this.#size--
+    if (!waiter.policy.waits) this.#impatient--
+    this.#countPayload(waiter.payload, -1)
+    if (waiter.counted) this.#counter.removeWaiter()
+    else this.#uncounted--
   }
 
   /** Those for whom there is an answer get it, and wait no longer. */
   answer(answerFor: (waiter: Waiter) => Entry | undefined): void {
-    for (const waiter of this.#waiters) {
+    this.#forEach(waiter => {
       const answer = answerFor(waiter)
-      if (answer === undefined) continue
+      if (answer === undefined) return
       this.remove(waiter)
       waiter.answer(answer)
-    }
+    })
   }
 
   rejectAll(reason: () => unknown): void {
-    for (const waiter of this.#waiters) {
+    this.#forEach(waiter => {
       this.remove(waiter)
       waiter.reject(reason())
-    }
+    })
+  }
+
+  /** The key is in use with `payload`, for another `leaseLeftMs` at least: those who may not wait for that are refused. */
+  refuseWhileBusy(payload: string, leaseLeftMs: number): void {
+    if (this.#impatient === 0 && !this.#hasOtherThan(payload)) return
+    this.answer(waiter => refuseWhileBusy(waiter, payload, leaseLeftMs))
   }
 
   /** Somebody else has the key, for another `leaseLeftMs` at least: who may wait goes on, and the others are refused. */
   stay(leaseLeftMs: number): void {
-    const { head } = this
-    if (head === undefined) return
-    this.answer(waiter => refuseWhileBusy(waiter, head.payload, leaseLeftMs))
-    for (const waiter of this.#waiters) {
-      if (waiter.counted) continue
+    if (this.#first === undefined) return
+    this.refuseWhileBusy(this.#first.payload, leaseLeftMs)
+    if (this.#uncounted === 0) return
+    this.#forEach(waiter => {
+      if (waiter.counted) return
       try {
-        this.#startWait(waiter, this.#waiters.size - 1)
+        this.#startWait(waiter, this.#size - 1)
+        this.#uncounted--
       } catch (error) {
         this.remove(waiter)
         waiter.reject(error)
       }
-    }
+    })
   }
 
   #startWait(waiter: Waiter, others: number): void {
@@ -89,5 +126,26 @@ export class Queue {
     waiter.counted = true
     waiter.trace?.startWait()
     waiter.watch(waiter.policy.waitMs)
+  }
+
+  /** `visit` may remove the waiter that it is given. */
+  #forEach(visit: (waiter: Waiter) => void): void {
+    for (let waiter = this.#first; waiter !== undefined; ) {
+      const { next } = waiter
+      visit(waiter)
+      waiter = next
+    }
+  }
+
+  #countPayload(payload: string, change: number): void {
+    if (payload === '') return
+    const count = (this.#payloads.get(payload) ?? 0) + change
+    if (count === 0) this.#payloads.delete(payload)
+    else this.#payloads.set(payload, count)
+  }
+
+  /** Whether any of them mismatches `payload`. */
+  #hasOtherThan(payload: string): boolean {
+    return payload !== '' && this.#payloads.size > (this.#payloads.has(payload) ? 1 : 0)
   }
 }

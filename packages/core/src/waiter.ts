@@ -15,6 +15,10 @@ export class Waiter {
   counted = false
   /** Undefined while nobody listens. */
   trace: EnterCall | undefined
+  /** Whether a queue has it, and its neighbours there. The queue's to write. */
+  isQueued = false
+  previous: Waiter | undefined
+  next: Waiter | undefined
   readonly promise: Promise<Entry>
   readonly #signal: AbortSignal | undefined
   readonly #onGone: (waiter: Waiter) => void
