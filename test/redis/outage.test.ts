@@ -5,7 +5,14 @@ import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
+import { failure } from '../support/engine.js'
 import { serve, type TestServer } from '../support/http.js'
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
 
 describe('Redis away', () => {
   let redis: RedisServer
@@ -58,8 +65,26 @@ describe('Redis away', () => {
     expect(runs).to.equal(1)
   })
 
-  it('locks again when Redis is back, without a restart', async () => {
+  it('a walk through the keys is refused as any other operation is', async () => {
+    const error = await failure(collect(store.list()))
+    expect(error.code).to.equal('ERR_DSPINLOCK_STORE')
+    expect(error.message).to.match(/the redis store failed in list: /)
+  })
+
+  it('a walk that began while Redis was away goes on when it is back, and so does one that does not wait for the connection', async () => {
+    const patient = redisStore(redis.url, { commandTimeoutMs: 10_000 })
+    const walk = collect(patient.list())
     await redis.start()
+    const other = redisStore(redis.url)
+    try {
+      expect(await walk).to.deep.equal([])
+      expect(await collect(other.list())).to.deep.equal([])
+    } finally {
+      await Promise.all([patient.close(), other.close()])
+    }
+  })
+
+  it('locks again when Redis is back, without a restart', async () => {
     let answer = await server.ask('/reject?again')
     for (let n = 0; n < 20 && answer.status !== 200; n++) answer = await server.ask('/reject?again')
     expect(answer.status).to.equal(200)

@@ -7,6 +7,9 @@ const PASSING_REPLY = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|
 const LOST_CONNECTION =
   /Socket closed|Socket timeout|client is (closed|offline)|Cannot send commands|timed out|Connection (error|timeout)|FatalError|AllConnectionsUnavailable|Disconnected|no node yet|Stream isn't writeable|Connection is closed|Command timed out|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|Cluster isn't ready|Failed to refresh slots|Cluster ended/i
 
+/** The first pause between tries, doubled for each further one up to the second figure. */
+export const RETRY_MS = [20, 200] as const
+
 /** Trying the same command again may help. */
 export function isPassing(error: unknown): boolean {
   const message = messageOf(error)

@@ -5,6 +5,7 @@ import {
   type ClaimReply,
   type ClaimRequest,
   ClosedError,
+  DspinlockError,
   type KeyState,
   type Mailbox,
   type MaybePromise,
@@ -26,6 +27,7 @@ import { tooFewReplicasError, withRemedy } from './failures.js'
 import { besideHash, decodeName, nameKeys, scanPattern } from './keys.js'
 import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
+import { scanPages } from './scan-pages.js'
 import { type CallArguments, type CallHost, ScriptCall } from './script-call.js'
 import * as scripts from './scripts/index.js'
 import { findUnfit } from './server-check.js'
@@ -254,19 +256,21 @@ export class RedisStore implements Store {
   async *list(): AsyncIterableIterator<KeyState> {
     if (this.#closed) throw new ClosedError('store')
     const seen = new Set<string>()
-    const pages = this.#client.scan(scanPattern(this.#prefix))[Symbol.asyncIterator]()
-    for (;;) {
-      const deadline = performance.now() + this.#commandTimeoutMs
-      const page = await withinDeadline(pages.next(), deadline, this.#commandTimeoutMs)
-      if (page.done === true) return
-      for (const name of page.value) {
-        const key = decodeName(this.#prefix, name)
-        if (key === undefined || seen.has(key)) continue
-        seen.add(key)
-        // Not by the key: of a long one only the digest is known.
-        const state = await this.#inspectNamed(key, besideHash(name))
-        if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
+    const pages = scanPages(this.#client, scanPattern(this.#prefix), this.#commandTimeoutMs, () => this.#closed)
+    try {
+      for await (const names of pages) {
+        for (const name of names) {
+          const key = decodeName(this.#prefix, name)
+          if (key === undefined || seen.has(key)) continue
+          seen.add(key)
+          // Not by the key: of a long one only the digest is known.
+          const state = await this.#inspectNamed(key, besideHash(name))
+          if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
+        }
       }
+    } catch (error) {
+      if (error instanceof DspinlockError) throw error
+      throw this.#closed ? new ClosedError('store') : new StoreError(this.name, 'list', undefined, withRemedy(error))
     }
   }
 
@@ -389,24 +393,4 @@ function encodePayload(payload: string): string {
 
 function isYes(reply: unknown): boolean {
   return reply === 1
-}
-
-function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    // Not unref'd, unlike the sockets: this keeps the process while somebody awaits the answer, and ends the wait.
-    const timer = setTimeout(
-      () => reject(new Error(`no answer within commandTimeoutMs (${timeoutMs})`)),
-      Math.max(0, deadline - performance.now()),
-    )
-    answer.then(
-      value => {
-        clearTimeout(timer)
-        resolve(value)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error)
-      },
-    )
-  })
 }

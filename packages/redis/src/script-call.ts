@@ -1,7 +1,7 @@
 // One operation on one key: its script called by digest, in full where the server does not know it, and again after what passes.
 
 import type { Deadline, Deadlines } from './deadlines.js'
-import { isMissingScript, isPassing } from './failures.js'
+import { isMissingScript, isPassing, RETRY_MS } from './failures.js'
 import type { Script } from './scripts/index.js'
 
 /** What calls need of their store. */
@@ -16,9 +16,6 @@ export interface CallHost {
 }
 
 export type CallArguments = readonly (string | number | Buffer)[]
-
-/** The first pause between tries, doubled for each further one up to the second figure. */
-const RETRY_MS = [20, 200] as const
 
 /**
  * `read` makes the answer of what the script replied, and may throw. Written with callbacks: each `await` on this path

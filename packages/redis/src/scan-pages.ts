@@ -1,0 +1,55 @@
+// Walking all names of a prefix: page by page, each within one deadline, and from the start again after what passes.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { StoreClient } from './clients/client.js'
+import { isPassing, RETRY_MS } from './failures.js'
+
+/**
+ * A name may come more than once. `isClosed`: the store was closed, so that nothing is tried again.
+ * Throws what the client threw last, or that there was no answer within `timeoutMs`.
+ */
+export async function* scanPages(
+  client: StoreClient,
+  pattern: string,
+  timeoutMs: number,
+  isClosed: () => boolean,
+): AsyncIterableIterator<readonly string[]> {
+  const start = (): AsyncIterator<readonly string[]> => client.scan(pattern)[Symbol.asyncIterator]()
+  let pages = start()
+  let deadline = performance.now() + timeoutMs
+  let pauseMs: number = RETRY_MS[0]
+  for (;;) {
+    try {
+      const page = await withinDeadline(pages.next(), deadline, timeoutMs)
+      if (page.done === true) return
+      yield page.value
+      deadline = performance.now() + timeoutMs
+      pauseMs = RETRY_MS[0]
+    } catch (error) {
+      if (isClosed() || !isPassing(error) || performance.now() + pauseMs >= deadline) throw error
+      await delay(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, RETRY_MS[1])
+      pages = start()
+    }
+  }
+}
+
+function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // Not unref'd, unlike the sockets: this keeps the process while somebody awaits the answer, and ends the wait.
+    const timer = setTimeout(
+      () => reject(new Error(`no answer within commandTimeoutMs (${timeoutMs})`)),
+      Math.max(0, deadline - performance.now()),
+    )
+    answer.then(
+      value => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
+  })
+}
