@@ -7,6 +7,7 @@ import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
 import type { GuardOptions } from '@dspinlock/http'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
+import { endsCorkedTooEarly } from './corked-end.js'
 import { SAME, type Topic } from './fidelity-table.js'
 import { frameworks, Gate, serve, type TestServer } from './http.js'
 import { guardHandle, type Handle } from './plain.js'
@@ -196,7 +197,8 @@ function expectSameMessage(replay: string, first: string, except: readonly strin
 /** What every replay has in common, beside being what the first client got. */
 export function expectReplay(replay: WireResponse, first: WireResponse, except: readonly string[] = []): void {
   const isLasting = ([name]: readonly [string, string]): boolean => !except.includes(name.toLowerCase())
-  expect([replay.line, replay.body]).to.deep.equal([first.line, first.body])
+  if (!endsCorkedTooEarly) expect(first.afterEnd, 'after the end').to.equal('')
+  expect([replay.line, replay.body, replay.afterEnd]).to.deep.equal([first.line, first.body + first.afterEnd, ''])
   expect(lastingHeaders(replay.headers).filter(isLasting)).to.deep.equal(
     lastingHeaders(first.headers).filter(isLasting),
   )

@@ -11,6 +11,8 @@ export interface WireResponse {
   readonly headers: WireHeaders
   /** Without chunks' frames; one character for each byte. */
   readonly body: string
+  /** What came in chunks after the one that ends the body, where no client looks for it. */
+  readonly afterEnd: string
 }
 
 /** A response from its bytes, as a client reads it: no further than its declared length. */
@@ -30,14 +32,29 @@ export function readResponse(wire: string): WireResponse {
   const body = rest.slice(end + 4)
   const isChunked = valuesOf(headers, 'transfer-encoding').includes('chunked')
   const [length] = valuesOf(headers, 'content-length')
-  const whole = isChunked ? unchunk(body) : body.slice(0, length === undefined ? undefined : Number(length))
-  return { informational, line, status: Number(line.split(' ')[1]), headers, body: whole }
+  const read = isChunked
+    ? unchunk(body)
+    : { body: body.slice(0, length === undefined ? undefined : Number(length)), afterEnd: '' }
+  return { informational, line, status: Number(line.split(' ')[1]), headers, ...read }
 }
 
-function unchunk(body: string): string {
-  const end = body.indexOf('\r\n')
-  const size = Number.parseInt(body.slice(0, end), 16)
-  return size > 0 ? body.slice(end + 2, end + 2 + size) + unchunk(body.slice(end + 2 + size + 2)) : ''
+function unchunk(wire: string): Pick<WireResponse, 'body' | 'afterEnd'> {
+  const { chunks, rest } = readChunks(wire)
+  // The last chunk's own line, trailers, and an empty line.
+  const end = rest.indexOf('\r\n\r\n')
+  return { body: chunks, afterEnd: end < 0 ? '' : readChunks(rest.slice(end + 4)).chunks }
+}
+
+function readChunks(wire: string): { readonly chunks: string; readonly rest: string } {
+  let chunks = ''
+  let rest = wire
+  for (;;) {
+    const start = rest.indexOf('\r\n') + 2
+    const size = Number.parseInt(rest.slice(0, start), 16)
+    if (!(size > 0)) return { chunks, rest }
+    chunks += rest.slice(start, start + size)
+    rest = rest.slice(start + size + 2)
+  }
 }
 
 export function valuesOf(headers: WireHeaders, name: string): string[] {
