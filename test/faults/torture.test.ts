@@ -16,16 +16,18 @@ describe('torture', () => {
 
 describe('the checker of the torture', () => {
   const broken = [
-    { defect: 'no-renewal', breach: 'overlap', without: 'renewals' },
-    { defect: 'no-owner-check', breach: 'stale-settle', without: 'the owner check of settle' },
-    { defect: 'non-atomic-claim', breach: 'overlap', without: 'an atomic claim' },
+    { defect: 'no-renewal', breach: 'overlap', without: 'renewals', callers: 6 },
+    { defect: 'no-owner-check', breach: 'stale-settle', without: 'the owner check of settle', callers: 6 },
+    // With few callers, because a key that many wait for is handed on and never found free.
+    { defect: 'non-atomic-claim', breach: 'overlap', without: 'an atomic claim', callers: 1 },
   ] as const
-  for (const { defect, breach, without } of broken) {
+  for (const { defect, breach, without, callers } of broken) {
     it(`notices a store without ${without}`, async function () {
       this.timeout(60_000)
       const options = {
         seconds: 6,
         workers: 4,
+        callers,
         leaseMs: 250,
         longShare: 0.3,
         kinds: ['stop worker'],

@@ -135,6 +135,15 @@ const heads: readonly Behaviour[] = [
     }),
   ),
   {
+    what: 'a message outside ASCII without a body, written to before `flushHeaders` (Node makes it UTF-8)',
+    answer: ({ res }) => {
+      res.writeHead(204, '\u00fc')
+      res.write('')
+      res.flushHeaders()
+      res.end('\u00e4', 'latin1')
+    },
+  },
+  {
     what: '`statusCode` and `statusMessage`',
     answer: ({ res, note }) => {
       res.statusCode = 226

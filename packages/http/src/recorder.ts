@@ -210,7 +210,8 @@ export class Recorder {
     if (!this.#options.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
     const wasFlushed = hasHeadLeft(res)
     const result = this.#run(method, res, args)
-    this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
+    // A response without a body keeps its head through any write: what it leaves with comes later.
+    if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
     return result
   }
 
