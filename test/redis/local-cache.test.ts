@@ -25,6 +25,8 @@ describe('records kept in the process', () => {
   afterEach(async () => {
     for (const close of closing.reverse()) await close()
     closing = []
+    // Redis notices a closed connection a little later, and who listens is counted by the next test.
+    await until(async () => (await countListening()) === 0)
   })
   after(async () => {
     client.disconnect()
