@@ -1,6 +1,10 @@
 // Around the whole run: a real Redis before, and afterwards the question whether anything went wrong unseen.
 
 import { type LocalRedis, requireLocalRedis } from 'dspinlock-local-redis'
+import fc from 'fast-check'
+import { testSeed } from './seed.js'
+
+fc.configureGlobal({ seed: testSeed })
 
 let redis: LocalRedis | undefined
 const unexpected: string[] = []
