@@ -1,5 +1,6 @@
-// What the memory store knows of one key.
+// What the memory store knows of one key while somebody holds it, waits for it, or it is marked; its record is kept apart.
 
+import type { StoredRecord } from './memory-records.js'
 import type { KeyState } from './store.js'
 
 export interface StoredWaiter {
@@ -9,17 +10,8 @@ export interface StoredWaiter {
   readonly arrival: number
 }
 
-export interface StoredRecord {
-  readonly bytes: Uint8Array
-  readonly payload: string
-  readonly settledAt: number
-  /** On the scale of fences and arrivals: who arrived before was waiting for it. */
-  readonly settledTick: number
-  visibleUntil: number
-  readonly retainedUntil: number
-}
-
 export class StoredKey {
+  readonly key: string
   /** The holder's token, '' if nobody holds. It stays after the lease ran out, until somebody claims. */
   token = ''
   leaseEndsAt = 0
@@ -29,18 +21,20 @@ export class StoredKey {
   /** Turns in a row that the holder's process gave to itself while others waited. */
   localTurns = 0
   passUntil = 0
-  record: StoredRecord | undefined = undefined
   /** In order of arrival. */
   readonly waiters: StoredWaiter[] = []
+
+  constructor(key: string) {
+    this.key = key
+  }
 
   isHeld(now: number): boolean {
     return this.token !== '' && this.leaseEndsAt > now
   }
 
-  /** Nothing is left that anybody could ask for. */
+  /** Nothing is left but a record that it may have. */
   isIdle(now: number): boolean {
-    if (this.token !== '' || this.waiters.length > 0 || this.passUntil > now) return false
-    return this.record === undefined || Math.max(this.record.visibleUntil, this.record.retainedUntil) <= now
+    return this.token === '' && this.waiters.length === 0 && this.passUntil <= now
   }
 
   /** Never less than was promised before: the holder counts on that until it is told otherwise. */
@@ -50,29 +44,35 @@ export class StoredKey {
 
   /** Puts it behind those who arrived before it. */
   addWaiter(waiter: StoredWaiter): void {
-    const behind = this.waiters.findIndex(other => other.arrival > waiter.arrival)
-    this.waiters.splice(behind < 0 ? this.waiters.length : behind, 0, waiter)
+    this.waiters.push(waiter)
+    this.waiters.sort((one, other) => one.arrival - other.arrival)
   }
 
   removeWaiter(token: string): void {
     const at = this.waiters.findIndex(waiter => waiter.token === token)
     if (at >= 0) this.waiters.splice(at, 1)
   }
+}
 
-  describe(key: string, now: number): KeyState {
-    const held = this.isHeld(now)
-    const record = this.record !== undefined && this.record.visibleUntil > now ? this.record : undefined
-    const passes = this.passUntil > now
-    return {
-      key,
-      state: held ? 'held' : record !== undefined ? 'settled' : passes ? 'pass' : 'free',
-      fence: this.fence,
-      heldMs: held ? now - this.heldSince : 0,
-      leaseLeftMs: held ? this.leaseEndsAt - now : 0,
-      recordBytes: record?.bytes.byteLength ?? 0,
-      ageMs: record === undefined ? 0 : now - record.settledAt,
-      ttlLeftMs: record !== undefined ? record.visibleUntil - now : passes ? this.passUntil - now : 0,
-      waiters: this.waiters.length,
-    }
+export function describeKey(
+  key: string,
+  entry: StoredKey | undefined,
+  kept: StoredRecord | undefined,
+  now: number,
+): KeyState {
+  const held = entry?.isHeld(now) === true ? entry : undefined
+  const [fence = 0, settledAt = 0, , visibleUntil = 0] = kept?.numbers ?? []
+  const record = visibleUntil > now ? kept : undefined
+  const passLeftMs = Math.max(0, (entry?.passUntil ?? 0) - now)
+  return {
+    key,
+    state: held !== undefined ? 'held' : record !== undefined ? 'settled' : passLeftMs > 0 ? 'pass' : 'free',
+    fence: entry?.fence ?? fence,
+    heldMs: held === undefined ? 0 : now - held.heldSince,
+    leaseLeftMs: held === undefined ? 0 : held.leaseEndsAt - now,
+    recordBytes: record?.bytes.length ?? 0,
+    ageMs: record === undefined ? 0 : now - settledAt,
+    ttlLeftMs: record === undefined ? passLeftMs : visibleUntil - now,
+    waiters: entry?.waiters.length ?? 0,
   }
 }

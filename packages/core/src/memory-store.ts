@@ -1,7 +1,8 @@
 // The embedded store: claims and records in this process, every answer at once.
 
 import { ClosedError } from './errors.js'
-import { StoredKey, type StoredRecord, type StoredWaiter } from './memory-key.js'
+import { describeKey, StoredKey, type StoredWaiter } from './memory-key.js'
+import { MemoryRecords } from './memory-records.js'
 import { integer, parseOptions, timerMs } from './options.js'
 import { differ } from './payload.js'
 import type {
@@ -27,11 +28,12 @@ export interface MemoryStoreOptions {
 
 const shape = { maxBytes: integer(100 * 1024 * 1024, 0), grantMs: timerMs(900) } as const
 
-/** How many ended tokens are remembered, so that an end said twice is told the same. */
+/** How many ended tokens are remembered at the least, so that an end said twice is told the same. */
 const REMEMBERED_ENDS = 1024
 const SWEEP_EVERY_MS = 1_000
-/** One sweep looks at this share of all keys at the most, so that a million keys never stall the event loop. */
+/** One sweep drops about this share of the records and a thousand at the most, so that a million never stall the event loop. */
 const SWEEP_SHARE = 1 / 20
+const SWEEP_AT_LEAST = 1_000
 
 type AddressedWake = Exclude<Wake, { kind: 'resync' }>
 
@@ -48,23 +50,22 @@ export class MemoryStore implements Store {
   readonly synchronous = true
   readonly #maxBytes: number
   readonly #grantMs: number
+  /** Keys that somebody holds or waits for, or that are marked. */
   readonly #entries = new Map<string, StoredKey>()
+  #records: MemoryRecords
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  /** Tokens that ended last, and how; the oldest is dropped first. */
-  readonly #ended = new Map<string, 'settled' | 'released' | 'left'>()
-  /** The same tokens, overwritten in turn: to look for a Map's oldest, all that was deleted from it is stepped over. */
-  readonly #endedInOrder: string[] = []
-  #nextEnded = 0
+  /** Tokens that ended last, and how; and those before them: a Map that loses its oldest one by one steps over all that it lost. */
+  #ended = new Map<string, 'settled' | 'released' | 'left'>()
+  #endedBefore = this.#ended
   /** The last fence, arrival or settling: all three are on one scale, so that they can be compared. */
   #lastTick = 0
-  #recordBytes = 0
   #closed = false
   #sweepTimer: NodeJS.Timeout | undefined
-  #sweepAt: IterableIterator<[string, StoredKey]> | undefined
 
   constructor(options?: MemoryStoreOptions) {
     const parsed = parseOptions('memoryStore', options, shape)
     this.#maxBytes = parsed.maxBytes
+    this.#records = new MemoryRecords(parsed.maxBytes)
     this.#grantMs = parsed.grantMs
   }
 
@@ -80,122 +81,121 @@ export class MemoryStore implements Store {
   }
 
   claim(request: ClaimRequest): ClaimReply {
-    this.#assertOpen()
-    const entry = this.#entries.get(request.key)
-    if (entry === undefined && this.#ended.has(request.token)) return nothingLeft
-    if (entry === undefined) return this.#take(this.#add(request.key), request, 0)
+    const { key, token } = request
+    const entry = this.#find(key)
     const now = performance.now()
-    if (entry.token === request.token) {
+    if (entry?.token === token) {
       entry.extend(now + request.leaseMs)
       return { state: 'held', fence: entry.fence }
     }
-    if (this.#ended.has(request.token)) return nothingLeft
+    if (this.#howEnded(token) !== undefined) return nothingLeft
     if (request.takeRecord) {
       const shared = this.#share(entry, request, now)
       if (shared !== undefined) return shared
     }
+    if (entry === undefined) {
+      const taken = new StoredKey(key)
+      this.#entries.set(key, taken)
+      this.#sweepTimer ??= setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref()
+      return this.#take(taken, request, now, 0)
+    }
     if (entry.isHeld(now)) return this.#queue(entry, request, now)
-    const first = entry.waiters[0]
-    if (first !== undefined && first.token !== request.token) {
+    if ((entry.waiters[0]?.token ?? token) !== token) {
       this.#hand(entry, now)
       return this.#queue(entry, request, now)
     }
-    if (first !== undefined) entry.waiters.shift()
-    return this.#take(entry, request, 0)
+    entry.waiters.shift()
+    return this.#take(entry, request, now, 0)
   }
 
   renew(request: RenewRequest): boolean {
-    this.#assertOpen()
-    const entry = this.#entries.get(request.key)
+    const entry = this.#find(request.key)
     if (entry?.token !== request.token) return false
     entry.extend(performance.now() + request.leaseMs)
     return true
   }
 
   settle(request: SettleRequest): boolean {
-    this.#assertOpen()
-    const entry = this.#entries.get(request.key)
-    if (entry?.token !== request.token) return this.#ended.get(request.token) === 'settled'
+    const entry = this.#find(request.key)
+    if (entry?.token !== request.token) return this.#howEnded(request.token) === 'settled'
     const now = performance.now()
-    this.#end(entry, 'settled')
-    const takers = entry.waiters.filter(waiter => waiter.takeRecord)
-    const retainMs = takers.length > 0 ? Math.max(request.ttlMs, request.retainMs) : request.ttlMs
-    this.#keep(entry, {
-      bytes: request.record,
-      payload: entry.payload,
-      settledAt: now,
-      settledTick: this.#tick(),
-      visibleUntil: now + request.ttlMs,
-      retainedUntil: now + retainMs,
-    })
-    this.#dismiss(entry, takers, waiter => ({ kind: 'record', token: waiter.token, record: request.record }))
+    this.#remember(request.token, 'settled')
+    const { record } = request
+    const waited = this.#dismiss(entry, ({ token }) => ({ kind: 'record', token, record }))
+    const { key, payload, fence } = entry
+    const retainMs = Math.max(request.ttlMs, waited ? request.retainMs : 0)
+    const numbers = [fence, now, this.#tick(), now + request.ttlMs, now + retainMs] as const
+    if (retainMs <= 0) this.#records.drop(key)
+    else if (!this.#records.keep(key, { bytes: record, payload, numbers })) {
+      warnOnce(
+        'DSPINLOCK_W_MEMORY_FULL',
+        `the memory store holds more than maxBytes (${this.#maxBytes}) of records and drops the oldest; raise it, shorten ttlMs, or use Redis`,
+      )
+    }
     this.#hand(entry, now)
-    this.#dropIfIdle(request.key, entry, now)
     return true
   }
 
   release(request: ReleaseRequest): ReleaseReply {
-    this.#assertOpen()
-    const entry = this.#entries.get(request.key)
+    const entry = this.#find(request.key)
     if (entry?.token !== request.token) {
-      if (this.#ended.get(request.token) !== 'released') return { mine: false }
-      return request.next === undefined ? { mine: true } : { mine: true, next: this.claim(request.next) }
+      return this.#howEnded(request.token) === 'released' ? this.#goOn(request.next) : { mine: false }
     }
     const now = performance.now()
-    this.#end(entry, 'released')
+    this.#remember(request.token, 'released')
     if (request.passMs > 0) {
       entry.passUntil = now + request.passMs
-      const takers = entry.waiters.filter(waiter => waiter.takeRecord)
-      this.#dismiss(entry, takers, waiter => ({ kind: 'pass', token: waiter.token }))
+      this.#dismiss(entry, ({ token }) => ({ kind: 'pass', token }))
     } else if (request.next !== undefined) {
       const { next } = request
-      const mayHold = !this.#ended.has(next.token)
+      const mayHold = this.#howEnded(next.token) === undefined
       const othersWait = entry.waiters.some(waiter => waiter.token !== next.token)
       if (mayHold && (!othersWait || entry.localTurns < request.maxLocalTurns)) {
         entry.removeWaiter(next.token)
-        return { mine: true, next: this.#take(entry, next, othersWait ? entry.localTurns + 1 : 0) }
+        const localTurns = othersWait ? entry.localTurns + 1 : 0
+        return { mine: true, next: this.#take(entry, next, now, localTurns) }
       }
       if (mayHold) this.#queue(entry, next, now)
     }
     this.#hand(entry, now)
-    const next = request.next === undefined ? undefined : this.claim(request.next)
-    this.#dropIfIdle(request.key, entry, now)
-    return next === undefined ? { mine: true } : { mine: true, next }
+    return this.#goOn(request.next)
   }
 
   leave(key: string, token: string): void {
-    this.#assertOpen()
+    const entry = this.#find(key)
     this.#remember(token, 'left')
-    const entry = this.#entries.get(key)
     if (entry === undefined) return
     entry.removeWaiter(token)
-    const now = performance.now()
-    if (entry.token === token) this.#hand(entry, now)
-    this.#dropIfIdle(key, entry, now)
+    if (entry.token === token) this.#hand(entry, performance.now())
   }
 
   forget(key: string, fence?: number): boolean {
-    this.#assertOpen()
-    const entry = this.#entries.get(key)
-    if (entry === undefined || (fence !== undefined && entry.fence !== fence)) return false
-    const existed = entry.describe(key, performance.now()).state !== 'free'
-    this.#drop(key, entry)
-    if (entry.token !== '') this.#wake({ kind: 'lost', token: entry.token })
-    for (const waiter of entry.waiters) this.#wake({ kind: 'look', token: waiter.token })
-    return existed
+    const entry = this.#find(key)
+    const state = this.inspect(key)
+    if (state === undefined || (fence !== undefined && state.fence !== fence)) return false
+    this.#records.drop(key)
+    if (entry !== undefined) {
+      this.#entries.delete(key)
+      if (entry.token !== '') this.#wake({ kind: 'lost', token: entry.token })
+      for (const waiter of entry.waiters) this.#wake({ kind: 'look', token: waiter.token })
+    }
+    return state.state !== 'free'
   }
 
   inspect(key: string): KeyState | undefined {
-    this.#assertOpen()
-    const entry = this.#entries.get(key)
-    return entry === undefined ? undefined : entry.describe(key, performance.now())
+    const entry = this.#find(key)
+    const record = this.#records.find(key)
+    if (entry === undefined && record === undefined) return undefined
+    return describeKey(key, entry, record, performance.now())
   }
 
   async *list(): AsyncIterableIterator<KeyState> {
     this.#assertOpen()
-    for (const [key, entry] of this.#entries) {
-      const state = entry.describe(key, performance.now())
-      if (state.state !== 'free' || state.waiters > 0) yield state
+    for (const keys of [this.#entries, this.#records.places]) {
+      for (const key of keys.keys()) {
+        const state = keys !== this.#entries && this.#entries.has(key) ? undefined : this.inspect(key)
+        if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
+      }
     }
   }
 
@@ -205,19 +205,16 @@ export class MemoryStore implements Store {
     this.#sweepTimer = undefined
     this.#entries.clear()
     this.#mailboxes.clear()
-    this.#ended.clear()
-    this.#recordBytes = 0
+    this.#records = new MemoryRecords(0)
   }
 
   #assertOpen(): void {
     if (this.#closed) throw new ClosedError('store')
   }
 
-  #add(key: string): StoredKey {
-    const entry = new StoredKey()
-    this.#entries.set(key, entry)
-    this.#sweepTimer ??= setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref()
-    return entry
+  #find(key: string): StoredKey | undefined {
+    this.#assertOpen()
+    return this.#entries.get(key)
   }
 
   /** Microseconds, as a Redis server would count them, but never the same twice. */
@@ -226,32 +223,38 @@ export class MemoryStore implements Store {
     return this.#lastTick
   }
 
-  #take(entry: StoredKey, request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>, localTurns: number): ClaimReply {
+  #take(
+    entry: StoredKey,
+    request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>,
+    now: number,
+    localTurns: number,
+  ): ClaimReply {
     entry.token = request.token
     entry.fence = this.#tick()
-    entry.heldSince = performance.now()
-    entry.leaseEndsAt = entry.heldSince + request.leaseMs
+    entry.heldSince = now
+    entry.leaseEndsAt = now + request.leaseMs
     entry.payload = request.payload
     entry.localTurns = localTurns
     entry.passUntil = 0
-    if (!request.takeRecord && entry.record !== undefined) entry.record.visibleUntil = 0
+    this.#records.supersede(entry.key, entry.fence, !request.takeRecord, now)
     return { state: 'held', fence: entry.fence }
   }
 
   /** What a claim that takes records is given instead of a turn, if there is anything. */
-  #share(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply | undefined {
-    const { record } = entry
-    if (record !== undefined) {
-      const joined = request.arrival > 0 && request.arrival <= record.settledTick
-      if (record.visibleUntil > now || (joined && record.retainedUntil > now)) {
-        entry.removeWaiter(request.token)
-        if (differ(request.payload, record.payload)) return { state: 'mismatch', inFlight: false }
-        return { state: 'record', record: record.bytes, ageMs: now - record.settledAt, joined }
-      }
+  #share(entry: StoredKey | undefined, request: ClaimRequest, now: number): ClaimReply | undefined {
+    const kept = this.#records.find(request.key)
+    const [, settledAt, settledTick, visibleUntil, retainedUntil] = kept?.numbers ?? [0, 0, 0, 0, 0]
+    const joined = request.arrival > 0 && request.arrival <= settledTick
+    let shared: ClaimReply | undefined
+    if (kept !== undefined && (visibleUntil > now || (joined && retainedUntil > now))) {
+      shared = differ(request.payload, kept.payload)
+        ? { state: 'mismatch', inFlight: false }
+        : { state: 'record', record: kept.bytes, ageMs: now - settledAt, joined }
+    } else if (entry !== undefined && entry.passUntil > now) {
+      shared = { state: 'pass' }
     }
-    if (entry.passUntil <= now) return undefined
-    entry.removeWaiter(request.token)
-    return { state: 'pass' }
+    if (shared !== undefined) entry?.removeWaiter(request.token)
+    return shared
   }
 
   #queue(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply {
@@ -265,98 +268,71 @@ export class MemoryStore implements Store {
     if (request.wait) {
       const { token, takeRecord, payload } = request
       const known = entry.waiters.find(waiter => waiter.token === token)
-      if (known !== undefined) entry.removeWaiter(token)
+      entry.removeWaiter(token)
       arrival = known?.arrival ?? (arrival === 0 ? this.#tick() : arrival)
       entry.addWaiter({ token, takeRecord, payload, arrival })
     }
     return { state: 'busy', leaseLeftMs: entry.leaseEndsAt - now, arrival, clockAheadMs: 0 }
   }
 
-  /** Gives the key to the first waiter, if there is one. */
+  /** After a release: what comes of the claim that it brought along. */
+  #goOn(next: ClaimRequest | undefined): ReleaseReply {
+    return next === undefined ? { mine: true } : { mine: true, next: this.claim(next) }
+  }
+
+  /** Gives the key to the first waiter, or frees it. */
   #hand(entry: StoredKey, now: number): void {
     const first = entry.waiters.shift()
     if (first === undefined) {
       entry.token = ''
-      return
+      return this.#dropIfIdle(entry, now)
     }
-    this.#take(entry, { ...first, leaseMs: this.#grantMs }, 0)
-    entry.leaseEndsAt = now + this.#grantMs
+    this.#take(entry, { ...first, leaseMs: this.#grantMs }, now, 0)
     this.#wake({ kind: 'turn', token: first.token, fence: entry.fence, leaseEndsAt: entry.leaseEndsAt })
   }
 
-  #end(entry: StoredKey, how: 'settled' | 'released'): void {
-    this.#remember(entry.token, how)
-    entry.token = ''
-  }
-
   #remember(token: string, how: 'settled' | 'released' | 'left'): void {
-    if (!this.#ended.has(token)) {
-      const oldest = this.#endedInOrder[this.#nextEnded]
-      if (oldest !== undefined) this.#ended.delete(oldest)
-      this.#endedInOrder[this.#nextEnded] = token
-      this.#nextEnded = (this.#nextEnded + 1) % REMEMBERED_ENDS
+    if (this.#ended.size >= REMEMBERED_ENDS) {
+      this.#endedBefore = this.#ended
+      this.#ended = new Map()
     }
     this.#ended.set(token, how)
   }
 
-  #dismiss(entry: StoredKey, waiters: readonly StoredWaiter[], message: (waiter: StoredWaiter) => AddressedWake): void {
-    for (const waiter of waiters) {
+  #howEnded(token: string): 'settled' | 'released' | 'left' | undefined {
+    return this.#ended.get(token) ?? this.#endedBefore.get(token)
+  }
+
+  /** Wakes those that take records, if there are any: they wait no more. */
+  #dismiss(entry: StoredKey, message: (waiter: StoredWaiter) => AddressedWake): boolean {
+    const takers = entry.waiters.filter(waiter => waiter.takeRecord)
+    for (const waiter of takers) {
       entry.removeWaiter(waiter.token)
       this.#wake(message(waiter))
     }
-  }
-
-  #keep(entry: StoredKey, record: StoredRecord): void {
-    this.#recordBytes += record.bytes.byteLength - (entry.record?.bytes.byteLength ?? 0)
-    entry.record = record
-    if (this.#recordBytes <= this.#maxBytes) return
-    warnOnce(
-      'DSPINLOCK_W_MEMORY_FULL',
-      `the memory store holds more than maxBytes (${this.#maxBytes}) of records and drops the oldest; raise it, shorten ttlMs, or use Redis`,
-    )
-    for (const [key, other] of this.#entries) {
-      if (this.#recordBytes <= this.#maxBytes) return
-      if (other.record === undefined) continue
-      this.#recordBytes -= other.record.bytes.byteLength
-      other.record = undefined
-      if (other !== entry) this.#dropIfIdle(key, other, performance.now())
-    }
+    return takers.length > 0
   }
 
   /** Later, so that nobody is called back from within their own call. */
   #wake(wake: AddressedWake): void {
-    queueMicrotask(() => this.#mailboxes.get(wake.token.slice(0, wake.token.indexOf('.')))?.(wake))
+    queueMicrotask(() => this.#mailboxes.get(wake.token.split('.')[0] ?? '')?.(wake))
   }
 
-  #dropIfIdle(key: string, entry: StoredKey, now: number): void {
-    if (entry.isIdle(now)) this.#drop(key, entry)
+  #dropIfIdle(entry: StoredKey, now: number): void {
+    if (entry.isIdle(now)) this.#entries.delete(entry.key)
   }
 
-  #drop(key: string, entry: StoredKey): void {
-    this.#recordBytes -= entry.record?.bytes.byteLength ?? 0
-    entry.record = undefined
-    if (this.#entries.get(key) === entry) this.#entries.delete(key)
-  }
-
-  /** Drops what has run out, a share of the keys at a time. A hold that ran out stays a minute for a late settle. */
+  /** Drops what has run out. A hold that ran out stays a minute for a late settle. */
   #sweep(): void {
     const now = performance.now()
-    let left = Math.max(1_000, this.#entries.size * SWEEP_SHARE)
-    this.#sweepAt ??= this.#entries.entries()
-    for (; left > 0; left--) {
-      const next = this.#sweepAt.next()
-      if (next.done === true) {
-        this.#sweepAt = undefined
-        break
-      }
-      const [key, entry] = next.value
+    this.#records.sweep(now, SWEEP_AT_LEAST + this.#records.places.size * SWEEP_SHARE)
+    for (const entry of this.#entries.values()) {
       if (entry.token !== '' && entry.leaseEndsAt + 60_000 < now) this.#hand(entry, now)
-      this.#dropIfIdle(key, entry, now)
+      else this.#dropIfIdle(entry, now)
     }
-    if (this.#entries.size > 0) return
+    if (this.#entries.size + this.#records.places.size > 0) return
     clearInterval(this.#sweepTimer)
     this.#sweepTimer = undefined
-    this.#sweepAt = undefined
   }
 }
 

@@ -1,0 +1,203 @@
+// The records of the memory store, some hundred to a block: each takes little beside its bytes, and no object that collecting garbage would visit.
+
+import { markAsUntransferable } from 'node:worker_threads'
+
+export interface StoredRecord {
+  /** As it is read, others are in its memory: not to be written to. It stays as it is, whatever becomes of the record. */
+  readonly bytes: Uint8Array
+  readonly payload: string
+  readonly numbers: RecordNumbers
+}
+
+export type RecordNumbers = readonly [
+  /** The last one given out for the key. */
+  fence: number,
+  settledAt: number,
+  /** On the scale of fences and arrivals: who arrived before was waiting for it. */
+  settledTick: number,
+  visibleUntil: number,
+  /** Not before `visibleUntil`. */
+  retainedUntil: number,
+]
+
+/** A block takes this many records, and no more once they have this many bytes. */
+const BLOCK_RECORDS = 256
+const BLOCK_BYTES = 256 * 1024
+
+/** Where the numbers of a record are among those of a block; behind them, where its bytes end and the next one's begin. */
+const VISIBLE_UNTIL = 3
+const RETAINED_UNTIL = 4
+const END = 5
+const FIELDS = 6
+
+/** In order of settling. */
+class Block {
+  /** Blocks are found by it. */
+  readonly number: number
+  /** Undefined where a record was dropped. */
+  keys: (string | undefined)[] = []
+  payloads: string[] = []
+  numbers: number[] = []
+  /** Of its records side by side, as soon as it takes no more; until then as they were given. */
+  bytes: Uint8Array | undefined
+  pieces: (Uint8Array | undefined)[] = []
+  /** How many records are there. */
+  live = 0
+  /** None runs out before. */
+  dueAt: number = Number.POSITIVE_INFINITY
+
+  constructor(number: number) {
+    this.number = number
+  }
+
+  add(key: string, record: StoredRecord): number {
+    const { bytes, payload, numbers } = record
+    const index = this.keys.length
+    this.keys.push(key)
+    this.pieces.push(bytes)
+    this.payloads.push(payload)
+    this.numbers.push(...numbers, this.endOf(index - 1) + bytes.length)
+    this.live++
+    this.dueAt = Math.min(this.dueAt, numbers[RETAINED_UNTIL])
+    return index
+  }
+
+  read(index: number): StoredRecord {
+    return {
+      bytes: this.bytes?.subarray(this.endOf(index - 1), this.endOf(index)) ?? (this.pieces[index] as Uint8Array),
+      payload: this.payloads[index] ?? '',
+      numbers: this.numbers.slice(index * FIELDS, index * FIELDS + END) as unknown as RecordNumbers,
+    }
+  }
+
+  /** Tells how large it was. */
+  drop(index: number): number {
+    const size = this.endOf(index) - this.endOf(index - 1)
+    this.keys[index] = undefined
+    this.payloads[index] = ''
+    if (this.bytes === undefined) this.pieces[index] = undefined
+    this.live--
+    return size
+  }
+
+  /** To take no more. */
+  seal(): void {
+    const bytes = new Uint8Array(this.endOf(this.live - 1))
+    // Not to be taken away by whoever sends a record to a worker: there are others in it.
+    markAsUntransferable(bytes.buffer)
+    for (const [index, piece] of this.pieces.entries()) bytes.set(piece as Uint8Array, this.endOf(index - 1))
+    this.bytes = bytes
+    this.pieces = []
+  }
+
+  endOf(index: number): number {
+    return this.numbers[index * FIELDS + END] ?? 0
+  }
+}
+
+export class MemoryRecords {
+  readonly #maxBytes: number
+  /** The number of a block, and the place in it, in one number. */
+  readonly places: Map<string, number> = new Map()
+  /** The oldest first. */
+  readonly #blocks = new Map<number, Block>()
+  /** The last one that was begun. It takes more as long as it has room. */
+  #open = new Block(0)
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  find(key: string): StoredRecord | undefined {
+    const place = this.#placeOf(key)
+    return this.#blockAt(place)?.read(place % BLOCK_RECORDS)
+  }
+
+  /** In place of what the key had. `false`: the oldest were dropped for it, itself among them if it is too large alone. */
+  keep(key: string, record: StoredRecord): boolean {
+    this.drop(key)
+    let open = this.#open
+    const count = open.keys.length
+    if (open.live === 0 || count === BLOCK_RECORDS || open.endOf(count - 1) >= BLOCK_BYTES) {
+      this.#open = new Block(open.number + 1)
+      this.#pack(open)
+      open = this.#open
+      this.#blocks.set(open.number, open)
+    }
+    this.places.set(key, open.number * BLOCK_RECORDS + open.add(key, record))
+    this.#bytes += record.bytes.length
+    if (this.#bytes <= this.#maxBytes) return true
+    for (const block of this.#blocks.values()) {
+      for (let index = 0; index < block.keys.length; index++) {
+        if (this.#bytes <= this.#maxBytes) return false
+        this.#dropAt(block, index)
+      }
+    }
+    return false
+  }
+
+  /** The key has another holder: newcomers are not given the record any more if it is to be hidden; if it ran out, it goes. */
+  supersede(key: string, fence: number, hide: boolean, now: number): void {
+    const place = this.#placeOf(key)
+    const block = this.#blockAt(place)
+    if (block === undefined) return
+    const index = place % BLOCK_RECORDS
+    const { numbers } = block
+    numbers[index * FIELDS] = fence
+    if (hide) numbers[index * FIELDS + VISIBLE_UNTIL] = 0
+    if ((numbers[index * FIELDS + RETAINED_UNTIL] ?? 0) > now) return
+    this.#dropAt(block, index)
+    this.#pack(block)
+  }
+
+  drop(key: string): void {
+    this.supersede(key, 0, true, Number.POSITIVE_INFINITY)
+  }
+
+  /** Drops what has run out, in blocks where something has, until about `atMost` records are gone. */
+  sweep(now: number, atMost: number): void {
+    const least = this.places.size - atMost
+    for (const block of this.#blocks.values()) {
+      if (this.places.size < least) return
+      if (block.dueAt > now) continue
+      block.dueAt = Number.POSITIVE_INFINITY
+      for (const [index, key] of block.keys.entries()) {
+        const endsAt = block.numbers[index * FIELDS + RETAINED_UNTIL] ?? 0
+        if (endsAt <= now) this.#dropAt(block, index)
+        else if (key !== undefined) block.dueAt = Math.min(block.dueAt, endsAt)
+      }
+      this.#pack(block)
+    }
+  }
+
+  #placeOf(key: string): number {
+    return this.places.get(key) ?? -1
+  }
+
+  #blockAt(place: number): Block | undefined {
+    return this.#blocks.get(Math.floor(place / BLOCK_RECORDS))
+  }
+
+  #dropAt(block: Block, index: number): void {
+    const key = block.keys[index]
+    if (key === undefined) return
+    this.places.delete(key)
+    this.#bytes -= block.drop(index)
+    if (block.live === 0) this.#blocks.delete(block.number)
+  }
+
+  /** Leaves a block that takes no more with what its records need, and again once half of them are gone. */
+  #pack(block: Block): void {
+    const { number, keys, live } = block
+    if (live === 0 || block === this.#open || (block.bytes !== undefined && live * 2 > keys.length)) return
+    const packed = new Block(number)
+    for (const [from, key] of keys.entries()) {
+      if (key === undefined) continue
+      const to = packed.add(key, block.read(from))
+      if (to !== from) this.places.set(key, number * BLOCK_RECORDS + to)
+    }
+    packed.seal()
+    this.#blocks.set(number, packed)
+  }
+}
