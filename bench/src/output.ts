@@ -3,9 +3,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { fillNumbers, findUnknownNumbers } from '../report/dist/documents.js'
+import { formatNumber } from '../report/dist/metrics.js'
 import type { Figure, PartResult, Results } from '../report/dist/model.js'
 import { drawCharts, renderResults } from '../report/dist/results.js'
-import { cpuRatioOf, isWide, ratioOf } from '../report/dist/statistics.js'
+import { cpuRatioOf, isWide, ratioOf, summariseSide } from '../report/dist/statistics.js'
 import { parts } from './parts/index.js'
 
 const bench = new URL('../', import.meta.url)
@@ -17,6 +18,7 @@ export function describeFigure(figure: Figure): string {
   return [
     figure.id.padEnd(44),
     `× ${ratio.median.toFixed(2)} (${ratio.q1.toFixed(2)}–${ratio.q3.toFixed(2)})${isWide(ratio) ? ' wide' : ''}`,
+    `${formatNumber(summariseSide(figure, 'baseline')?.median ?? 0)} → ${formatNumber(summariseSide(figure, 'subject')?.median ?? 0)} ${figure.unit}`,
     ...(cpu === undefined ? [] : [`cpu × ${cpu.median.toFixed(2)}`]),
     ...facts,
   ].join('  ')

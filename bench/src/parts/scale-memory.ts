@@ -112,7 +112,7 @@ async function weighInRedis({ redis }: Context, keeper: Remote): Promise<Weights
   for (let from = 0; from < RECORDS; from += 1_000) {
     const pipeline = redis.client.pipeline()
     for (let at = from; at < from + 1_000; at++) {
-      pipeline.set(`bench:{=fill-${String(at).padStart(8, '0')}}`, value, 'PX', 3_600_000)
+      pipeline.set(`bench:{=${`fill-${String(at).padStart(8, '0')}`.padEnd(43, '-')}}`, value, 'PX', 3_600_000)
     }
     await pipeline.exec()
   }

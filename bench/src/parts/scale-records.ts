@@ -4,7 +4,7 @@ import type { Sample } from '../../report/dist/model.js'
 import { attempt, type Context } from '../harness/context.js'
 import { scaled, takePairs } from '../harness/pairs.js'
 import { Remote } from '../harness/remote.js'
-import type { KeeperSpec } from '../servers/keeper.js'
+import type { KeeperSpec, Worked } from '../servers/keeper.js'
 
 const FEW = 1_000
 const MANY = 1_000_000
@@ -42,12 +42,19 @@ export async function compareRecords(context: Context): Promise<void> {
         if (store === 'memory') await lots.call('fill', { from: FEW, to: many })
         else await copyRecords(context, FEW, many)
         const operations = scaled(context.effort, OPERATIONS[store], 2_000)
-        const run = (keeper: Remote, records: number) => (): Promise<Sample> =>
-          keeper.call<Sample>('work', { operations, records })
+        const delays = new Map<Remote, number>()
+        const run = (keeper: Remote, records: number) => async (): Promise<Sample> => {
+          const { loopDelayP99Ms, ...sample } = await keeper.call<Worked>('work', { operations, records })
+          delays.set(keeper, Math.max(delays.get(keeper) ?? 0, loopDelayP99Ms))
+          return sample
+        }
+        const delayOf = (keeper: Remote): number => Math.round((delays.get(keeper) ?? 0) * 100) / 100
         for (const warmUp of [run(few, FEW), run(lots, many)]) {
           await warmUp()
           await warmUp()
         }
+        delays.clear()
+        const pairs = await takePairs(context.effort, run(few, FEW), run(lots, many))
         context.add({
           id,
           title: `${store === 'memory' ? 'memory' : 'Redis'}: ${many.toLocaleString('en')} live records`,
@@ -55,8 +62,8 @@ export async function compareRecords(context: Context): Promise<void> {
           group: 'New records and replays, in turn, beside many records',
           unit: 'operations/s',
           better: 'higher',
-          pairs: await takePairs(context.effort, run(few, FEW), run(lots, many)),
-          facts: { records: many },
+          pairs,
+          facts: { records: many, loopDelayP99Ms: delayOf(lots), baselineLoopDelayP99Ms: delayOf(few) },
         })
       } finally {
         for (const keeper of keepers) await keeper.stop()

@@ -1,6 +1,7 @@
 // A process with a lock engine of its own that holds many records or many waiters, and tells what they take.
 
-import { setTimeout as delay } from 'node:timers/promises'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type Entry, LockEngine, memoryStore, Policy, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { Redis } from 'ioredis'
@@ -44,32 +45,59 @@ async function fill({ from, to, bytes = RECORD_BYTES }: { from: number; to: numb
   await Promise.all(Array.from({ length: 64 }, lane))
 }
 
-const nameOf = (number: number): string => `fill-${String(number).padStart(8, '0')}`
+/** As long as a fingerprint, and in one piece, as a digest is. */
+const flat = (text: string): string => Buffer.from(text.padEnd(43, '-')).toString('latin1')
+const nameOf = (number: number): string => flat(`fill-${String(number).padStart(8, '0')}`)
+/** Operations of one turn of the event loop: requests come in turns, too. */
+const OPERATIONS_OF_A_TURN = 64
 
 let rounds = 0
 
-/** New records and replays of those that are there, in turn: operations for each second. */
-async function work({ operations, records }: { operations: number; records: number }): Promise<Sample> {
+export interface Worked extends Sample {
+  readonly loopDelayP99Ms: number
+}
+
+/** New records and replays of those that are there, in turn: operations for each second. The new ones are gone afterwards. */
+async function work({ operations, records }: { operations: number; records: number }): Promise<Worked> {
   const round = ++rounds
+  const names = Array.from({ length: operations }, (_, number) => {
+    if (number % 2 === 0) return flat(`new-${process.pid}-${round}-${number}`)
+    // Spread over all of them, others each time, by a step that shares no divisor with their number.
+    return nameOf(((round * operations + number) * 7_919) % records)
+  })
   let done = 0
   const lane = async (): Promise<void> => {
     while (done < operations) {
       const number = done++
+      if (number % OPERATIONS_OF_A_TURN === 0) await nextTurn()
+      const name = names[number] ?? ''
       if (number % 2 === 0) {
-        await leaveRecord(`new-${process.pid}-${round}-${number}`, RECORD_BYTES)
+        await leaveRecord(name, RECORD_BYTES)
         continue
       }
-      // Spread over all of them, by a step that shares no divisor with their number.
-      const entry = await engine.enter(nameOf((number * 7_919) % records), replay)
+      const entry = await engine.enter(name, replay)
       if (entry.role !== 'follower') throw new Error(`a record was gone: ${entry.role}`)
     }
   }
+  // Its own timer would be part of what is measured if it were finer.
+  const loop = monitorEventLoopDelay({ resolution: 10 })
+  loop.enable()
   const cpu = process.cpuUsage()
   const startedAt = performance.now()
   await Promise.all(Array.from({ length: 16 }, lane))
   const seconds = (performance.now() - startedAt) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  return { value: operations / seconds, cpuUs: (user + system) / operations }
+  await nextTurn()
+  loop.disable()
+  for (let number = 0; number < operations; number += 2 * OPERATIONS_OF_A_TURN) {
+    const some = names.slice(number, number + 2 * OPERATIONS_OF_A_TURN).filter((_, at) => at % 2 === 0)
+    await Promise.all(some.map(name => store.forget(name)))
+  }
+  return {
+    value: operations / seconds,
+    cpuUs: (user + system) / operations,
+    loopDelayP99Ms: loop.count === 0 ? 0 : loop.percentile(99) / 1e6,
+  }
 }
 
 let held: Entry[] = []
