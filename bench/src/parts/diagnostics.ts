@@ -40,7 +40,7 @@ export const diagnostics: Part = {
           subject: listener === undefined ? baseline : { ...baseline, listener },
           shape: { method: 'POST', path: '/orders', bodyBytes: 256 },
           status: 200,
-          requests: 4_000,
+          requests: 3_000,
           connections: 32,
           warmUp: 6_000,
           takes: 'rate',

@@ -122,8 +122,8 @@ async function compareRequest(
       title: `requests for each second, ${title}, 256 at a time`,
       // As many as keep the server busy although each waits for Redis.
       connections: 256,
-      requests: 4_000,
-      warmUp: 6_000,
+      requests: 2_000,
+      warmUp: 4_000,
       takes: 'rate',
     },
   ]

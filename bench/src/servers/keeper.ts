@@ -91,7 +91,7 @@ async function work({ operations, records }: { operations: number; records: numb
   loop.disable()
   for (let number = 0; number < operations; number += 2 * OPERATIONS_OF_A_TURN) {
     const some = names.slice(number, number + 2 * OPERATIONS_OF_A_TURN).filter((_, at) => at % 2 === 0)
-    await Promise.all(some.map(name => store.forget(name)))
+    await Promise.all(some.map(async name => store.forget(name)))
   }
   return {
     value: operations / seconds,
