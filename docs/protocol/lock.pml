@@ -60,12 +60,12 @@
 #define owner(t) ((t) / GENS)
 #define each(v, last) v : 0 .. (last)
 
-/* --- what the server keeps: packages/redis/src/scripts/protocol.ts --- */
+/* --- what the server keeps: packages/redis/src/scripts/state.ts --- */
 
-byte held = NONE;          /* t: token of the holder */
-byte left;                 /* e: ticks until its lease ends */
-byte turns;                /* n: local turns in a row */
-byte fence;                /* f: the last one given out; 0 when the hash has expired */
+byte held = NONE;          /* token of the holder */
+byte left;                 /* ticks until its lease ends */
+byte turns;                /* local turns in a row */
+byte fence;                /* the last one given out; 0 when the state has expired */
 byte q[TOKENS + 1];        /* the waiters, in order of arrival */
 bool wish[TOKENS + 1];     /* ... and whether a record would do */
 byte waiting;              /* ... and how many */

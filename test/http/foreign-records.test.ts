@@ -9,6 +9,7 @@ import express from 'express'
 import { Redis } from 'ioredis'
 import { json, serve, type TestServer } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
+import { readRecord, writeRecord } from '../support/redis-state.js'
 
 const response = {
   status: 200,
@@ -69,8 +70,8 @@ describe('foreign records in Redis', () => {
     const names = (await redis.keys(`${prefix}:*`)).filter(name => name.endsWith('}'))
     expect(names).to.have.length(1)
     const [name = ''] = names
-    expect(await redis.hexists(name, 'r')).to.equal(1)
-    await redis.hset(name, 'r', Buffer.from(record))
+    expect(await readRecord(redis, name)).to.be.instanceOf(Buffer)
+    await writeRecord(redis, name, record)
     return name
   }
   afterEach(async () => {
@@ -130,13 +131,13 @@ describe('foreign records in Redis', () => {
     await ask('/pay')
     const name = await plant(encodeRecord({ ...response, headers: [] }))
     expect((await ask('/pay')).body).to.equal('made')
-    const sealed = (await redis.hgetBuffer(name, 'r')) as Buffer
+    const sealed = (await readRecord(redis, name)) as Buffer
     expect(sealed.includes('made')).to.equal(false)
     sealed[sealed.length - 1] = (sealed.at(-1) ?? 0) ^ 1
-    await redis.hset(name, 'r', sealed)
+    await writeRecord(redis, name, sealed)
     expect((await ask('/pay')).body).to.equal('made')
     expect(runs).to.equal(3)
-    const good = (await redis.hgetBuffer(name, 'r')) as Buffer
+    const good = (await readRecord(redis, name)) as Buffer
     await redis.del(name)
     await ask('/refund')
     await plant(good)

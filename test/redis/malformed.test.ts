@@ -8,28 +8,42 @@ import express from 'express'
 import { Redis } from 'ioredis'
 import { serve } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
+import { readRecord, spoilState, writeRecord } from '../support/redis-state.js'
 
 describe('foreign data in Redis', () => {
   const prefix = `foreign-${process.pid}`
   const client = (): Redis => new Redis(redisUrl())
-  const future = String(Date.now() + 1e9)
+  const RECORD = "settled, visible, kept, madeFor, bytes = 1, now + 60000, now + 60000, '', 'x'"
   const cases: readonly [string, (redis: Redis, name: string) => Promise<unknown>][] = [
     ['a string', (redis, name) => redis.set(name, 'x')],
+    ['half a state', async (redis, name) => redis.set(name, (await redis.getBuffer(name))?.subarray(0, 30) ?? '')],
+    ['a hash', (redis, name) => redis.del(name).then(() => redis.hset(name, 't', 'somebody'))],
     ['a list of waiters', (redis, name) => redis.lpush(`${name}:w`, 'x')],
-    ['a holder without a lease', (redis, name) => redis.hset(name, 't', 'somebody')],
-    ['a holder with no number for a lease', (redis, name) => redis.hset(name, 't', 'somebody', 'e', 'soon')],
-    ['a lease of a thousand years', (redis, name) => redis.hset(name, 't', 'somebody', 'e', '1e20')],
-    ['half a record', (redis, name) => redis.hset(name, 'v', future, 'k', future)],
-    ['a record without bytes', (redis, name) => redis.hset(name, 'v', future, 'k', future, 'c', '1')],
-    ['a fence that is none', (redis, name) => redis.hset(name, 'f', 'nan')],
+    ['another version', (redis, name) => spoilState(redis, name, "version, holder, ends = 'd0', 'a-1.1', now + 60000")],
+    ['a holder without a lease', (redis, name) => spoilState(redis, name, "holder, ends = 'somebody', 0")],
+    ['a lease of a thousand years', (redis, name) => spoilState(redis, name, "holder, ends = 'a-1.1', 1e20")],
+    ['a lease that is no number', (redis, name) => spoilState(redis, name, "holder, ends = 'a-1.1', 0/0")],
+    ['a fence that is none', (redis, name) => spoilState(redis, name, 'fence = 0/0')],
+    ['a pass mark for ever', (redis, name) => spoilState(redis, name, 'passUntil = 1/0')],
+    [
+      'half a record',
+      async (redis, name) => {
+        await spoilState(redis, name, RECORD)
+        await redis.set(name, (await redis.getBuffer(name))?.subarray(0, -1) ?? '')
+      },
+    ],
+    ['a record from the future', (redis, name) => spoilState(redis, name, `${RECORD} settled = 1e18`)],
+    ['a record for ever', (redis, name) => spoilState(redis, name, `${RECORD} visible = 1/0`)],
+    ['endings of another form', (redis, name) => spoilState(redis, name, "endings = '; ;;x y'")],
   ]
   for (const [what, plant] of cases) {
     it(`${what} is treated as absent`, async () => {
       const redis = client()
       const store = redisStore(redisUrl(), { prefix })
       const engine = new LockEngine({ store })
-      await plant(redis, `${prefix}:{=${encodeURIComponent(what).replaceAll('%', '')}}`)
       const key = encodeURIComponent(what).replaceAll('%', '')
+      await engine.run(key, () => {})
+      await plant(redis, `${prefix}:{=${key}}`)
       const entry: Entry = await engine.enter(key, { duplicates: 'replay', waitMs: 100 })
       expect(entry.role).to.equal('holder')
       if (entry.role === 'holder') expect(await entry.hold.release()).to.equal(true)
@@ -69,10 +83,10 @@ describe('a record in Redis that no middleware wrote', () => {
       const path = `/${encodeURIComponent(what)}`
       expect((await server.ask(path)).body).to.equal('run 1')
       const [name] = (await redis.keys(`${prefix}:*`)).filter(found => found.endsWith('}'))
-      const record = await redis.hgetBuffer(String(name), 'r')
+      const record = await readRecord(redis, String(name))
       expect(record, 'where the record is').to.be.instanceOf(Buffer)
       const changed = change(record as Buffer)
-      await redis.hset(String(name), 'r', changed)
+      await writeRecord(redis, String(name), changed)
       const answer = await server.ask(path)
       expect([answer.status, answer.body]).to.deep.equal([200, 'run 2'])
       expect(troubles).to.deep.equal(['decode'])

@@ -22,7 +22,7 @@ describe('a Redis user who may not', () => {
 
   for (const [what, rules] of [
     ['call scripts', ['~*', '&*', '+@all', '-eval', '-evalsha']],
-    ['use a command inside of them', ['~*', '&*', '+@all', '-hset']],
+    ['use a command inside of them', ['~*', '&*', '+@all', '-set']],
     ['touch these keys', ['~other:*', '&*', '+@all']],
   ] as const) {
     it(what, async () => {

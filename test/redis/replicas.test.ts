@@ -4,11 +4,13 @@ import { LockEngine, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { Redis } from 'ioredis'
 import { holdOf } from '../support/engine.js'
 import { failure } from '../support/failure.js'
 import { redisUrl } from '../support/redis.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
 import { clientNames, connectClient } from '../support/redis-clients.js'
+import { readFence } from '../support/redis-state.js'
 
 const minReplicas = 1
 const replicasTimeoutMs = 200
@@ -54,7 +56,9 @@ describe('minReplicas', () => {
           expect(await hold.release()).to.equal(true)
           const second = holdOf(await next)
           expect(second.fence).to.be.above(hold.fence)
-          expect(await askServer(replica.port, 'HGET', `dspinlock:{=${key}}`, 'f')).to.equal(String(second.fence))
+          const reader = new Redis(replica.url)
+          expect(await readFence(reader, `dspinlock:{=${key}}`)).to.equal(second.fence)
+          reader.disconnect()
           await second.release()
         })
       })

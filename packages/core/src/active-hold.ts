@@ -3,7 +3,7 @@
 import type { Hold } from './entry.js'
 import { type HoldTimeoutError, LeaseLostError } from './errors.js'
 import { channels, type EndEvent } from './events.js'
-import type { KeptHold } from './lease-keeper.js'
+import type { Kept, KeptHold } from './lease-keeper.js'
 import type { Policy } from './policy.js'
 import type { MaybePromise } from './store.js'
 import { type EnterTrace, HoldSpan, type HoldTrace, type Traceable } from './tracing.js'
@@ -24,6 +24,7 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   readonly policy: Policy
   readonly startedAt: number
   leaseEndsAt: number
+  kept: Kept | undefined
   readonly #owner: HoldOwner
   /** Why the signal aborted or will abort as soon as somebody asks for it. */
   #lostFor: LeaseLostError | HoldTimeoutError | undefined

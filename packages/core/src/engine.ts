@@ -9,6 +9,7 @@ import { logByEnvironment } from './log-environment.js'
 import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
+import { ShortLivedMap } from './short-lived-map.js'
 import type { KeyState, Mailbox, Store, Wake } from './store.js'
 import { type EnterCall, openEnter } from './tracing.js'
 
@@ -62,9 +63,9 @@ export class LockEngine {
   readonly store: Store
   readonly #maxWaiters: number
   readonly #maxWaitersPerKey: number
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new ShortLivedMap<Lane>()
   /** Which lane a wake is for; every token in it was handed out by `newToken` and not yet dropped. */
-  readonly #tokens = new Map<string, Lane>()
+  readonly #tokens = new ShortLivedMap<Lane>()
   readonly #keeper = new LeaseKeeper()
   readonly #mailbox: Mailbox
   readonly #host: LaneHost
@@ -226,7 +227,7 @@ export class LockEngine {
         this.#tokens.set(token, lane)
         return token
       },
-      dropToken: token => void this.#tokens.delete(token),
+      dropToken: token => this.#tokens.delete(token),
       addWaiter: (key, others) => {
         if (this.#waiters >= this.#maxWaiters) throw new WaiterLimitError(key, 'maxWaiters', this.#maxWaiters)
         if (others >= this.#maxWaitersPerKey) {

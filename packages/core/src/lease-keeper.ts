@@ -2,6 +2,7 @@
 
 import { HoldTimeoutError, LeaseLostError } from './errors.js'
 import { publishTrouble } from './events.js'
+import { type Linked, LinkedList } from './linked-list.js'
 import type { MaybePromise } from './store.js'
 
 /** What the keeper knows of a hold. Times are `performance.now()`. */
@@ -12,6 +13,8 @@ export interface KeptHold {
   readonly startedAt: number
   /** Until then nobody else can hold the key, by this process's clock. */
   leaseEndsAt: number
+  /** The keeper's own. */
+  kept: Kept | undefined
   /** Asks the store for another lease; `false`: the hold is somebody else's. */
   renew(): MaybePromise<boolean>
   /** Called once at the most. */
@@ -31,18 +34,26 @@ const RENEWALS_PER_LEASE = 3
 /** After a failed renewal, the next try comes this soon. */
 const RETRY_MS = 100
 
-interface Kept {
+export class Kept implements Linked<Kept> {
   readonly hold: KeptHold
   renewAt: number
-  renewing: boolean
+  renewing = false
   /** Runs while nobody knows whether the next renewal comes in time. */
   expiryTimer: NodeJS.Timeout | undefined
   retryTimer: NodeJS.Timeout | undefined
+  isLinked = false
+  previous: Kept | undefined
+  next: Kept | undefined
+
+  constructor(hold: KeptHold, renewAt: number) {
+    this.hold = hold
+    this.renewAt = renewAt
+  }
 }
 
 export class LeaseKeeper {
   /** By lease: within one, holds stand in the order in which they are due, because all have the same period. */
-  readonly #byLease = new Map<number, Map<KeptHold, Kept>>()
+  readonly #byLease = new Map<number, LinkedList<Kept>>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
@@ -50,29 +61,31 @@ export class LeaseKeeper {
   add(hold: KeptHold, renewNow: boolean): void {
     let queue = this.#byLease.get(hold.leaseMs)
     if (queue === undefined) {
-      queue = new Map()
+      queue = new LinkedList()
       this.#byLease.set(hold.leaseMs, queue)
     }
     const renewAt = performance.now() + hold.leaseMs / RENEWALS_PER_LEASE
-    const kept: Kept = { hold, renewAt, renewing: false, expiryTimer: undefined, retryTimer: undefined }
-    queue.set(hold, kept)
+    const kept = new Kept(hold, renewAt)
+    hold.kept = kept
+    queue.append(kept)
     if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
     if (renewNow) this.#renew(kept)
     this.#arm(renewAt)
   }
 
   remove(hold: KeptHold): void {
+    const { kept } = hold
     const queue = this.#byLease.get(hold.leaseMs)
-    const kept = queue?.get(hold)
-    if (queue === undefined || kept === undefined) return
+    if (kept === undefined || queue === undefined) return
+    hold.kept = undefined
     clearTimeout(kept.expiryTimer)
     clearTimeout(kept.retryTimer)
-    queue.delete(hold)
+    queue.remove(kept)
     if (queue.size === 0 && this.#byLease.size > 16) this.#byLease.delete(hold.leaseMs)
   }
 
   stop(): void {
-    for (const queue of this.#byLease.values()) for (const hold of queue.keys()) this.remove(hold)
+    for (const queue of this.#byLease.values()) queue.forEach(({ hold }) => this.remove(hold))
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
@@ -90,14 +103,14 @@ export class LeaseKeeper {
     const now = performance.now()
     let next = Number.POSITIVE_INFINITY
     for (const [leaseMs, queue] of this.#byLease) {
-      for (const kept of queue.values()) {
+      for (let kept = queue.first; kept !== undefined; kept = queue.first) {
         if (kept.renewAt > now) {
           next = Math.min(next, kept.renewAt)
           break
         }
         this.#due(kept, now, leaseMs / RENEWALS_PER_LEASE)
         // Losing a hold removes it; the others go to the end of the line.
-        if (queue.delete(kept.hold)) queue.set(kept.hold, kept)
+        if (queue.remove(kept)) queue.append(kept)
       }
     }
     if (next < Number.POSITIVE_INFINITY) this.#arm(next)
@@ -168,7 +181,7 @@ export class LeaseKeeper {
   }
 
   #isKept(kept: Kept): boolean {
-    return this.#byLease.get(kept.hold.leaseMs)?.get(kept.hold) === kept
+    return kept.hold.kept === kept
   }
 
   #lose(kept: Kept, reason: LeaseLostError | HoldTimeoutError): void {

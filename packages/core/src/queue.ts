@@ -2,6 +2,7 @@
 
 import { refuseWhileBusy } from './answers.js'
 import type { Entry } from './entry.js'
+import { LinkedList } from './linked-list.js'
 import type { Waiter } from './waiter.js'
 
 /** Counts the waiters of all keys of an engine. */
@@ -12,21 +13,18 @@ export interface WaiterCounter {
 }
 
 /**
- * A linked list, because the first one of a Set costs more the more were taken from its front. What a turn costs must not
- * grow with those who wait: they are walked only when some of them may have an answer.
+ * What a turn costs must not grow with those who wait: they are walked only when some of them may have an answer.
  */
 export class Queue {
   readonly #key: string
   readonly #counter: WaiterCounter
-  #first: Waiter | undefined
-  #last: Waiter | undefined
-  #size = 0
+  readonly #waiters = new LinkedList<Waiter>()
   /** Those whose policy does not wait for a key that is busy. */
   #impatient = 0
   /** Those that do not count towards the limits yet. */
   #uncounted = 0
   /** How many wait with each payload; without the empty one, which goes with all. */
-  readonly #payloads = new Map<string, number>()
+  #payloads: Map<string, number> | undefined
 
   constructor(key: string, counter: WaiterCounter) {
     this.#key = key
@@ -34,47 +32,34 @@ export class Queue {
   }
 
   get size(): number {
-    return this.#size
+    return this.#waiters.size
   }
 
   /** Who came first; its wishes make the claim. */
   get head(): Waiter | undefined {
-    return this.#first
+    return this.#waiters.first
   }
 
   /** Whether any of them would wait for a key that is busy. */
   get hasPatient(): boolean {
-    return this.#size > this.#impatient
+    return this.size > this.#impatient
   }
 
   has(waiter: Waiter): boolean {
-    return waiter.isQueued
+    return waiter.isLinked
   }
 
   /** `mayBeServedAtOnce`: it counts, and its time runs, only from the moment at which it has to wait. Throws a WaiterLimitError. */
   add(waiter: Waiter, mayBeServedAtOnce: boolean): void {
-    if (!mayBeServedAtOnce) this.#startWait(waiter, this.#size)
+    if (!mayBeServedAtOnce) this.#startWait(waiter, this.size)
     else this.#uncounted++
-    waiter.isQueued = true
-    waiter.previous = this.#last
-    if (this.#last === undefined) this.#first = waiter
-    else this.#last.next = waiter
-    this.#last = waiter
-    this.#size++
+    this.#waiters.append(waiter)
     if (!waiter.policy.waits) this.#impatient++
     this.#countPayload(waiter.payload, 1)
   }
 
   remove(waiter: Waiter): void {
-    if (!waiter.isQueued) return
-    waiter.isQueued = false
-    const { previous, next } = waiter
-    if (previous === undefined) this.#first = next
-    else previous.next = next
-    if (next === undefined) this.#last = previous
-    else next.previous = previous
-    waiter.previous = waiter.next = undefined
-    this.#size--
+    if (!this.#waiters.remove(waiter)) return
     if (!waiter.policy.waits) this.#impatient--
     this.#countPayload(waiter.payload, -1)
     if (waiter.counted) this.#counter.removeWaiter()
@@ -83,7 +68,7 @@ export class Queue {
 
   /** Those for whom there is an answer get it, and wait no longer. */
   answer(answerFor: (waiter: Waiter) => Entry | undefined): void {
-    this.#forEach(waiter => {
+    this.#waiters.forEach(waiter => {
       const answer = answerFor(waiter)
       if (answer === undefined) return
       this.remove(waiter)
@@ -92,7 +77,7 @@ export class Queue {
   }
 
   rejectAll(reason: () => unknown): void {
-    this.#forEach(waiter => {
+    this.#waiters.forEach(waiter => {
       this.remove(waiter)
       waiter.reject(reason())
     })
@@ -106,13 +91,14 @@ export class Queue {
 
   /** Somebody else has the key, for another `leaseLeftMs` at least: who may wait goes on, and the others are refused. */
   stay(leaseLeftMs: number): void {
-    if (this.#first === undefined) return
-    this.refuseWhileBusy(this.#first.payload, leaseLeftMs)
+    const first = this.head
+    if (first === undefined) return
+    this.refuseWhileBusy(first.payload, leaseLeftMs)
     if (this.#uncounted === 0) return
-    this.#forEach(waiter => {
+    this.#waiters.forEach(waiter => {
       if (waiter.counted) return
       try {
-        this.#startWait(waiter, this.#size - 1)
+        this.#startWait(waiter, this.size - 1)
         this.#uncounted--
       } catch (error) {
         this.remove(waiter)
@@ -128,17 +114,9 @@ export class Queue {
     waiter.watch(waiter.policy.waitMs)
   }
 
-  /** `visit` may remove the waiter that it is given. */
-  #forEach(visit: (waiter: Waiter) => void): void {
-    for (let waiter = this.#first; waiter !== undefined; ) {
-      const { next } = waiter
-      visit(waiter)
-      waiter = next
-    }
-  }
-
   #countPayload(payload: string, change: number): void {
     if (payload === '') return
+    this.#payloads ??= new Map()
     const count = (this.#payloads.get(payload) ?? 0) + change
     if (count === 0) this.#payloads.delete(payload)
     else this.#payloads.set(payload, count)
@@ -146,6 +124,7 @@ export class Queue {
 
   /** Whether any of them mismatches `payload`. */
   #hasOtherThan(payload: string): boolean {
-    return payload !== '' && this.#payloads.size > (this.#payloads.has(payload) ? 1 : 0)
+    const payloads = this.#payloads
+    return payload !== '' && payloads !== undefined && payloads.size > (payloads.has(payload) ? 1 : 0)
   }
 }

@@ -9,7 +9,11 @@ export type MaybePromise<T> = T | Promise<T>
  */
 export interface ClaimRequest {
   readonly key: string
-  /** Names this claim, and the hold it may become: the mailbox's id, a dot, and a number that the mailbox never reuses. */
+  /**
+   * Names this claim, and the hold it may become: the mailbox's id, a dot, and a number that the mailbox never reuses. For one key a
+   * mailbox uses its numbers in order: once a claim ended or was left, it makes none under a lower number, and a store may take
+   * such a one for late.
+   */
   readonly token: string
   /** For how long the hold counts unless renewed, in milliseconds. A claim by the token that holds already renews it. */
   readonly leaseMs: number

@@ -1,6 +1,7 @@
 // What dspinlock's own packages share and users of the engine do not need: reading options, warning once.
 
 export { optionError, unknownOptionError } from './errors.js'
+export { type Linked, LinkedList } from './linked-list.js'
 export * from './options.js'
 export { type RedisSettings, readRedisParameters } from './spinlock/redis-parameters.js'
 export { complete as completeTrace, holderOf, traceOf } from './tracing.js'

@@ -2,11 +2,12 @@
 
 import type { Entry } from './entry.js'
 import { WaitTimeoutError } from './errors.js'
+import type { Linked } from './linked-list.js'
 import { MAX_TIMER_MS } from './options.js'
 import type { Policy } from './policy.js'
 import type { EnterCall } from './tracing.js'
 
-export class Waiter {
+export class Waiter implements Linked<Waiter> {
   readonly key: string
   readonly policy: Policy
   readonly payload: string
@@ -15,8 +16,8 @@ export class Waiter {
   counted = false
   /** Undefined while nobody listens. */
   trace: EnterCall | undefined
-  /** Whether a queue has it, and its neighbours there. The queue's to write. */
-  isQueued = false
+  /** Whether it is in a queue, and its neighbours there. */
+  isLinked = false
   previous: Waiter | undefined
   next: Waiter | undefined
   readonly promise: Promise<Entry>

@@ -1,33 +1,36 @@
 // Waits that end after a time that is the same for all of them, watched by one timer.
 
-export interface Deadline {
-  /** `performance.now()`. */
-  readonly endsAt: number
-  readonly expire: () => void
+import { type Linked, LinkedList } from '@dspinlock/core/support'
+
+/** What waits. */
+export interface Expiring extends Linked<Expiring> {
+  /** `performance.now()`. The deadlines' to write. */
+  endsAt: number
+  /** Its time is over. */
+  expire(): void
 }
 
 export class Deadlines {
   readonly #ms: number
   /** In the order in which they end, because all take equally long. */
-  readonly #pending = new Set<Deadline>()
+  readonly #pending = new LinkedList<Expiring>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(ms: number) {
     this.#ms = ms
   }
 
-  /** `expire` is called unless `remove` is called within the time. Until then the process is kept alive: somebody waits. */
-  add(expire: () => void): Deadline {
-    const deadline = { endsAt: performance.now() + this.#ms, expire }
+  /** `waiting` expires unless `remove` is called within the time. Until then the process is kept alive: somebody waits. */
+  add(waiting: Expiring): void {
+    waiting.endsAt = performance.now() + this.#ms
     if (this.#timer === undefined) this.#arm(this.#ms)
     else if (this.#pending.size === 0) this.#timer.ref()
-    this.#pending.add(deadline)
-    return deadline
+    this.#pending.append(waiting)
   }
 
-  remove(deadline: Deadline): void {
-    // The timer runs on for whoever comes next; setting one for each command is what this saves.
-    if (this.#pending.delete(deadline) && this.#pending.size === 0) this.#timer?.unref()
+  remove(waiting: Expiring): void {
+    // The timer runs on for whoever comes next; setting one for each operation is what this saves.
+    if (this.#pending.remove(waiting) && this.#pending.size === 0) this.#timer?.unref()
   }
 
   #arm(ms: number): void {
@@ -37,10 +40,10 @@ export class Deadlines {
   #tick(): void {
     this.#timer = undefined
     const now = performance.now()
-    for (const deadline of this.#pending) {
-      if (deadline.endsAt > now) return this.#arm(deadline.endsAt - now)
-      this.#pending.delete(deadline)
-      deadline.expire()
+    for (let waiting = this.#pending.first; waiting !== undefined; waiting = this.#pending.first) {
+      if (waiting.endsAt > now) return this.#arm(waiting.endsAt - now)
+      this.#pending.remove(waiting)
+      waiting.expire()
     }
   }
 }

@@ -21,6 +21,11 @@ export function isMissingScript(error: unknown): boolean {
   return messageOf(error).startsWith('NOSCRIPT')
 }
 
+/** The keys of one command are not on one node. */
+export function isCrossSlot(error: unknown): boolean {
+  return messageOf(error).startsWith('CROSSSLOT')
+}
+
 /** Adds what to do about it to the errors that only people can mend. */
 export function withRemedy(error: unknown): unknown {
   const message = messageOf(error)
@@ -31,7 +36,7 @@ export function withRemedy(error: unknown): unknown {
 const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /^NOPERM|ACL failure in script|The user executing the script can't/,
-    'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire, the hash and sorted-set commands, and the key and channel pattern of the prefix',
+    'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire +zadd +zrange +zrem +zscore, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
   [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
@@ -42,6 +47,11 @@ export function tooOldError(version: string, oldest: string): Error {
   return new Error(
     `the server is Redis ${version}, and the oldest that works is ${oldest}; use a newer Redis, or Valkey`,
   )
+}
+
+/** What answered is not Redis, or not our script. */
+export function unreadableError(): Error {
+  return new Error('its script gave an answer that is none; is something else answering for Redis?')
 }
 
 /** A claim or renewal that too few replicas have: a failover could lose it. */

@@ -8,17 +8,17 @@ const MAX_PLAIN_LENGTH = 512
 /** What must not appear as it is: braces would end the hash tag, `%` starts an escape, the rest hides in a terminal. */
 const ESCAPED = /[%{}\s\p{C}\uD800-\uDFFF]/gu
 
-/**
- * Names of the hash, of the waiters' sorted set, and of what is remembered of each of `tokens`. The braces make all hash to
- * one slot (Redis Cluster hash tags).
- */
-export function nameKeys(prefix: string, key: string, ...tokens: readonly string[]): string[] {
-  return besideHash(`${prefix}:{${encodeKey(key)}}`, ...tokens)
+/** The name of a key's state. */
+export function nameState(prefix: string, key: string): string {
+  return `${prefix}:{${encodeKey(key)}}`
 }
 
-/** The same, of a key that is known by the name of its hash alone. */
-export function besideHash(hash: string, ...tokens: readonly string[]): string[] {
-  return [hash, `${hash}:w`, ...tokens.map(token => `${hash}:e:${token}`)]
+/**
+ * All names that belong to a key, by that of its state: the other one is its crowd's. The braces make both hash to one slot (Redis
+ * Cluster hash tags).
+ */
+export function besideState(state: string): readonly [state: string, crowd: string] {
+  return [state, `${state}:w`]
 }
 
 /** Nothing in it has to be escaped; most keys are digests, and this says so sooner. */
@@ -48,7 +48,7 @@ function escape(character: string): string {
   return escaped
 }
 
-/** A pattern for SCAN that finds the hashes of a prefix and few others. */
+/** A pattern for SCAN that finds the states of a prefix and few others. */
 export function scanPattern(prefix: string): string {
   return `${prefix.replace(/[\\*?[\]]/g, '\\$&')}:{*}`
 }

@@ -20,16 +20,16 @@ import {
 } from '@dspinlock/core'
 import { integer, type OptionReader, optionError, parseOptions, timerMs, warnOnce } from '@dspinlock/core/support'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import { type CommandPart, callScript, type StoreClient } from './clients/client.js'
+import { Batch, callScript, distribute, type Row } from './batch.js'
+import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
 import { Deadlines } from './deadlines.js'
-import { tooFewReplicasError, withRemedy } from './failures.js'
-import { besideHash, decodeName, nameKeys, scanPattern } from './keys.js'
+import { tooFewReplicasError, unreadableError, withRemedy } from './failures.js'
+import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
+import { Operation, type OperationHost } from './operation.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
-import { type CallArguments, type CallHost, ScriptCall } from './script-call.js'
-import * as scripts from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
@@ -104,9 +104,9 @@ export class RedisStore implements Store {
   readonly #maxWakeRecordBytes: number
   readonly #minReplicas: number
   readonly #replicasTimeoutMs: number
-  /** What every script is given first. */
+  /** What every call of the script is given first. */
   readonly #common: readonly [wakePrefix: string, grantMs: string, countsListeners: string]
-  readonly #callHost: CallHost
+  readonly #host: OperationHost
   /** Names this store among all processes. */
   readonly #id: string = randomBytes(9).toString('hex')
   readonly #subscriber: Subscriber
@@ -141,7 +141,7 @@ export class RedisStore implements Store {
     const wakePrefix = `${parsed.prefix}:wake:`
     // A cluster's nodes each count their own listeners only.
     this.#common = [wakePrefix, String(parsed.grantMs), this.#client.isCluster ? '0' : '1']
-    this.#callHost = this.#makeCallHost()
+    this.#host = this.#makeHost()
     this.#subscriber = new Subscriber(
       this.#client,
       [`${wakePrefix}${this.#id}`, ...(this.#cache === undefined ? [] : [`${wakePrefix}${TO_ALL}`])],
@@ -171,9 +171,9 @@ export class RedisStore implements Store {
   }
 
   claim(request: ClaimRequest): MaybePromise<ClaimReply> {
-    const { key, token } = request
-    const names = nameKeys(this.#prefix, key, token)
-    const known = this.#cache?.find(names[0] ?? '', request)
+    const { key } = request
+    const state = nameState(this.#prefix, key)
+    const known = this.#cache?.find(state, request)
     if (known !== undefined) return known
     const sentAt = performance.now()
     const epoch = this.#cache?.epoch ?? 0
@@ -182,27 +182,17 @@ export class RedisStore implements Store {
       if (this.#cache !== undefined && parsed.state === 'record') {
         const { payload } = request
         const facts = { payload, ageMs: parsed.ageMs, ttlLeftMs: readTtlLeft(reply), askedAt: sentAt, epoch }
-        this.#cache.keep(names[0] ?? '', parsed.record, facts)
+        this.#cache.keep(state, parsed.record, facts)
       }
       return parsed
     }
-    if (this.#minReplicas > 0) return this.#claimOnReplicas(request, names, read)
-    return this.#run(scripts.claimScript, 'claim', key, names, claimArguments(request), read)
+    if (this.#minReplicas > 0) return this.#claimOnReplicas(request, read)
+    return this.#runOn(state, 'claim', key, claimArguments(request), read)
   }
 
-  async #claimOnReplicas(
-    request: ClaimRequest,
-    names: readonly string[],
-    read: (reply: unknown) => ClaimReply,
-  ): Promise<ClaimReply> {
+  async #claimOnReplicas(request: ClaimRequest, read: (reply: unknown) => ClaimReply): Promise<ClaimReply> {
     const { key, token } = request
-    const [reply, acknowledged] = await this.#runOnReplicas(
-      scripts.claimScript,
-      'claim',
-      key,
-      names,
-      claimArguments(request),
-    )
+    const [reply, acknowledged] = await this.#runOnReplicas('claim', key, claimArguments(request))
     const parsed = read(reply)
     if (parsed.state !== 'held' || acknowledged >= this.#minReplicas) return parsed
     await this.release({ key, token, passMs: 0, maxLocalTurns: 0 })
@@ -210,47 +200,44 @@ export class RedisStore implements Store {
   }
 
   async renew({ key, token, leaseMs }: RenewRequest): Promise<boolean> {
-    const names = nameKeys(this.#prefix, key, token)
-    const args = [token, leaseMs]
-    if (this.#minReplicas === 0) return this.#run(scripts.renewScript, 'renew', key, names, args, isYes)
-    const [reply, acknowledged] = await this.#runOnReplicas(scripts.renewScript, 'renew', key, names, args)
+    const args = `${token} ${leaseMs}`
+    if (this.#minReplicas === 0) return this.#run('renew', key, args, isYes)
+    const [reply, acknowledged] = await this.#runOnReplicas('renew', key, args)
     if (isYes(reply) && acknowledged < this.#minReplicas) throw this.#tooFewReplicas('renew', key, acknowledged)
     return isYes(reply)
   }
 
   settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
-    const args = [token, bytes, ttlMs, Math.ceil(retainMs), this.#maxWakeRecordBytes]
-    return this.#run(scripts.settleScript, 'settle', key, nameKeys(this.#prefix, key, token), args, isYes)
+    const given = `${token} ${ttlMs} ${Math.ceil(retainMs)} ${this.#maxWakeRecordBytes}`
+    return this.#run('settle', key, given, isYes, bytes)
   }
 
   release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
+    const args = `${token} ${passMs}`
     const sentAt = performance.now()
-    // Where replicas have to have a claim, the next one is sent on its own.
-    const nextArguments = next === undefined || this.#minReplicas > 0 ? undefined : claimArguments(next)
-    const args = [token, passMs, maxLocalTurns, nextArguments === undefined ? 0 : 1, ...(nextArguments ?? [])]
-    const tokens = nextArguments === undefined || next === undefined ? [token] : [token, next.token]
-    const names = nameKeys(this.#prefix, key, ...tokens)
-    return this.#run(scripts.releaseScript, 'release', key, names, args, reply => {
-      if (!isReply(reply)) throw this.#unreadable('release', key)
+    const read = (reply: unknown): ReleaseReply => {
+      if (!isReply(reply)) return { mine: isYes(reply) }
       if (!isYes(reply[0])) return { mine: false }
-      return reply.length < 2 ? { mine: true } : { mine: true, next: this.#readClaim(reply[1], key, sentAt) }
-    })
+      return Array.isArray(reply[1]) ? { mine: true, next: this.#readClaim(reply[1], key, sentAt) } : { mine: true }
+    }
+    // Where replicas have to have a claim, the next one is sent on its own.
+    if (next === undefined || this.#minReplicas > 0) return this.#run('release', key, args, read)
+    return this.#run('handOn', key, `${args} ${maxLocalTurns} ${claimArguments(next)}`, read)
   }
 
   leave(key: string, token: string): Promise<void> {
-    return this.#run(scripts.leaveScript, 'leave', key, nameKeys(this.#prefix, key, token), [token], () => {})
+    return this.#run('leave', key, token, () => {})
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
     // Here at once, and again when its message arrives, as everywhere else.
-    this.#cache?.drop(nameKeys(this.#prefix, key)[0] ?? '')
-    const args = fence === undefined ? [] : [fence]
-    return this.#run(scripts.forgetScript, 'forget', key, nameKeys(this.#prefix, key), args, isYes)
+    this.#cache?.drop(nameState(this.#prefix, key))
+    return this.#run('forget', key, String(fence ?? 0), isYes)
   }
 
   inspect(key: string): Promise<KeyState | undefined> {
-    return this.#inspectNamed(key, nameKeys(this.#prefix, key))
+    return this.#inspectNamed(key, nameState(this.#prefix, key))
   }
 
   async *list(): AsyncIterableIterator<KeyState> {
@@ -264,7 +251,7 @@ export class RedisStore implements Store {
           if (key === undefined || seen.has(key)) continue
           seen.add(key)
           // Not by the key: of a long one only the digest is known.
-          const state = await this.#inspectNamed(key, besideHash(name))
+          const state = await this.#inspectNamed(key, name)
           if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
         }
       }
@@ -274,8 +261,8 @@ export class RedisStore implements Store {
     }
   }
 
-  #inspectNamed(key: string, names: readonly string[]): Promise<KeyState | undefined> {
-    return this.#run(scripts.inspectScript, 'inspect', key, names, [], reply => parseState(key, reply))
+  #inspectNamed(key: string, state: string): Promise<KeyState | undefined> {
+    return this.#runOn(state, 'inspect', key, '', reply => parseState(key, reply))
   }
 
   close(): void {
@@ -286,59 +273,62 @@ export class RedisStore implements Store {
     this.#client.close()
   }
 
-  #run<T>(
-    script: scripts.Script,
-    operation: string,
+  #run<T>(name: Row['name'], key: string, given: string, read: (reply: unknown) => T, record?: Buffer): Promise<T> {
+    return this.#runOn(nameState(this.#prefix, key), name, key, given, read, record)
+  }
+
+  #runOn<T>(
+    state: string,
+    name: Row['name'],
     key: string,
-    names: readonly string[],
-    args: CallArguments,
+    given: string,
     read: (reply: unknown) => T,
+    record?: Buffer,
   ): Promise<T> {
-    return new ScriptCall(this.#callHost, script, operation, key, names.slice(0, script.keys), args, read).promise
+    return new Operation(this.#host, name, key, state, given, record, read).promise
   }
 
   /** As many replicas as `minReplicas` asks for have to have what was written; the second answer says how many have. */
   #runOnReplicas(
-    script: scripts.Script,
-    operation: string,
+    name: Row['name'],
     key: string,
-    names: readonly string[],
-    args: CallArguments,
+    given: string,
   ): Promise<readonly [reply: unknown, acknowledged: number]> {
-    const host: CallHost = {
-      ...this.#callHost,
-      send: (how, text, [name = '', ...others], given) => {
-        const command = this.#compose(how, text, [name, ...others], given)
-        return this.#client.sendAndWait(name, command, this.#minReplicas, this.#replicasTimeoutMs)
-      },
+    let acknowledged = 0
+    const host: OperationHost = {
+      ...this.#host,
+      send: row =>
+        callScript(
+          [row],
+          this.#common,
+          command => this.#client.sendAndWait(row.state, command, this.#minReplicas, this.#replicasTimeoutMs),
+          ([replies, count]) => {
+            acknowledged = count
+            distribute([row], replies)
+          },
+          error => row.onFailure(error),
+        ),
     }
-    const read = (reply: unknown): readonly [unknown, number] => reply as readonly [unknown, number]
-    return new ScriptCall(host, script, operation, key, names.slice(0, script.keys), args, read).promise
+    const read = (reply: unknown): readonly [unknown, number] => [reply, acknowledged]
+    return new Operation(host, name, key, nameState(this.#prefix, key), given, undefined, read).promise
   }
 
-  #makeCallHost(): CallHost {
+  #makeHost(): OperationHost {
+    const { isCluster } = this.#client
+    const batch = new Batch(isCluster, this.#common, (state, command) => this.#client.send(state, command))
     return {
       deadlines: new Deadlines(this.#commandTimeoutMs),
-      send: (how, text, names, args) => this.#client.send(names[0], this.#compose(how, text, names, args)),
-      findObstacle: (operation, key) => {
+      send: row => batch.add(row),
+      findObstacle: (what, key) => {
         if (this.#closed) return new ClosedError('store', key)
-        return this.#unfit === undefined ? undefined : new StoreError(this.name, operation, key, this.#unfit)
+        return this.#unfit === undefined ? undefined : new StoreError(this.name, what, key, this.#unfit)
       },
-      describe: (operation, key, cause) => {
+      describe: (what, key, cause) => {
         if (this.#closed) return new ClosedError('store', key)
         const error = cause ?? new Error(`no answer within commandTimeoutMs (${this.#commandTimeoutMs})`)
-        return new StoreError(this.name, operation, key, withRemedy(error))
+        return new StoreError(this.name, what, key, withRemedy(error))
       },
     }
-  }
-
-  #compose(
-    how: 'EVALSHA' | 'EVAL',
-    text: string,
-    names: readonly string[],
-    args: CallArguments,
-  ): readonly CommandPart[] {
-    return callScript(how, text, names, this.#common, args)
   }
 
   async #checkServer(): Promise<void> {
@@ -372,18 +362,13 @@ export class RedisStore implements Store {
   }
 
   #unreadable(operation: string, key: string): StoreError {
-    return new StoreError(
-      this.name,
-      operation,
-      key,
-      new Error('its script gave an answer that is none; is something else answering for Redis?'),
-    )
+    return new StoreError(this.name, operation, key, unreadableError())
   }
 }
 
-function claimArguments(request: ClaimRequest): (string | number)[] {
+function claimArguments(request: ClaimRequest): string {
   const { token, leaseMs, wait, takeRecord, payload, arrival } = request
-  return [token, leaseMs, wait ? 1 : 0, takeRecord ? 'r' : 't', encodePayload(payload), arrival]
+  return `${token} ${leaseMs} ${wait ? 1 : 0}${takeRecord ? 'r' : 't'} ${arrival} ${encodePayload(payload)}`
 }
 
 /** Lone surrogates have no UTF-8, and would all become the same. */

@@ -9,7 +9,7 @@ export interface SubscriberEvents {
   onListening(): void
   /** Messages may be lost from now on. */
   onLost(): void
-  /** The record of the key whose hash has this name is gone. */
+  /** The record of the key whose state has this name is gone. */
   onDropped(name: string): void
 }
 

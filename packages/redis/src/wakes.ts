@@ -33,7 +33,7 @@ export function decodeWake(message: Buffer): Wake | undefined {
   }
 }
 
-/** The hash whose record is gone, if that is what the message says. */
+/** The state whose record is gone, if that is what the message says. */
 export function decodeDrop(message: Buffer): string | undefined {
   return message[0] === 0x64 ? message.toString('utf8', 1) : undefined
 }

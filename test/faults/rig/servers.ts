@@ -6,7 +6,7 @@ import type { Topology } from '../../support/redis-clients.js'
 import { RedisCluster } from '../../support/redis-cluster.js'
 import { RedisSentinels } from '../../support/redis-sentinels.js'
 import { clusterFaultKinds, type FaultKind, faultKinds, type Servers, sentinelFaultKinds } from './injector.js'
-import { hashOf } from './stores.js'
+import { stateOf } from './stores.js'
 import { keys } from './works.js'
 
 export interface Tormented extends Servers {
@@ -207,5 +207,5 @@ async function killClients(port: number): Promise<void> {
 
 /** The name in Redis of one of the keys that the workers work on. */
 function chooseName(choice: number): string {
-  return hashOf(keys[Math.floor(choice * keys.length)] ?? '')
+  return stateOf(keys[Math.floor(choice * keys.length)] ?? '')
 }

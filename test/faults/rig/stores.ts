@@ -7,7 +7,7 @@ import { type ClientName, connectClient, type Topology } from '../../support/red
 export const PREFIX = 'torture'
 
 /** How Redis knows a key of the rig; these need no escaping. */
-export function hashOf(key: string): string {
+export function stateOf(key: string): string {
   return `${PREFIX}:{=${key}}`
 }
 

@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '@dspinlock/core'
 import { Redis } from 'ioredis'
 import { storeWith } from '../../support/engine.js'
-import { hashOf } from './stores.js'
+import { makeHolder } from '../../support/redis-state.js'
+import { stateOf } from './stores.js'
 
 export const defects = ['no-renewal', 'no-owner-check', 'non-atomic-claim'] as const
 export type Defect = (typeof defects)[number]
@@ -20,7 +21,7 @@ export function breakStore(store: Store, defect: Defect, url: string): { store: 
     'no-owner-check': {
       settle: async request => {
         const inAMinute = Date.now() + 60_000
-        await redis.hset(hashOf(request.key), { t: request.token, e: inAMinute })
+        await makeHolder(redis, stateOf(request.key), request.token, inAMinute)
         return store.settle(request)
       },
     },
@@ -30,7 +31,7 @@ export function breakStore(store: Store, defect: Defect, url: string): { store: 
         const seen = await store.inspect(request.key)
         if (seen?.state === 'held') return store.claim(request)
         await delay(20)
-        await redis.hdel(hashOf(request.key), 't')
+        await redis.del(stateOf(request.key))
         return store.claim(request)
       },
     },

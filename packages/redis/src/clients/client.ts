@@ -39,19 +39,6 @@ export interface ChannelListener {
   onTrouble(error: unknown): void
 }
 
-/** A script call: name, digest or source, its keys, and its arguments, of which every script is given `common` first. */
-export function callScript(
-  how: 'EVALSHA' | 'EVAL',
-  script: string,
-  keys: readonly string[],
-  common: readonly string[],
-  args: readonly (string | number | Buffer)[],
-): CommandPart[] {
-  const command: CommandPart[] = [how, script, String(keys.length), ...keys, ...common]
-  for (const part of args) command.push(typeof part === 'number' ? String(part) : part)
-  return command
-}
-
 /** Reads what SCAN answers, with names as text. */
 export function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
   if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw new Error('SCAN gave an answer that is none')

@@ -1,0 +1,129 @@
+// Operations that are issued in one turn of the event loop leave in one call of the script.
+
+import type { CommandPart } from './clients/client.js'
+import { isCrossSlot, isMissingScript, unreadableError } from './failures.js'
+import { besideState } from './keys.js'
+import { composeRow, type OperationName, sha, source } from './scripts/index.js'
+
+/** One operation on one key, as the script is given it. */
+export interface Row {
+  readonly name: OperationName
+  /** The name of the key's state. */
+  readonly state: string
+  /** What the operation is given, with spaces between. */
+  readonly given: string
+  /** Of those that have one. */
+  readonly record: Buffer | undefined
+  onReply(reply: unknown): void
+  onFailure(error: unknown): void
+}
+
+/** The server does nothing else while a script runs: a call of this many operations takes a quarter of a millisecond. */
+const MAX_ROWS = 32
+/** A call that carries more than this is closed: those behind a large record need not wait for it. */
+const MAX_BYTES = 65_536
+
+/**
+ * A command costs the client more than the server, whatever is in it. A lone operation leaves at the end of its turn, which comes
+ * before anything could have been answered; no timer is waited for.
+ */
+export class Batch {
+  readonly #common: readonly string[]
+  readonly #sendCommand: (state: string, command: readonly CommandPart[]) => Promise<unknown>
+  #isSplit: boolean
+  #rows: Row[] = []
+
+  /**
+   * `isSplit`: every row leaves by itself, at once, as in a cluster, where keys are on different nodes. `common`: what the script is always
+   * given first.
+   */
+  constructor(
+    isSplit: boolean,
+    common: readonly string[],
+    sendCommand: (state: string, command: readonly CommandPart[]) => Promise<unknown>,
+  ) {
+    this.#isSplit = isSplit
+    this.#common = common
+    this.#sendCommand = sendCommand
+  }
+
+  add(row: Row): void {
+    if (this.#isSplit) return this.#send([row])
+    if (this.#rows.push(row) === 1) setImmediate(this.#flush)
+  }
+
+  #send(rows: readonly Row[]): void {
+    const [first] = rows
+    if (first === undefined) return
+    callScript(
+      rows,
+      this.#common,
+      command => this.#sendCommand(first.state, command),
+      replies => distribute(rows, replies),
+      error => {
+        if (rows.length > 1 && isCrossSlot(error)) {
+          // A cluster behind one address, which the client does not know of. Nothing was carried out.
+          this.#isSplit = true
+          for (const row of rows) this.#send([row])
+        } else {
+          for (const row of rows) row.onFailure(error)
+        }
+      },
+    )
+  }
+
+  readonly #flush = (): void => {
+    const rows = this.#rows
+    this.#rows = []
+    if (rows.length === 1) return this.#send(rows)
+    let from = 0
+    let bytes = 0
+    for (let at = 0; at < rows.length; at++) {
+      bytes += rows[at]?.record?.byteLength ?? 0
+      if (at + 1 < rows.length && at + 1 - from < MAX_ROWS && bytes <= MAX_BYTES) continue
+      this.#send(rows.slice(from, at + 1))
+      from = at + 1
+      bytes = 0
+    }
+  }
+}
+
+/** Digest or source, the names, what every call is given first (`common`), and the rows. */
+function composeCall(how: 'EVALSHA' | 'EVAL', rows: readonly Row[], common: readonly string[]): CommandPart[] {
+  const [only] = rows
+  const names = rows.length === 1 && only !== undefined ? besideState(only.state) : rows.map(({ state }) => state)
+  const command: CommandPart[] = [how, how === 'EVALSHA' ? sha : source, String(names.length), ...names, ...common]
+  // A client writes every part by itself: fewer of them cost it less.
+  for (const { name, given, record } of rows) {
+    command.push(composeRow(name, given))
+    if (record !== undefined) command.push(record)
+  }
+  return command
+}
+
+/**
+ * Calls the script by its digest, and in full where the server does not know it. `send` resolves with what the server
+ * replied and, it may be, more.
+ */
+export function callScript<T>(
+  rows: readonly Row[],
+  common: readonly string[],
+  send: (command: readonly CommandPart[]) => Promise<T>,
+  onAnswer: (answer: T) => void,
+  onFailure: (error: unknown) => void,
+): void {
+  send(composeCall('EVALSHA', rows, common)).then(onAnswer, (error: unknown) => {
+    if (isMissingScript(error)) send(composeCall('EVAL', rows, common)).then(onAnswer, onFailure)
+    else onFailure(error)
+  })
+}
+
+/** Gives every row its own of the replies. */
+export function distribute(rows: readonly Row[], replies: unknown): void {
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at] as Row
+    const reply: unknown = Array.isArray(replies) && replies.length === rows.length ? replies[at] : undefined
+    if (reply === undefined) row.onFailure(unreadableError())
+    else row.onReply(reply)
+  }
+}

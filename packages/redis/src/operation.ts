@@ -1,0 +1,111 @@
+// One operation on one key: sent with others, and again after what passes, until its time is over.
+
+import type { Row } from './batch.js'
+import type { Deadlines, Expiring } from './deadlines.js'
+import { isPassing, RETRY_MS } from './failures.js'
+
+/** What operations need of their store. */
+export interface OperationHost {
+  readonly deadlines: Deadlines
+  /** Has the row carried out once, and tells it of the reply or the failure. */
+  send(row: Row): void
+  /** Why nothing can be sent, now or any more; undefined if it can. */
+  findObstacle(what: string, key: string): Error | undefined
+  /** What the caller is told of a failure; `cause` undefined: there was no answer in time. */
+  describe(what: string, key: string, cause: unknown): Error
+}
+
+/**
+ * `read` makes the answer of the reply, and may throw. Written with callbacks: each `await` on this path would be one more
+ * turn of the microtask queue for every operation.
+ */
+export class Operation<T> implements Row, Expiring {
+  readonly promise: Promise<T>
+  readonly name: Row['name']
+  readonly state: string
+  readonly given: string
+  readonly record: Buffer | undefined
+  endsAt = 0
+  isLinked = false
+  previous: Expiring | undefined
+  next: Expiring | undefined
+  readonly #host: OperationHost
+  readonly #key: string
+  readonly #read: (reply: unknown) => T
+  #resolve!: (answer: T) => void
+  #reject!: (reason: unknown) => void
+  #pauseMs: number = RETRY_MS[0]
+  /** The caller was told how it ended; an answer that comes later is for nobody. */
+  #over = false
+
+  constructor(
+    host: OperationHost,
+    name: Row['name'],
+    key: string,
+    state: string,
+    given: string,
+    record: Buffer | undefined,
+    read: (reply: unknown) => T,
+  ) {
+    this.#host = host
+    this.name = name
+    this.#key = key
+    this.state = state
+    this.given = given
+    this.record = record
+    this.#read = read
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    host.deadlines.add(this)
+    this.#try()
+  }
+
+  onReply(reply: unknown): void {
+    if (!this.#end()) return
+    try {
+      this.#resolve(this.#read(reply))
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
+
+  onFailure(error: unknown): void {
+    if (this.#over) return
+    const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !isPassing(error)
+    if (isFinal || performance.now() + this.#pauseMs >= this.endsAt) return this.#fail(error)
+    setTimeout(() => {
+      if (!this.#over) this.#try()
+    }, this.#pauseMs)
+    this.#pauseMs = Math.min(this.#pauseMs * 2, RETRY_MS[1])
+  }
+
+  /** Its time is over. */
+  expire(): void {
+    this.#fail(undefined)
+  }
+
+  /** For people, a release is one, whatever comes with it. */
+  get #what(): string {
+    return this.name === 'handOn' ? 'release' : this.name
+  }
+
+  #try(): void {
+    const obstacle = this.#host.findObstacle(this.#what, this.#key)
+    if (obstacle === undefined) this.#host.send(this)
+    else if (this.#end()) this.#reject(obstacle)
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#end()) this.#reject(this.#host.describe(this.#what, this.#key, cause))
+  }
+
+  /** False if it has ended before. */
+  #end(): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.#host.deadlines.remove(this)
+    return true
+  }
+}

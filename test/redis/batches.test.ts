@@ -1,0 +1,67 @@
+// What is issued in one turn of the event loop goes to Redis together, and is as if each had gone alone.
+
+import { LockEngine } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { holdOf } from '../support/engine.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
+
+async function scriptCalls(port: number, work: () => Promise<unknown>): Promise<number> {
+  await askServer(port, 'CONFIG', 'RESETSTAT')
+  await work()
+  const stats = String(await askServer(port, 'INFO', 'commandstats'))
+  return [...stats.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0)
+}
+
+const keys = Array.from({ length: 40 }, (_, n) => `key ${n}`)
+
+describe('operations of one turn', () => {
+  let redis: RedisServer
+  afterEach(() => redis.stop())
+
+  it('leave in as few calls as hold thirty-two each, and every one has its own answer', async () => {
+    redis = await startRedisServer()
+    const store = redisStore(redis.url)
+    const engine = new LockEngine({ store })
+    await holdOf(await engine.enter('warm')).release()
+    let fences: number[] = []
+    const calls = await scriptCalls(redis.port, async () => {
+      const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)
+      fences = holds.map(({ fence }) => fence)
+      expect(await Promise.all(holds.map(async hold => hold.release()))).to.deep.equal(keys.map(() => true))
+    })
+    expect(new Set(fences).size, 'fences of one call').to.equal(keys.length)
+    expect(calls).to.equal(4)
+    await engine.close()
+    await store.close()
+  })
+
+  it('of several processes on one key: one holds, and the others are refused', async () => {
+    redis = await startRedisServer()
+    const store = redisStore(redis.url)
+    const engines = Array.from({ length: 5 }, () => new LockEngine({ store }))
+    const entries = await Promise.all(engines.map(engine => engine.enter('k', { duplicates: 'reject' })))
+    expect(entries.map(({ role }) => role).sort()).to.deep.equal(['holder', 'refused', 'refused', 'refused', 'refused'])
+    for (const entry of entries) if (entry.role === 'holder') await entry.hold.release()
+    for (const engine of engines) await engine.close()
+    await store.close()
+  })
+
+  it('go one by one to a server that is a part of a cluster, although the client knows of none', async () => {
+    const bus = String(await findFreePort())
+    redis = await startRedisServer(['--cluster-enabled', 'yes', '--cluster-port', bus])
+    await askServer(redis.port, 'CLUSTER', 'ADDSLOTSRANGE', 0, 16_383)
+    await untilSo('the cluster is up', async () =>
+      String(await askServer(redis.port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'),
+    )
+    const store = redisStore(redis.url)
+    const engine = new LockEngine({ store })
+    for (let round = 0; round < 2; round++) {
+      const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)
+      expect(await Promise.all(holds.map(async hold => hold.release()))).to.deep.equal(keys.map(() => true))
+    }
+    await engine.close()
+    await store.close()
+  })
+})

@@ -1,0 +1,48 @@
+// What the store has of a key in Redis, for tests that look at it or spoil it.
+
+import type { Redis } from 'ioredis'
+
+/** The state as the scripts pack it, and what they call its items. */
+const UNPACK = `
+local packed = redis.call('GET', KEYS[1])
+if not packed then return false end
+local HEAD, TAIL = '<c2dddI4BI4c0I4c0I4c0', '<dddI4c0I4c0'
+local version, ends, fence, passUntil, localTurns, crowded, holder, heldFor, endings, from = struct.unpack(HEAD, packed)
+local settled, visible, kept, madeFor, bytes
+if from <= #packed then settled, visible, kept, madeFor, bytes = struct.unpack(TAIL, packed, from) end
+`
+const PACK = `
+packed = struct.pack(HEAD, version, ends, fence, passUntil, localTurns, crowded, #holder, holder, #heldFor, heldFor, #endings, endings)
+if bytes then packed = packed .. struct.pack(TAIL, settled, visible, kept, #madeFor, madeFor, #bytes, bytes) end
+redis.call('SET', KEYS[1], packed, 'KEEPTTL')
+`
+
+/** `name`: of the key's state. */
+async function evaluate(redis: Redis, name: string, lua: string, ...args: (string | Buffer)[]): Promise<unknown> {
+  return redis.callBuffer('EVAL', `${UNPACK}${lua}`, '1', name, ...args)
+}
+
+export async function readRecord(redis: Redis, name: string): Promise<Buffer | undefined> {
+  const bytes = await evaluate(redis, name, 'return bytes')
+  return Buffer.isBuffer(bytes) ? bytes : undefined
+}
+
+export async function writeRecord(redis: Redis, name: string, record: Uint8Array): Promise<void> {
+  await evaluate(redis, name, `bytes = ARGV[1] ${PACK}`, Buffer.from(record))
+}
+
+/** Undefined if there is no state. */
+export async function readFence(redis: Redis, name: string): Promise<number | undefined> {
+  const text = await evaluate(redis, name, `return string.format('%.0f', fence)`)
+  return Buffer.isBuffer(text) ? Number(text.toString()) : undefined
+}
+
+/** Makes `token` the holder of a key that has a state, until `ends` (milliseconds since 1970). */
+export async function makeHolder(redis: Redis, name: string, token: string, ends: number): Promise<void> {
+  await evaluate(redis, name, `holder, ends = ARGV[1], tonumber(ARGV[2]) ${PACK}`, token, String(ends))
+}
+
+/** Spoils a state: `lua` assigns to its items; `now` is the server's time in milliseconds. */
+export async function spoilState(redis: Redis, name: string, lua: string): Promise<void> {
+  await evaluate(redis, name, `local now = redis.call('TIME')[1] * 1000 ${lua} ${PACK}`)
+}
