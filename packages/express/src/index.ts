@@ -34,27 +34,49 @@ export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
   const handler = (req: Request, res: Response, next: NextFunction): void => {
     // Express sets `route` while a route's own handlers run; app-wide and router-wide there is none.
     const onRoute = req.route !== undefined
-    if (guard.guards(req, onRoute)) void guard.handle(translate(req, res, next, onRoute))
+    if (guard.guards(req, onRoute)) void guard.handle(new ExpressExchange(req, res, next, onRoute))
     else next()
   }
   return Object.assign(handler, { engine: guard.engine, close: () => guard.close() })
 }
 
-function translate(req: Request, res: Response, next: NextFunction, onRoute: boolean): Exchange<Request, Response> {
-  return {
-    req,
-    res,
-    request: req,
-    response: res,
-    url: req.originalUrl,
-    currentUrl: req.baseUrl + req.url,
-    onRoute,
-    route: () => routeOf(req),
-    ...readParsedBody(req, req),
-    expose: lock => {
-      req.dspinlock = lock
-    },
-    proceed: next,
-    fail: next,
+class ExpressExchange implements Exchange<Request, Response> {
+  readonly req: Request
+  readonly res: Response
+  readonly onRoute: boolean
+  readonly url: string
+  readonly currentUrl: string
+  readonly isParsed: boolean
+  readonly parsedBody: unknown
+  readonly proceed: NextFunction
+  readonly fail: NextFunction
+
+  constructor(req: Request, res: Response, next: NextFunction, onRoute: boolean) {
+    this.req = req
+    this.res = res
+    this.onRoute = onRoute
+    this.url = req.originalUrl
+    this.currentUrl = req.baseUrl + req.url
+    const { isParsed, parsedBody } = readParsedBody(req, req)
+    this.isParsed = isParsed
+    this.parsedBody = parsedBody
+    this.proceed = next
+    this.fail = next
+  }
+
+  get request(): Request {
+    return this.req
+  }
+
+  get response(): Response {
+    return this.res
+  }
+
+  route(): string | undefined {
+    return routeOf(this.req)
+  }
+
+  expose(lock: RequestLock): void {
+    this.req.dspinlock = lock
   }
 }

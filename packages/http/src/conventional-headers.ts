@@ -3,7 +3,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 
-export type NamedValues = readonly (readonly [name: string, value: string])[]
+type NamedValue = readonly [name: string, value: string]
+export type NamedValues = readonly NamedValue[]
 
 /**
  * What applications and the proxies in front of them tell users apart by. Sorted, in lower case. One that says nothing costs a
@@ -88,8 +89,8 @@ export function listCredentials(req: IncomingMessage): NamedValues {
 }
 
 /** Under which scheme, host and method the application may take the request to have come, other than by its first line. */
-export function listRouting(req: IncomingMessage): NamedValues {
-  const found = pick(req, routing)
+export function listRouting(req: IncomingMessage): NamedValue[] {
+  const found: NamedValue[] = pick(req, routing)
   if (isEncrypted(req)) found.push([':scheme', 'https'])
   const { forwarded } = req.headers
   // RFC 7239, section 4. Where the client is says nothing about what it asks for: a phone moves between its attempts.

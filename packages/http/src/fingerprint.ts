@@ -40,80 +40,90 @@ export interface FingerprintParts {
 }
 
 /** Changes whenever the encoding does, so that servers of two versions never mistake each other's keys. */
-const VERSION = 'dspinlock-1'
+const VERSION = 'dspinlock-2'
 
 /**
- * SHA-256, or HMAC-SHA-256 with `secret`, of all parts, each with its length in front so that none can run into the next.
+ * SHA-256, or HMAC-SHA-256 with `secret`, of all parts, each with its length in front so that none can run into the next. They make
+ * one text, which is hashed as UTF-8, or as UTF-16 where it has lone surrogates, which all become the same bytes in UTF-8: what
+ * begins alike in both is no more than a letter. The bytes of a raw body follow it.
  * @throws UnhashableBodyError for a parsed body that cannot be compared.
  */
 export function fingerprint(parts: FingerprintParts, secret: string | undefined): string {
-  const { identity, body, version } = parts
-  const fields: (string | undefined)[] = [
-    VERSION,
-    parts.duplicates,
-    parts.method,
-    parts.host.toLowerCase(),
-    identity.kind,
-  ]
-  if (identity.kind === 'custom') fields.push(identity.id)
-  if (identity.kind === 'headers') pushPairs(fields, identity.credentials)
+  const { identity, body, customKey, idempotencyKey } = parts
+  let text =
+    encodeField(VERSION) +
+    encodeField(parts.duplicates) +
+    encodeField(parts.method) +
+    encodeField(parts.host.toLowerCase()) +
+    encodeField(identity.kind)
+  if (identity.kind === 'custom') text += encodeField(identity.id)
+  if (identity.kind === 'headers') text += encodePairs(identity.credentials)
   // The same form sent twice has two boundaries.
   const multipart = readBoundary(parts.contentType)
   const pieces = body.kind === 'raw' && multipart !== undefined ? splitAt(body.bytes, multipart.boundary) : undefined
   const isSplit = pieces !== undefined || (multipart !== undefined && body.kind !== 'raw')
-  const contentType = isSplit ? multipart?.rest : parts.contentType
-  const isWhole = parts.customKey === undefined && parts.idempotencyKey === undefined
-  if (parts.customKey === undefined || parts.idempotencyKey !== undefined) {
-    const [path, query] = splitUrl(parts.url)
-    const [rewrittenPath, rewrittenQuery] =
-      parts.rewrittenUrl === undefined ? [undefined, undefined] : splitUrl(parts.rewrittenUrl)
-    if (parts.idempotencyKey !== undefined)
-      fields.push('idempotency', path, rewrittenPath, version, parts.idempotencyKey)
-    else fields.push('request', path, query, rewrittenPath, rewrittenQuery, version, contentType, parts.contentEncoding)
+  const isWhole = customKey === undefined && idempotencyKey === undefined
+  if (isWhole || idempotencyKey !== undefined) {
+    const { path, query } = splitUrl(parts.url)
+    const rewritten = parts.rewrittenUrl === undefined ? nowhere : splitUrl(parts.rewrittenUrl)
+    text += encodeField(isWhole ? 'request' : 'idempotency') + encodeField(path)
+    if (isWhole) text += encodeField(query)
+    text += encodeField(rewritten.path)
+    if (isWhole) text += encodeField(rewritten.query)
+    text += encodeField(parts.version)
+    if (!isWhole) text += encodeField(idempotencyKey)
+    else text += encodeField(isSplit ? multipart?.rest : parts.contentType) + encodeField(parts.contentEncoding)
   } else {
-    fields.push('key', parts.customKey)
+    text += encodeField('key') + encodeField(customKey)
   }
-  pushPairs(fields, parts.variant)
-  let text = ''
-  for (const field of fields) text += encodeField(field)
+  text += encodePairs(parts.variant)
   if (isWhole && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
-  // Lone surrogates would all become the same bytes in UTF-8.
-  const hashed: Buffer[] = [Buffer.from(text, 'utf16le')]
-  if (isWhole && body.kind === 'raw') {
-    for (const piece of pieces ?? [body.bytes]) {
-      hashed.push(Buffer.from(`raw ${piece.byteLength}:`, 'utf16le'), piece)
-    }
-  }
-  return digest(hashed, secret)
+  if (!isWhole || body.kind !== 'raw') return digest(text, [], secret)
+  const raw = pieces ?? [body.bytes]
+  // All lengths come before all bytes: how many pieces there are, and where each ends, is said before any of them.
+  text += `raw ${raw.length}:`
+  for (const piece of raw) text += `${piece.byteLength}:`
+  return digest(text, raw, secret)
 }
 
-/** Below this many bytes, copying them together costs less than a hash object does. */
-const ONE_SHOT_BYTES = 32_768
+/** Where a digest's input is put together; what does not fit is hashed piece by piece. */
+const assembled = Buffer.allocUnsafeSlow(32_768)
 
-function digest(pieces: readonly Buffer[], secret: string | undefined): string {
-  const [only] = pieces
-  if (secret === undefined) {
-    if (pieces.length === 1 && only !== undefined) return hash('sha256', only, 'base64url')
-    let size = 0
-    for (const piece of pieces) size += piece.byteLength
-    if (size <= ONE_SHOT_BYTES) return hash('sha256', Buffer.concat(pieces, size), 'base64url')
+function digest(text: string, bytes: readonly Buffer[], secret: string | undefined): string {
+  const said = (text as unknown as { isWellFormed(): boolean }).isWellFormed() ? text : Buffer.from(text, 'utf16le')
+  if (secret === undefined && bytes.length === 0) return hash('sha256', said, 'base64url')
+  let size = said.length * (typeof said === 'string' ? UTF8_BYTES : 1)
+  for (const piece of bytes) size += piece.byteLength
+  if (secret === undefined && size <= assembled.length) {
+    let at = typeof said === 'string' ? assembled.write(said) : said.copy(assembled)
+    for (const piece of bytes) at += piece.copy(assembled, at)
+    return hash('sha256', assembled.subarray(0, at), 'base64url')
   }
   const hasher = secret === undefined ? createHash('sha256') : createHmac('sha256', secret)
-  for (const piece of pieces) hasher.update(piece)
+  hasher.update(said)
+  for (const piece of bytes) hasher.update(piece)
   return hasher.digest('base64url')
 }
 
-function pushPairs(
-  fields: (string | undefined)[],
-  pairs: readonly (readonly [name: string, value: string | undefined])[],
-): void {
-  fields.push(String(pairs.length))
-  for (const [name, value] of pairs) fields.push(name, value)
+/** The most that one UTF-16 unit takes. */
+const UTF8_BYTES = 3
+
+function encodePairs(pairs: readonly (readonly [name: string, value: string | undefined])[]): string {
+  let text = encodeField(String(pairs.length))
+  for (const [name, value] of pairs) text += encodeField(name) + encodeField(value)
+  return text
 }
 
 function encodeField(field: string | undefined): string {
   return field === undefined ? '-' : `${field.length}:${field}`
 }
+
+interface SplitUrl {
+  readonly path: string | undefined
+  readonly query: string | undefined
+}
+
+const nowhere: SplitUrl = { path: undefined, query: undefined }
 
 /** Names that every parser takes as they are: neither encoded, nor with brackets or dots that make them parts of another. */
 const PLAIN_NAME = /^[\w~-]*$/
@@ -122,12 +132,12 @@ const PLAIN_NAME = /^[\w~-]*$/
  * The query's parameters in the order of their names; equal names keep their order, and nothing is decoded. Where a parser could take
  * two names for one, the order is part of the request.
  */
-function splitUrl(url: string): [path: string, query: string | undefined] {
+function splitUrl(url: string): SplitUrl {
   const at = url.indexOf('?')
-  if (at < 0) return [url, undefined]
+  if (at < 0) return { path: url, query: undefined }
   const path = url.slice(0, at)
   const query = url.slice(at + 1)
-  if (!query.includes('&')) return [path, query]
+  if (!query.includes('&')) return { path, query }
   const nameOf = (parameter: string): string => {
     const end = parameter.indexOf('=')
     return end < 0 ? parameter : parameter.slice(0, end)
@@ -137,7 +147,7 @@ function splitUrl(url: string): [path: string, query: string | undefined] {
     return first < second ? -1 : first > second ? 1 : 0
   }
   const parameters = query.split('&')
-  if (query.includes(';') || !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))) return [path, query]
+  if (query.includes(';') || !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))) return { path, query }
   // Array.prototype.sort is stable.
-  return [path, parameters.sort(compare).join('&')]
+  return { path, query: parameters.sort(compare).join('&') }
 }

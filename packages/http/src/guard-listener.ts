@@ -2,7 +2,7 @@
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { type LockEngine, publishTrouble } from '@dspinlock/core'
-import type { RequestLock } from './exchange.js'
+import type { Exchange, RequestLock } from './exchange.js'
 import { createGuard } from './guard.js'
 import type { GuardOptions } from './options.js'
 import { endWithoutResponse } from './request-state.js'
@@ -37,27 +37,51 @@ export interface GuardedListener {
 export function guard(listener: Listener, options?: GuardOptions): GuardedListener {
   const inFront = createGuard(options)
   const guarded = (req: GuardedRequest, res: ServerResponse): void => {
-    if (inFront.guards(req, false)) {
-      void inFront.handle({
-        req,
-        res,
-        request: req,
-        response: res,
-        url: req.url ?? '',
-        onRoute: false,
-        isParsed: false,
-        parsedBody: undefined,
-        expose: lock => {
-          req.dspinlock = lock
-        },
-        proceed: () => handOn(listener, req, res),
-        fail: error => answerFailure(res, error),
-      })
-    } else {
-      listener(req, res)
-    }
+    if (inFront.guards(req, false)) void inFront.handle(new NodeExchange(listener, req, res))
+    else listener(req, res)
   }
   return Object.assign(guarded, { engine: inFront.engine, close: () => inFront.close() })
+}
+
+class NodeExchange implements Exchange {
+  readonly req: GuardedRequest
+  readonly res: ServerResponse
+  readonly onRoute = false
+  readonly isParsed = false
+  readonly parsedBody = undefined
+  readonly url: string
+  readonly #listener: Listener
+
+  constructor(listener: Listener, req: GuardedRequest, res: ServerResponse) {
+    this.#listener = listener
+    this.req = req
+    this.res = res
+    this.url = req.url ?? ''
+  }
+
+  get request(): GuardedRequest {
+    return this.req
+  }
+
+  get response(): ServerResponse {
+    return this.res
+  }
+
+  get currentUrl(): string {
+    return this.url
+  }
+
+  expose(lock: RequestLock): void {
+    this.req.dspinlock = lock
+  }
+
+  proceed(): void {
+    handOn(this.#listener, this.req, this.res)
+  }
+
+  fail(error: unknown): void {
+    answerFailure(this.res, error)
+  }
 }
 
 /** Nobody called us who could catch it. */

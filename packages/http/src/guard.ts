@@ -52,12 +52,11 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
     engine,
     guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute, settings.headFromGet),
     handle: exchange => {
-      const fail = (error: unknown): void => exchange.fail(error)
       try {
         const handled = followRequest(exchange, () => runSteps(passThrough(exchange, tools)))
-        return handled instanceof Promise ? handled.catch(fail) : handled
+        return handled instanceof Promise ? handled.catch((error: unknown) => exchange.fail(error)) : handled
       } catch (error) {
-        fail(error)
+        exchange.fail(error)
       }
     },
     close: async () => {

@@ -14,9 +14,32 @@ type Values = readonly string[]
 /** By name in lower case. */
 export type Baseline = ReadonlyMap<string, { readonly name: string; readonly values: Values }>
 
+/** Of a response on which nothing is set. */
+export const nothing: Baseline = new Map()
+
 /** What is set before the handler runs: it will be set again, for each follower in its own way. */
 export function takeBaseline(res: ServerResponse): Baseline {
-  return new Map(listNames(res).map(name => [name.toLowerCase(), { name, values: readValues(res.getHeader(name)) }]))
+  const names = listNames(res)
+  if (names.length === 0) return nothing
+  const baseline = new Map<string, { readonly name: string; readonly values: Values }>()
+  for (const name of names) baseline.set(name.toLowerCase(), { name, values: readValues(res.getHeader(name)) })
+  return baseline
+}
+
+/** For who keeps no body: of the head that is about to be written, what says when the response is complete and how it went. */
+export function takeOutline(res: ServerResponse, args: readonly unknown[]): Head {
+  const given = readGiven(typeof args[1] === 'string' ? args[2] : args[1]).find(([name]) => isLength(name))
+  const [length] = given === undefined ? readSet(res.getHeader('content-length')) : given[1]
+  const headers = length === undefined ? [] : [['Content-Length', length] as const]
+  return { status: Number(args[0] ?? res.statusCode), message: '', headers, removed: [] }
+}
+
+function isLength(name: string): boolean {
+  return name.length === 14 && name.toLowerCase() === 'content-length'
+}
+
+function readSet(value: unknown): string[] {
+  return value === undefined ? [] : readValues(value)
 }
 
 /** The head that is about to be written, less what `baseline` accounts for. `args`: of writeHead. */
@@ -58,7 +81,7 @@ function listSet(res: ServerResponse, baseline: Baseline): Pick<Head, 'headers' 
   const headers: [string, string][] = []
   for (const name of listNames(res)) {
     const values = readValues(res.getHeader(name))
-    if (isSame(values, baseline.get(name.toLowerCase())?.values)) continue
+    if (baseline.size > 0 && isSame(values, baseline.get(name.toLowerCase())?.values)) continue
     for (const value of values) headers.push([name, value])
   }
   const removed: string[] = []

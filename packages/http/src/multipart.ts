@@ -4,10 +4,11 @@
 export function readBoundary(
   contentType: string | undefined,
 ): { readonly boundary: string; readonly rest: string } | undefined {
+  if (contentType === undefined || !/^\s*multipart\//i.test(contentType)) return undefined
   const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(.*)$/is
-  const [, before = '', boundary, after = ''] = form.exec(contentType ?? '') ?? []
+  const [, before = '', boundary, after = ''] = form.exec(contentType) ?? []
   // Of two, a parser may take the other.
-  const isOne = contentType?.match(/boundary/gi)?.length === 1
+  const isOne = contentType.match(/boundary/gi)?.length === 1
   return boundary === undefined || !isOne ? undefined : { boundary: boundary.replaceAll('"', ''), rest: before + after }
 }
 

@@ -1,8 +1,11 @@
 // One request's passage, top to bottom: skip, read the body, fingerprint, enter, then run, replay or refuse.
 
+import type { ServerResponse } from 'node:http'
 import {
+  type CallOptions,
   ClosedError,
   type Entry,
+  type Hold,
   type LockEngine,
   type MaybePromise,
   type Policy,
@@ -12,7 +15,7 @@ import {
   WaitTimeoutError,
 } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
-import { readBody } from './body.js'
+import { type BodyRead, readBody } from './body.js'
 import { isCredential, listCredentials } from './conventional-headers.js'
 import type { Exchange, RequestLock } from './exchange.js'
 import type { BodyInput, Identity } from './fingerprint.js'
@@ -35,7 +38,7 @@ import { type Reply, sendReply } from './reply.js'
 import { nameRequest, type RequestName } from './request-name.js'
 import { type RequestState, stateOf } from './request-state.js'
 import { openSettlement } from './settlement.js'
-import { type Steps, wait } from './steps.js'
+import { isPromise, type Steps, wait } from './steps.js'
 import { followReplay, labelOf, noteOutcome } from './tracing.js'
 import { watchResponse } from './watch-response.js'
 
@@ -57,11 +60,11 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const { settings } = tools
 
   const state = stateOf(req)
-  if (state.seenBy.has(settings)) {
+  if (state.seenBy.includes(settings)) {
     warnOnce('DSPINLOCK_W_MOUNTED_TWICE', warnings.DSPINLOCK_W_MOUNTED_TWICE)
     return exchange.proceed()
   }
-  state.seenBy.add(settings)
+  state.seenBy.push(settings)
   if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return exchange.proceed()
 
   const idempotencyKey = takeIdempotencyKey(exchange, settings)
@@ -71,8 +74,10 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   }
   const customKey = settings.key === undefined ? undefined : assertText('key', yield* wait(settings.key(request)))
   if (settings.key !== undefined && customKey === undefined) return exchange.proceed()
-  const identity = yield* identify(exchange, settings)
-  const body = customKey === undefined ? yield* takeBody(exchange, state, settings) : ({ kind: 'none' } as const)
+  const identified = identify(exchange, settings)
+  const identity = isPromise(identified) ? yield* wait(identified) : identified
+  const read = customKey === undefined ? findBody(exchange, state, settings) : noBody
+  const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
   if (body === 'too-large') return yield* wait(refuse(exchange, settings, 'too-large', undefined))
   if (body === 'unlockable' && idempotencyKey === undefined) return exchange.proceed()
@@ -88,7 +93,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
 
   const isIdempotent = idempotencyKey !== undefined
   const isShared = isSharedBy(identity, isIdempotent)
-  let variant: [string, string][] = []
+  let variant: readonly (readonly [string, string])[] = []
   /** The last fence of the key when a malformed record was seen under it. */
   let doubted: number | undefined
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -97,7 +102,10 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     if (name === undefined) return exchange.proceed()
     const entry = yield* enter(exchange, tools, name)
     if (entry === undefined) return
-    if (entry.role !== 'follower') return yield* wait(act(exchange, tools, state, name.key, entry, { leave, isShared }))
+    if (entry.role !== 'follower') {
+      const acted = act(exchange, tools, state, name.key, entry, { leave, isShared })
+      return acted === undefined ? acted : yield* wait(acted)
+    }
     const record = openRecord(entry.record, settings, name.key)
     if (record === 'unknown-key') return yield* wait(refuse(exchange, settings, 'unavailable', undefined))
     if (record === undefined) {
@@ -138,10 +146,12 @@ function takeIdempotencyKey<Req, Res>(
   return rules.required && !isSafeMethod(req.method) ? 'key-missing' : 'unguarded'
 }
 
-function* identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): Steps<Identity> {
+function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): MaybePromise<Identity> {
   if (settings.identity === 'public') return { kind: 'public' }
   if (settings.identity === undefined) return { kind: 'headers', credentials: listCredentials(exchange.req) }
-  return { kind: 'custom', id: assertText('identity', yield* wait(settings.identity(exchange.request))) }
+  const name = (id: unknown): Identity => ({ kind: 'custom', id: assertText('identity', id) })
+  const given = settings.identity(exchange.request)
+  return isPromise(given) ? given.then(name) : name(given)
 }
 
 /** An object would be `[object Object]` for every user. */
@@ -157,14 +167,26 @@ function isSharedBy(identity: Identity, isIdempotent: boolean): boolean {
   return identity.kind === 'custom' ? identity.id === undefined : identity.credentials.length === 0
 }
 
-function* takeBody<Req, Res>(
+type FoundBody = BodyRead | Extract<BodyInput, { kind: 'parsed' }>
+
+const noBody = { kind: 'none' } as const
+
+function findBody<Req, Res>(
   exchange: Exchange<Req, Res>,
+  { body }: RequestState,
+  { maxBodyBytes }: GuardSettings<Req, Res>,
+): MaybePromise<FoundBody> {
+  if (body?.kind !== 'complete' && exchange.isParsed) return { kind: 'parsed', value: exchange.parsedBody }
+  return body ?? readBody(exchange.req, exchange.res, maxBodyBytes)
+}
+
+function takeBody<Req, Res>(
+  read: FoundBody,
   state: RequestState,
   settings: GuardSettings<Req, Res>,
-): Steps<BodyInput | 'gone' | 'too-large' | 'unlockable'> {
-  if (exchange.isParsed && state.body?.kind !== 'complete') return { kind: 'parsed', value: exchange.parsedBody }
-  const read = state.body ?? (yield* wait(readBody(exchange.req, exchange.res, settings.maxBodyBytes)))
-  state.body = read
+): BodyInput | 'gone' | 'too-large' | 'unlockable' {
+  if (read.kind === 'parsed') return read
+  if (read !== noBody) state.body = read
   switch (read.kind) {
     case 'none':
       return read
@@ -198,18 +220,29 @@ function openRecord<Req, Res>(
 /** Undefined: the request was answered, handed on, or its client is gone. */
 function* enter<Req, Res>(
   exchange: Exchange<Req, Res>,
-  tools: PassageTools<Req, Res>,
+  { settings, engine, localEngine }: PassageTools<Req, Res>,
   name: RequestName,
 ): Steps<Entry | undefined> {
-  const { settings } = tools
+  const { policy, onStoreError } = settings
   try {
-    return yield* enterOrFallBack(exchange, tools, name)
+    try {
+      const asked = ask(engine, name, policy, exchange)
+      return isPromise(asked) ? yield* wait(asked) : asked
+    } catch (error) {
+      if (!(error instanceof StoreError) || onStoreError === 'reject') throw error
+      publishTrouble('http', onStoreError, error, name.key)
+      noteOutcome(exchange, onStoreError === 'local' ? 'local' : 'bypassed')
+      if (onStoreError === 'local') return yield* wait(ask(localEngine(), name, policy, exchange))
+    }
   } catch (error) {
     const code = codeOf(error)
     if (code === undefined) throw error
     yield* wait(refuse(exchange, settings, code, 1_000))
     return undefined
   }
+  exchange.expose({ role: 'bypassed', key: name.key, fence: undefined, signal: undefined })
+  exchange.proceed()
+  return undefined
 }
 
 function codeOf(error: unknown): ProblemCode | undefined {
@@ -219,41 +252,30 @@ function codeOf(error: unknown): ProblemCode | undefined {
   return error instanceof StoreError ? 'unavailable' : undefined
 }
 
-function* enterOrFallBack<Req, Res>(
-  exchange: Exchange<Req, Res>,
-  { settings, engine, localEngine }: PassageTools<Req, Res>,
-  name: RequestName,
-): Steps<Entry | undefined> {
-  const { policy, onStoreError } = settings
-  try {
-    return yield* ask(engine, name, policy, exchange)
-  } catch (error) {
-    if (!(error instanceof StoreError) || onStoreError === 'reject') throw error
-    publishTrouble('http', onStoreError, error, name.key)
-    noteOutcome(exchange, onStoreError === 'local' ? 'local' : 'bypassed')
-    if (onStoreError === 'local') return yield* ask(localEngine(), name, policy, exchange)
-    exchange.expose({ role: 'bypassed', key: name.key, fence: undefined, signal: undefined })
-    exchange.proceed()
-    return undefined
-  }
-}
-
 /** Undefined: the client left while it waited. */
-function* ask<Req, Res>(
+function ask<Req, Res>(
   engine: LockEngine,
   { key, payload }: RequestName,
   policy: Policy,
   exchange: Exchange<Req, Res>,
-): Steps<Entry | undefined> {
-  const call = { payload, ...labelOf(exchange) }
-  const answered = engine.enterAtOnce(key, policy, call)
-  if (answered !== undefined) return answered
-  const { res } = exchange
+): MaybePromise<Entry | undefined> {
+  const label = labelOf(exchange)
+  const call = label === undefined ? { payload } : { payload, label }
+  return engine.enterAtOnce(key, policy, call) ?? waitFor(engine, key, policy, call, exchange.res)
+}
+
+async function waitFor(
+  engine: LockEngine,
+  key: string,
+  policy: Policy,
+  call: CallOptions,
+  res: ServerResponse,
+): Promise<Entry | undefined> {
   const gone = new AbortController()
   const leave = (): void => gone.abort()
   res.once('close', leave)
   try {
-    return yield* wait(engine.enter(key, policy, { ...call, signal: gone.signal }))
+    return await engine.enter(key, policy, { ...call, signal: gone.signal })
   } catch (error) {
     if (gone.signal.aborted) return undefined
     throw error
@@ -302,19 +324,25 @@ function act<Req, Res>(
   })
   state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
   noteOutcome(exchange, 'run')
-  exchange.expose(lockOf(hold))
+  exchange.expose(new HolderLock(hold))
   exchange.proceed()
 }
 
-function lockOf(hold: { readonly key: string; readonly fence: number; readonly signal: AbortSignal }): RequestLock {
-  return {
-    role: 'holder',
-    key: hold.key,
-    fence: hold.fence,
-    // Made only for handlers that look at it.
-    get signal() {
-      return hold.signal
-    },
+class HolderLock implements RequestLock {
+  readonly role = 'holder'
+  readonly key: string
+  readonly fence: number
+  readonly #hold: Hold
+
+  constructor(hold: Hold) {
+    this.key = hold.key
+    this.fence = hold.fence
+    this.#hold = hold
+  }
+
+  /** Made only for handlers that look at it. */
+  get signal(): AbortSignal {
+    return this.#hold.signal
   }
 }
 

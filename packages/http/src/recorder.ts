@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import { DeclaredLength } from './declared-length.js'
 import { hasHeadLeft, hasLeftAsUtf8 } from './head-encoding.js'
-import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
+import { type Baseline, type Head, nothing, takeBaseline, takeHead, takeOutline, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
 
@@ -16,7 +16,8 @@ export interface Recording {
   readonly hasTrailers: boolean
 }
 
-export interface RecorderOptions {
+/** Whom a recording is for. */
+export interface RecordingOwner {
   /** Whether the body is of any use; its end is always. */
   readonly keepsBody: boolean
   readonly maxBytes: number
@@ -26,9 +27,9 @@ export interface RecorderOptions {
    * Called once, right after the handler ended the response or wrote all that its head declares, in the same turn. `letGo`, if it is
    * there, has to be called for the rest to leave.
    */
-  readonly onEnd: (recording: Recording, letGo: (() => void) | undefined) => void
+  onEnd(recording: Recording, letGo: (() => void) | undefined): void
   /** Called once if the client left before the handler ended the response. */
-  readonly onAbandoned: (hasHead: boolean) => void
+  onAbandoned(hasHead: boolean): void
 }
 
 /** Methods of the response that are watched; each is called as it was before. */
@@ -36,7 +37,7 @@ type Watched = Readonly<Record<'writeHead' | 'write' | 'end' | 'addTrailers', un
 
 export class Recorder {
   readonly #res: ServerResponse
-  readonly #options: RecorderOptions
+  readonly #owner: RecordingOwner
   readonly #baseline: Baseline
   #head: Head | undefined
   /** The head left with a string, which makes Node write it as UTF-8; undefined before it left. */
@@ -53,14 +54,14 @@ export class Recorder {
   /** The end was seen, or nobody wants to know any more. */
   #done = false
 
-  constructor(res: ServerResponse, options: RecorderOptions) {
+  constructor(res: ServerResponse, owner: RecordingOwner) {
     this.#res = res
-    this.#options = options
-    this.#length = new DeclaredLength(options.holdsBack)
-    this.#baseline = options.keepsBody ? takeBaseline(res) : new Map()
+    this.#owner = owner
+    this.#length = new DeclaredLength(owner.holdsBack)
+    this.#baseline = owner.keepsBody ? takeBaseline(res) : nothing
     Recorder.#watch(this)
     res.once('close', () => {
-      if (!this.#done) options.onAbandoned(res.headersSent)
+      if (!this.#done) owner.onAbandoned(res.headersSent)
     })
   }
 
@@ -72,7 +73,7 @@ export class Recorder {
 
   /** What there is so far. */
   get recording(): Recording {
-    const keep = this.#options.keepsBody && !this.#tooLarge
+    const keep = this.#owner.keepsBody && !this.#tooLarge
     const [only] = this.#chunks
     return {
       head: this.#head !== undefined && this.#isHeadUtf8 === true ? toWire(this.#head) : this.#head,
@@ -108,7 +109,7 @@ export class Recorder {
         ? call(before.write, this, args)
         : recorder.#write(before, res, args)
     })
-    if (!recorder.#options.keepsBody) return
+    if (!recorder.#owner.keepsBody) return
     // Only HTTP/2's compatibility layer has setTrailer.
     for (const name of ['addTrailers', 'setTrailer'] as const) {
       const method = before[name]
@@ -140,7 +141,7 @@ export class Recorder {
     this.#takeUnsentHead()
     const leaving = this.#length.ofWrite(args, this.#declaredLength())
     const accepted = this.#runWithHead(before.write, res, leaving.args, false)
-    this.#keep(args[0], args[1])
+    this.#keep(args[0], args[1], true)
     if (leaving.isAll) this.#onAllWritten(before, res)
     return accepted
   }
@@ -158,7 +159,7 @@ export class Recorder {
       return this.#endHeldBack(before.end, res, this.#length.withKept(args), heldBack)
     }
     this.#done = true
-    this.#options.onEnd(this.recording, this.#length.isKept ? letGo : undefined)
+    this.#owner.onEnd(this.recording, this.#length.isKept ? letGo : undefined)
     this.#chunks = []
   }
 
@@ -171,7 +172,7 @@ export class Recorder {
 
   #takeHead(args: readonly unknown[]): Head | undefined {
     try {
-      return takeHead(this.#res, args, this.#baseline)
+      return this.#owner.keepsBody ? takeHead(this.#res, args, this.#baseline) : takeOutline(this.#res, args)
     } catch {
       // Arguments that Node is about to refuse: the error is its to throw.
       return undefined
@@ -185,11 +186,12 @@ export class Recorder {
 
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
     this.#takeUnsentHead()
-    const heldBack = this.#options.holdsBack ? holdBack(res) : undefined
+    const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
     const result = this.#endHeldBack(end, res, args, heldBack)
-    if (typeof args[0] !== 'function') this.#keep(args[0], args[1])
+    // Nobody but the owner runs before it is done with them.
+    if (typeof args[0] !== 'function') this.#keep(args[0], args[1], false)
     this.#done = true
-    this.#options.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
+    this.#owner.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
     this.#chunks = []
     return result
   }
@@ -207,7 +209,7 @@ export class Recorder {
 
   /** The head leaves with the first of these. */
   #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
-    if (!this.#options.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
+    if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
     const wasFlushed = hasHeadLeft(res)
     const result = this.#run(method, res, args)
     // A response without a body keeps its head through any write: what it leaves with comes later.
@@ -224,21 +226,27 @@ export class Recorder {
     }
   }
 
-  /** Copies, because a handler may reuse its buffer. Only called for what Node has accepted. */
-  #keep(chunk: unknown, encoding: unknown): void {
-    if (!this.#options.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return
+  /** `copies`: because a handler may reuse its buffer. Only called for what Node has accepted. */
+  #keep(chunk: unknown, encoding: unknown, copies: boolean): void {
+    if (!this.#owner.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return
     const bytes =
       typeof chunk === 'string'
         ? Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
-        : Buffer.from(chunk as Uint8Array)
+        : copies
+          ? Buffer.from(chunk as Uint8Array)
+          : viewOf(chunk as Uint8Array)
     this.#size += bytes.length
-    if (this.#size > this.#options.maxBytes) {
+    if (this.#size > this.#owner.maxBytes) {
       this.#tooLarge = true
       this.#chunks = []
     } else if (bytes.length > 0) {
       this.#chunks.push(bytes)
     }
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** As they are now, which may be another middleware's. */

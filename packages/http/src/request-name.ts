@@ -4,7 +4,7 @@ import { publishTrouble } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
 import { listRouting } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
-import { type BodyInput, fingerprint, type Identity } from './fingerprint.js'
+import { type BodyInput, type FingerprintParts, fingerprint, type Identity } from './fingerprint.js'
 import { UnhashableBodyError, warnings } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
@@ -30,37 +30,16 @@ export function nameRequest<Req, Res>(
   settings: GuardSettings<Req, Res>,
   { body, identity, customKey, idempotencyKey, variant }: NameParts,
 ): RequestName | undefined {
-  const { req, url, currentUrl, version } = exchange
-  const { headers } = req
-  const authority = headers[':authority']
-  const parts = {
-    duplicates: settings.policy.duplicates,
-    // A HEAD gets here only to look for its GET's record.
-    method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
-    host: headers.host ?? (typeof authority === 'string' ? authority : ''),
-    url,
-    rewrittenUrl: currentUrl === url ? undefined : currentUrl,
-    version,
-    contentType: headers['content-type'],
-    contentEncoding: headers['content-encoding'],
-    identity,
-    customKey,
-  }
   // Whoever names the work itself has said what it depends on: nobody gets past such a lock by a header. A response may depend on more.
   const isNamed = customKey !== undefined && settings.policy.duplicates !== 'replay'
-  const routing = isNamed ? [] : listRouting(req)
+  const routing = isNamed ? [] : listRouting(exchange.req)
+  const digestAs = (known: BodyInput, varying: Varying, operation: string | undefined): string =>
+    fingerprint(describe(exchange, settings, known, identity, customKey, operation, varying), settings.secret)
   const digestAll = (): string | undefined => {
     if (body === 'unlockable') return undefined
     try {
-      return fingerprint(
-        {
-          ...parts,
-          body,
-          variant: isNamed ? [] : [...routing, ...listPreconditions(exchange, settings.secret), ...variant],
-          idempotencyKey: undefined,
-        },
-        settings.secret,
-      )
+      const varying = isNamed ? [] : routing.concat(listPreconditions(exchange, settings.secret), variant)
+      return digestAs(body, varying, undefined)
     } catch (error) {
       if (!(error instanceof UnhashableBodyError)) throw error
       publishTrouble('http', 'fingerprint', error)
@@ -72,19 +51,52 @@ export function nameRequest<Req, Res>(
     const key = digestAll()
     return key === undefined ? undefined : { key, payload: '' }
   }
-  const key = fingerprint({ ...parts, body: { kind: 'none' }, variant: routing, idempotencyKey }, settings.secret)
+  const key = digestAs({ kind: 'none' }, routing, idempotencyKey)
   // A body that cannot be compared is still the same operation: the client says so.
   return { key, payload: digestAll() ?? '' }
 }
 
+type Varying = FingerprintParts['variant']
+
+function describe<Req, Res>(
+  { req, url, currentUrl, version }: Exchange<Req, Res>,
+  settings: GuardSettings<Req, Res>,
+  body: BodyInput,
+  identity: Identity,
+  customKey: string | undefined,
+  idempotencyKey: string | undefined,
+  variant: Varying,
+): FingerprintParts {
+  const { headers } = req
+  const authority = headers[':authority']
+  return {
+    duplicates: settings.policy.duplicates,
+    // A HEAD gets here only to look for its GET's record.
+    method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
+    host: headers.host ?? (typeof authority === 'string' ? authority : ''),
+    url,
+    rewrittenUrl: currentUrl === url ? undefined : currentUrl,
+    version,
+    contentType: headers['content-type'],
+    contentEncoding: headers['content-encoding'],
+    body,
+    identity,
+    customKey,
+    idempotencyKey,
+    variant,
+  }
+}
+
 /** A 412 is only for who asked under the same ones (RFC 9110, section 13.1). */
 const MAY_FAIL = ['if-match', 'if-unmodified-since']
-/** On a read they save a transfer, and are compared with the record instead. */
-const MAY_SAVE = ['if-none-match', 'if-modified-since']
+/** On a read the last two save a transfer, and are compared with the record instead. */
+const MAY_FAIL_OR_SAVE = [...MAY_FAIL, 'if-none-match', 'if-modified-since']
 
 /** A request under another precondition is another request. */
 function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>, secret: string | undefined): [string, string][] {
-  return (isSafeMethod(req.method) ? MAY_FAIL : [...MAY_FAIL, ...MAY_SAVE])
-    .filter(name => req.headers[name] !== undefined)
-    .map(name => [name, digestHeader(req.headers, name, secret)])
+  const found: [string, string][] = []
+  for (const name of isSafeMethod(req.method) ? MAY_FAIL : MAY_FAIL_OR_SAVE) {
+    if (req.headers[name] !== undefined) found.push([name, digestHeader(req.headers, name, secret)])
+  }
+  return found
 }

@@ -5,7 +5,7 @@ import type { BodyRead } from './body.js'
 
 export interface RequestState {
   /** The middlewares that saw the request. */
-  readonly seenBy: Set<object>
+  readonly seenBy: object[]
   /** The body, if one of them read it. */
   body: BodyRead | undefined
   /** Ends what is held for this request before its response does. */
@@ -25,7 +25,7 @@ const states = new WeakMap<IncomingMessage, RequestState>()
 export function stateOf(req: IncomingMessage): RequestState {
   let state = states.get(req)
   if (state === undefined) {
-    state = { seenBy: new Set(), body: undefined, ending: undefined }
+    state = { seenBy: [], body: undefined, ending: undefined }
     states.set(req, state)
   }
   return state

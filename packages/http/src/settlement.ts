@@ -56,22 +56,54 @@ export interface SettlementInput<Req, Res> {
 }
 
 export function openSettlement<Req, Res>(input: SettlementInput<Req, Res>): Settlement {
-  const { req, hold, settings, isSynchronous } = input
-  const { policy, settleTimeoutMs, maxRecordBytes } = settings
-  const holdsBack = settings.settle === 'before-end' && !isSynchronous
-  // Middleware further in may change the request; what counts is how it came to us.
-  const { method } = req
-  const bound = (answer: MaybePromise<boolean>): Promise<void> | undefined =>
-    holdsBack && answer instanceof Promise ? waitAtMost(answer, settleTimeoutMs, hold.key) : undefined
-  return {
-    keepsBody: policy.duplicates === 'replay',
-    maxRecordBytes,
-    settleTimeoutMs,
-    holdsBack,
-    end: outcome => bound(quietly(() => end(input, method, outcome))),
+  return new HoldSettlement(input)
+}
+
+class HoldSettlement<Req, Res> implements Settlement {
+  readonly keepsBody: boolean
+  readonly maxRecordBytes: number
+  readonly settleTimeoutMs: number
+  readonly holdsBack: boolean
+  readonly #input: SettlementInput<Req, Res>
+  /** Middleware further in may change the request; what counts is how it came to us. */
+  readonly #method: string | undefined
+
+  constructor(input: SettlementInput<Req, Res>) {
+    const { req, settings } = input
+    this.#input = input
+    this.#method = req.method
+    this.keepsBody = settings.policy.duplicates === 'replay'
+    this.maxRecordBytes = settings.maxRecordBytes
+    this.settleTimeoutMs = settings.settleTimeoutMs
+    this.holdsBack = settings.settle === 'before-end' && !input.isSynchronous
+  }
+
+  end(outcome: Outcome): Promise<void> | undefined {
+    try {
+      return this.#bound(end(this.#input, this.#method, outcome))
+    } catch {
+      return undefined
+    }
+  }
+
+  fail(status: number): Promise<void> | undefined {
     // A refusal by throwing leaves nothing; whether a failure does, the option `serverErrors` says.
-    fail: status => bound(quietly(() => (status >= 500 ? end(input, method, unseen(status)) : hold.release()))),
-    release: () => bound(quietly(() => hold.release())),
+    return status >= 500 ? this.end(unseen(status)) : this.release()
+  }
+
+  release(): Promise<void> | undefined {
+    try {
+      return this.#bound(this.#input.hold.release())
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The engine publishes what goes wrong; none of it is the response's business. */
+  #bound(answer: MaybePromise<boolean>): Promise<void> | undefined {
+    if (!(answer instanceof Promise)) return undefined
+    const ended = answer.catch(() => false)
+    return this.holdsBack ? waitAtMost(ended, this.settleTimeoutMs, this.#input.hold.key) : undefined
   }
 }
 
@@ -95,15 +127,18 @@ function end<Req, Res>(
   const { hold, settings, isShared } = input
   const { status } = outcome
   const { policy } = settings
-  const seal = (record: Uint8Array): Uint8Array => settings.encryptionKeys?.seal(record, hold.key) ?? record
   const keepsFailures = settings.serverErrors === 'keep'
   if (policy.duplicates === 'serialise' || isFailure(status, keepsFailures)) return hold.release()
-  if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? hold.settle(seal(tombstone)) : hold.release()
+  if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? settleWith(input, tombstone) : hold.release()
   const record = makeRecord(input, outcome)
-  if (record !== undefined) return hold.settle(seal(record))
+  if (record !== undefined) return settleWith(input, record)
   if (whenUnreplayable(method, settings.onUnreplayable) === 'pass') return hold.release({ passMs: settings.passMs })
   // Refused for what may be the caller's own fault, nothing was done, and others are not told that it was.
-  return isShared && isCallersOwn(status) ? hold.release() : hold.settle(seal(tombstone))
+  return isShared && isCallersOwn(status) ? hold.release() : settleWith(input, tombstone)
+}
+
+function settleWith<Req, Res>({ hold, settings }: SettlementInput<Req, Res>, record: Uint8Array): MaybePromise<boolean> {
+  return hold.settle(settings.encryptionKeys?.seal(record, hold.key) ?? record)
 }
 
 /** Undefined if duplicates may not be given this response. */
@@ -147,16 +182,6 @@ function makeRecord<Req, Res>(
 /** Node sends nothing of what a handler writes there. */
 function hasNoBody(status: number): boolean {
   return status === 204
-}
-
-/** The engine publishes what goes wrong; none of it is the response's business. */
-function quietly(end: () => MaybePromise<boolean>): MaybePromise<boolean> {
-  try {
-    const answer = end()
-    return answer instanceof Promise ? answer.catch(() => false) : answer
-  } catch {
-    return false
-  }
 }
 
 function waitAtMost(answer: Promise<boolean>, timeoutMs: number, key: string): Promise<void> {

@@ -120,9 +120,8 @@ export function noteOutcome(exchange: object, outcome: RequestOutcome, code?: Pr
 }
 
 /** For the engine, so that its measurements tell the routes apart. */
-export function labelOf(exchange: object): { readonly label?: string } {
-  const route = calls.get(exchange)?.route
-  return route === undefined ? {} : { label: route }
+export function labelOf(exchange: object): string | undefined {
+  return calls.get(exchange)?.route
 }
 
 export interface ReplayFacts {

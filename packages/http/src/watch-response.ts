@@ -1,7 +1,7 @@
 // Watching Node's own response for the end of a hold: from its first byte until its last one is on its way.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Recorder, type Recording } from './recorder.js'
+import { Recorder, type Recording, type RecordingOwner } from './recorder.js'
 import { isSafeMethod } from './replayable.js'
 import type { Ending } from './request-state.js'
 import type { Outcome, Settlement } from './settlement.js'
@@ -11,49 +11,71 @@ export interface Watching extends Ending {
   stop(): void
 }
 
+/** `keepsBody`: as the settlement says, unless somebody else keeps it. */
 export function watchResponse(
   req: IncomingMessage,
   res: ServerResponse,
-  settlement: Pick<Settlement, 'keepsBody' | 'maxRecordBytes' | 'settleTimeoutMs' | 'holdsBack' | 'end' | 'release'>,
+  settlement: Settlement,
+  keepsBody: boolean = settlement.keepsBody,
 ): Watching {
-  // HTTP/2 has no socket of its own to hold back.
-  const isHeldBack = settlement.holdsBack && req.httpVersionMajor < 2
-  // What is set after the head was written changes nothing any more.
-  const statusOf = ({ head }: Recording): number => head?.status ?? res.statusCode
-  const recorder = new Recorder(res, {
-    keepsBody: settlement.keepsBody,
-    maxBytes: settlement.maxRecordBytes,
-    holdsBack: isHeldBack,
-    onEnd: (recording, letGo) => {
-      const settled = settlement.end({ ...recording, status: statusOf(recording), complete: true })
-      if (letGo === undefined) return
-      if (settled === undefined) letGo()
-      else void settled.then(letGo)
-    },
-    onAbandoned: hasHead => {
-      // Before its head nothing is known of the work, and it may go on: the hold stays until it ends, or maxHoldMs.
-      if (!hasHead) return
-      // After it, whoever fed the response (a pipe, say) may have stopped for good. A handler that goes on ends it soon.
-      setTimeout(() => {
-        void settlement.end(cutShort())
-      }, settlement.settleTimeoutMs).unref()
-    },
-  })
-  const cutShort = (): Outcome => {
-    const { recording } = recorder
-    return { ...recording, status: statusOf(recording), complete: false }
+  return new ResponseWatch(req, res, settlement, keepsBody)
+}
+
+class ResponseWatch implements Watching, RecordingOwner {
+  readonly keepsBody: boolean
+  readonly maxBytes: number
+  readonly holdsBack: boolean
+  readonly #res: ServerResponse
+  readonly #settlement: Settlement
+  readonly #recorder: Recorder
+  /** Middleware further in may change the request. */
+  readonly #isSafe: boolean
+
+  constructor(req: IncomingMessage, res: ServerResponse, settlement: Settlement, keepsBody: boolean) {
+    this.keepsBody = keepsBody
+    this.maxBytes = settlement.maxRecordBytes
+    // HTTP/2 has no socket of its own to hold back.
+    this.holdsBack = settlement.holdsBack && req.httpVersionMajor < 2
+    this.#res = res
+    this.#settlement = settlement
+    this.#isSafe = isSafeMethod(req.method)
+    this.#recorder = new Recorder(res, this)
   }
-  // Middleware further in may change the request.
-  const isSafe = isSafeMethod(req.method)
-  const release = (): void => {
-    recorder.detach()
-    void settlement.release()
+
+  onEnd(recording: Recording, letGo: (() => void) | undefined): void {
+    const settled = this.#settlement.end(this.#outcomeOf(recording, true))
+    if (letGo === undefined) return
+    if (settled === undefined) letGo()
+    else void settled.then(letGo)
   }
-  const cut = (): void => {
-    if (!res.headersSent && isSafe) return release()
-    const outcome = cutShort()
-    recorder.detach()
-    void settlement.end(outcome)
+
+  onAbandoned(hasHead: boolean): void {
+    // Before its head nothing is known of the work, and it may go on: the hold stays until it ends, or maxHoldMs.
+    if (!hasHead) return
+    // After it, whoever fed the response (a pipe, say) may have stopped for good. A handler that goes on ends it soon.
+    setTimeout(() => {
+      void this.#settlement.end(this.#outcomeOf(this.#recorder.recording, false))
+    }, this.#settlement.settleTimeoutMs).unref()
   }
-  return { release, cut, stop: () => recorder.detach() }
+
+  release(): void {
+    this.#recorder.detach()
+    void this.#settlement.release()
+  }
+
+  cut(): void {
+    if (!this.#res.headersSent && this.#isSafe) return this.release()
+    const outcome = this.#outcomeOf(this.#recorder.recording, false)
+    this.#recorder.detach()
+    void this.#settlement.end(outcome)
+  }
+
+  stop(): void {
+    this.#recorder.detach()
+  }
+
+  #outcomeOf({ head, body, form, tooLarge, hasTrailers }: Recording, complete: boolean): Outcome {
+    // What is set after the head was written changes nothing any more.
+    return { status: head?.status ?? this.#res.statusCode, head, body, form, tooLarge, hasTrailers, complete }
+  }
 }

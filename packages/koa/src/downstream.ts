@@ -19,7 +19,7 @@ export function prepareDownstream(ctx: Context, settlement: Settlement): Downstr
   const baseline = settlement.keepsBody ? takeBaseline(ctx.res) : undefined
   let stopped = false
   // What a handler sends past Koa has passed what is mounted outside, too: it is no record, but the hold ends with it.
-  const watching = watchResponse(ctx.req, ctx.res, { ...settlement, keepsBody: false })
+  const watching = watchResponse(ctx.req, ctx.res, settlement, false)
   return {
     stop: () => {
       stopped = true
