@@ -32,6 +32,9 @@ export interface RecordingOwner {
   onAbandoned(hasHead: boolean): void
 }
 
+type Method = (this: ServerResponse, ...args: unknown[]) => unknown
+type Replaceable = Record<'writeHead' | 'write' | 'end' | 'addTrailers' | 'setTrailer', Method>
+
 /** Methods of the response that are watched; each is called as it was before. */
 type Watched = Readonly<Record<'writeHead' | 'write' | 'end' | 'addTrailers', unknown> & { setTrailer?: unknown }>
 
@@ -84,41 +87,44 @@ export class Recorder {
     }
   }
 
-  /** Own properties of this one response, as other middleware does it: prototype and identity stay. */
+  /**
+   * Own properties of this one response, as other middleware does it: prototype and identity stay. Assigned and not defined, and each
+   * by its name: V8 makes a slow dictionary of an object that is given that many properties by variable names.
+   */
   static #watch(recorder: Recorder): void {
     const res = recorder.#res
+    const watched = res as unknown as Replaceable
     const before = readMethods(res)
     // The functions below have the response as their `this`, as callers expect.
-    replace(res, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
+    watched.writeHead = function (this: ServerResponse, ...args: unknown[]) {
       // On entry: middleware that was mounted before us adds its headers inside the call.
       const isOver = recorder.#done || recorder.#head !== undefined || res.headersSent
       const head = isOver ? undefined : recorder.#takeHead(args)
       const result = call(before.writeHead, this, args)
       recorder.#head ??= head
       return result
-    })
-    replace(res, 'end', function (this: ServerResponse, ...args: unknown[]) {
+    }
+    watched.end = function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater?.(args) ?? call(before.end, res, args)
       return recorder.#isBusy() || this.writableEnded
         ? call(before.end, this, args)
         : recorder.#end(before.end, res, args)
-    })
-    replace(res, 'write', function (this: ServerResponse, ...args: unknown[]) {
+    }
+    watched.write = function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#lateWrite(before, res, args)
       return recorder.#isBusy() || this.writableEnded
         ? call(before.write, this, args)
         : recorder.#write(before, res, args)
-    })
+    }
     if (!recorder.#owner.keepsBody) return
-    // Only HTTP/2's compatibility layer has setTrailer.
-    for (const name of ['addTrailers', 'setTrailer'] as const) {
-      const method = before[name]
-      if (method === undefined) continue
-      replace(res, name, function (this: ServerResponse, ...args: unknown[]) {
+    const noting = (method: unknown): Method =>
+      function (this: ServerResponse, ...args: unknown[]) {
         recorder.#hasTrailers = true
         return call(method, this, args)
-      })
-    }
+      }
+    watched.addTrailers = noting(before.addTrailers)
+    // Only HTTP/2's compatibility layer has it.
+    if (before.setTrailer !== undefined) watched.setTrailer = noting(before.setTrailer)
   }
 
   #isBusy(): boolean {
@@ -257,13 +263,4 @@ function readMethods(res: Watched): Watched {
 
 function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {
   return Reflect.apply(method as (...given: unknown[]) => unknown, res, args)
-}
-
-function replace(
-  res: ServerResponse,
-  name: keyof Watched,
-  method: (this: ServerResponse, ...args: unknown[]) => unknown,
-): void {
-  // Assigned and not defined, which is a multiple of the cost; what it makes is the same.
-  ;(res as unknown as Record<string, unknown>)[name] = method
 }

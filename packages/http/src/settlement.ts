@@ -137,7 +137,10 @@ function end<Req, Res>(
   return isShared && isCallersOwn(status) ? hold.release() : settleWith(input, tombstone)
 }
 
-function settleWith<Req, Res>({ hold, settings }: SettlementInput<Req, Res>, record: Uint8Array): MaybePromise<boolean> {
+function settleWith<Req, Res>(
+  { hold, settings }: SettlementInput<Req, Res>,
+  record: Uint8Array,
+): MaybePromise<boolean> {
   return hold.settle(settings.encryptionKeys?.seal(record, hold.key) ?? record)
 }
 
