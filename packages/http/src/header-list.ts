@@ -1,6 +1,7 @@
 // Response headers as the handler set them, in all the forms that Node takes.
 
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+import { isNamed } from './replayable.js'
 
 export interface Head {
   readonly status: number
@@ -28,14 +29,12 @@ export function takeBaseline(res: ServerResponse): Baseline {
 
 /** For who keeps no body: of the head that is about to be written, what says when the response is complete and how it went. */
 export function takeOutline(res: ServerResponse, args: readonly unknown[]): Head {
-  const given = readGiven(typeof args[1] === 'string' ? args[2] : args[1]).find(([name]) => isLength(name))
+  const given = readGiven(typeof args[1] === 'string' ? args[2] : args[1]).find(([name]) =>
+    isNamed(name, 'content-length'),
+  )
   const [length] = given === undefined ? readSet(res.getHeader('content-length')) : given[1]
   const headers = length === undefined ? [] : [['Content-Length', length] as const]
   return { status: Number(args[0] ?? res.statusCode), message: '', headers, removed: [] }
-}
-
-function isLength(name: string): boolean {
-  return name.length === 14 && name.toLowerCase() === 'content-length'
 }
 
 function readSet(value: unknown): string[] {

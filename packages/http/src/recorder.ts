@@ -6,6 +6,7 @@ import { hasHeadLeft, hasLeftAsUtf8 } from './head-encoding.js'
 import { type Baseline, type Head, nothing, takeBaseline, takeHead, takeOutline, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
+import { isNamed } from './replayable.js'
 
 export interface Recording {
   readonly head: Head | undefined
@@ -171,7 +172,7 @@ export class Recorder {
 
   #declaredLength(): number | undefined {
     const length = this.#res.headersSent
-      ? this.#head?.headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1]
+      ? this.#head?.headers.find(([name]) => isNamed(name, 'content-length'))?.[1]
       : this.#res.getHeader('content-length')
     return length === undefined ? undefined : Number(length)
   }

@@ -3,6 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import fresh from 'fresh'
 import type { RecordedResponse } from './record.js'
+import { isNamed } from './replayable.js'
 import type { Reply } from './reply.js'
 
 export interface ReplayFacts {
@@ -18,13 +19,18 @@ const OF_A_BODY = ['Content-Type', 'Content-Encoding', 'Content-Language', 'Cont
 
 export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, facts: ReplayFacts): Reply {
   const { status, message, removed, body, form } = recorded
-  const headers = recorded.headers.filter(([name]) => !isAge(name))
-  const added: [string, string][] = [['Age', String(readAge(recorded) + Math.floor(facts.ageMs / 1_000))]]
+  let age = 0
+  const headers: (readonly [string, string])[] = []
+  for (const header of recorded.headers) {
+    if (isNamed(header[0], 'age')) age = readAge(header[1])
+    else headers.push(header)
+  }
+  const added: [string, string][] = [['Age', String(age + Math.floor(facts.ageMs / 1_000))]]
   if (facts.isIdempotent) added.push(['Idempotent-Replayed', 'true'])
   // RFC 9211: each cache adds itself at the end.
   const appended = [['Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit']] as const
   if (isNotModified(req, recorded)) {
-    const left = headers.filter(([name]) => !OF_A_BODY.some(found => found.toLowerCase() === name.toLowerCase()))
+    const left = headers.filter(([name]) => !OF_A_BODY.some(found => isNamed(name, found.toLowerCase())))
     return {
       status: 304,
       message: STATUS_CODES[304] ?? '',
@@ -37,23 +43,18 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
   }
   // RFC 9110, section 8.6: no length with a 204.
   const hasBody = status !== 204 && form !== 'none'
-  return { status, message, removed, headers: [...headers, ...added], appended, body: hasBody ? body : undefined, form }
+  headers.push(...added)
+  return { status, message, removed, headers, appended, body: hasBody ? body : undefined, form }
 }
 
 /** RFC 9111, section 4.2.3: how old the response was, in seconds, when the handler had it from somewhere else. */
-function readAge({ headers }: RecordedResponse): number {
-  const age = headers.find(([name]) => isAge(name))?.[1] ?? ''
+function readAge(age: string): number {
   return /^\d{1,10}$/.test(age) ? Number(age) : 0
-}
-
-function isAge(name: string): boolean {
-  return name.toLowerCase() === 'age'
 }
 
 /** RFC 9110, section 13.2.2: a follower's own If-None-Match or If-Modified-Since, against the record's validators. */
 function isNotModified(req: IncomingMessage, recorded: RecordedResponse): boolean {
   if (recorded.status !== 200 || (req.method !== 'GET' && req.method !== 'HEAD')) return false
-  const valueOf = (name: string): string | undefined =>
-    recorded.headers.find(([found]) => found.toLowerCase() === name)?.[1]
+  const valueOf = (name: string): string | undefined => recorded.headers.find(([found]) => isNamed(found, name))?.[1]
   return fresh(req.headers, { etag: valueOf('etag'), 'last-modified': valueOf('last-modified') })
 }

@@ -20,6 +20,11 @@ export interface ResponseFacts {
   readonly keepsFailures: boolean
 }
 
+/** Whether a header's name is `name`, which is in lower case. */
+export function isNamed(found: string, name: string): boolean {
+  return found.length === name.length && found.toLowerCase() === name
+}
+
 /** May duplicates be given this response? */
 export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
@@ -31,15 +36,14 @@ export function isReplayable(facts: ResponseFacts): boolean {
   if (!membersOf(headers, 'vary').every(name => name !== '*' && isToken(name))) return false
   if (!facts.isShared) return true
   if (isCallersOwn(status)) return false
-  return !headers.some(([name, value]) => {
-    const field = name.toLowerCase()
-    return field === 'set-cookie' || (field === 'cache-control' && NOT_FOR_ALL.test(value))
-  })
+  return !headers.some(
+    ([name, value]) => isNamed(name, 'set-cookie') || (isNamed(name, 'cache-control') && NOT_FOR_ALL.test(value)),
+  )
 }
 
 /** RFC 9112, section 8: a body of another length than its head declares is incomplete, or runs into what comes after it. */
 function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): boolean {
-  const declared = headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1]
+  const declared = headers.find(([name]) => isNamed(name, 'content-length'))?.[1]
   return declared === undefined || status === 204 || Number(declared) === bodyBytes
 }
 
@@ -96,18 +100,21 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
 ])
 
 export function selectStorable(headers: HeaderPairs): [string, string][] {
-  const listed = new Set(membersOf(headers, 'connection'))
-  return headers
-    .filter(([name]) => !NEVER_STORED.has(name.toLowerCase()) && !listed.has(name.toLowerCase()))
-    .map(([name, value]) => [name, value])
+  const listed = membersOf(headers, 'connection')
+  const storable: [string, string][] = []
+  for (const [name, value] of headers) {
+    const field = name.toLowerCase()
+    if (!NEVER_STORED.has(field) && !listed.includes(field)) storable.push([name, value])
+  }
+  return storable
 }
 
 /** The request headers that the response varies by and that the key does not cover, in lower case and sorted. */
 export function listUnkeyedVary(headers: HeaderPairs, covered: ReadonlySet<string>): string[] {
-  const named = new Set(membersOf(headers, 'vary'))
+  const named = membersOf(headers, 'vary')
   // Not everybody can read what is encoded, and who forgets Vary forgets it here.
-  if (headers.some(([name]) => name.toLowerCase() === 'content-encoding')) named.add('accept-encoding')
-  return [...named].filter(name => !covered.has(name)).sort()
+  if (headers.some(([name]) => isNamed(name, 'content-encoding'))) named.push('accept-encoding')
+  return named.length === 0 ? named : [...new Set(named)].filter(name => !covered.has(name)).sort()
 }
 
 /**
@@ -126,7 +133,7 @@ export function digestHeader(headers: IncomingHttpHeaders, name: string, secret:
 function membersOf(headers: HeaderPairs, name: string): string[] {
   const members: string[] = []
   for (const [found, value] of headers) {
-    if (found.length !== name.length || found.toLowerCase() !== name) continue
+    if (!isNamed(found, name)) continue
     for (const member of value.split(',')) {
       const trimmed = member.trim().toLowerCase()
       if (trimmed !== '') members.push(trimmed)
