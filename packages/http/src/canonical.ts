@@ -10,9 +10,7 @@ const MAX_DEPTH = 200
  * @throws UnhashableBodyError naming the path for functions, symbols, cycles, and instances of unknown classes.
  */
 export function canonicalise(value: unknown): string {
-  const out: string[] = []
-  write(value, out, [], [])
-  return out.join('')
+  return write(value, [], [])
 }
 
 function sized(letter: string, text: string): string {
@@ -26,74 +24,58 @@ function describe(trail: Trail): string {
   return `body${trail.map(step => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
 }
 
-function write(value: unknown, out: string[], trail: Trail, ancestors: object[]): void {
+function write(value: unknown, trail: Trail, ancestors: object[]): string {
   switch (typeof value) {
     case 'string':
-      out.push(sized('s', value))
-      return
+      return sized('s', value)
     case 'number':
-      out.push(sized('n', Object.is(value, -0) ? '-0' : String(value)))
-      return
+      return sized('n', Object.is(value, -0) ? '-0' : String(value))
     case 'bigint':
-      out.push(sized('i', String(value)))
-      return
+      return sized('i', String(value))
     case 'boolean':
-      out.push(value ? 'T' : 'F')
-      return
+      return value ? 'T' : 'F'
     case 'undefined':
-      out.push('U')
-      return
+      return 'U'
     case 'object':
-      if (value === null) out.push('N')
-      else writeObject(value, out, trail, ancestors)
-      return
+      return value === null ? 'N' : writeObject(value, trail, ancestors)
     default:
       throw new UnhashableBodyError(describe(trail), `a ${typeof value}`)
   }
 }
 
-function writeObject(value: object, out: string[], trail: Trail, ancestors: object[]): void {
+function writeObject(value: object, trail: Trail, ancestors: object[]): string {
   if (ancestors.includes(value)) throw new UnhashableBodyError(describe(trail), 'a cycle')
   if (ancestors.length >= MAX_DEPTH) throw new UnhashableBodyError(describe(trail), `more than ${MAX_DEPTH} levels`)
   if (ArrayBuffer.isView(value)) {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-    out.push(sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`))
-    return
+    return sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`)
   }
-  if (value instanceof Date) {
-    out.push(sized('d', String(value.getTime())))
-    return
-  }
+  if (value instanceof Date) return sized('d', String(value.getTime()))
   ancestors.push(value)
+  const writePart = (part: unknown, step: string | number): string => {
+    trail.push(step)
+    const text = write(part, trail, ancestors)
+    trail.pop()
+    return text
+  }
+  let text: string
   if (Array.isArray(value)) {
-    out.push(`a${value.length}:`)
-    for (let at = 0; at < value.length; at++) writePart(value[at], out, trail, at, ancestors)
+    text = `a${value.length}:`
+    for (let at = 0; at < value.length; at++) text += writePart(value[at], at)
   } else if (value instanceof Map || value instanceof Set) {
-    const items = [...value].map(item => {
-      const part: string[] = []
-      writePart(item, part, trail, '<entry>', ancestors)
-      return part.join('')
-    })
-    out.push(`${value instanceof Map ? 'm' : 'e'}${items.length}:`, ...items.sort())
+    const items = [...value].map(item => writePart(item, '<entry>'))
+    text = `${value instanceof Map ? 'm' : 'e'}${items.length}:${items.sort().join('')}`
   } else {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype !== null && prototype !== Object.prototype && !isBare(prototype)) {
       throw new UnhashableBodyError(describe(trail), `an instance of ${value.constructor?.name ?? 'a class'}`)
     }
     const keys = Object.keys(value).sort()
-    out.push(`o${keys.length}:`)
-    for (const key of keys) {
-      out.push(sized('k', key))
-      writePart((value as Record<string, unknown>)[key], out, trail, key, ancestors)
-    }
+    text = `o${keys.length}:`
+    for (const key of keys) text += sized('k', key) + writePart((value as Record<string, unknown>)[key], key)
   }
   ancestors.pop()
-}
-
-function writePart(value: unknown, out: string[], trail: Trail, step: string | number, ancestors: object[]): void {
-  trail.push(step)
-  write(value, out, trail, ancestors)
-  trail.pop()
+  return text
 }
 
 /** Fast parsers (fast-querystring, for one) make objects whose prototype is an object with nothing in it. */

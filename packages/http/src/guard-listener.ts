@@ -67,10 +67,6 @@ class NodeExchange implements Exchange {
     return this.res
   }
 
-  get currentUrl(): string {
-    return this.url
-  }
-
   expose(lock: RequestLock): void {
     this.req.dspinlock = lock
   }

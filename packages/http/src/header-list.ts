@@ -1,7 +1,6 @@
 // Response headers as the handler set them, in all the forms that Node takes.
 
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
-import { isNamed } from './replayable.js'
 
 export interface Head {
   readonly status: number
@@ -11,34 +10,28 @@ export interface Head {
   readonly removed: readonly string[]
 }
 
-type Values = readonly string[]
-/** By name in lower case. */
-export type Baseline = ReadonlyMap<string, { readonly name: string; readonly values: Values }>
+/** All headers of one name. */
+interface Field {
+  /** In lower case. */
+  readonly key: string
+  readonly pairs: (readonly [name: string, value: string])[]
+  /** With the head rather than before it. */
+  readonly isGiven: boolean
+}
 
-/** Of a response on which nothing is set. */
-export const nothing: Baseline = new Map()
+export type Baseline = readonly Field[]
 
 /** What is set before the handler runs: it will be set again, for each follower in its own way. */
 export function takeBaseline(res: ServerResponse): Baseline {
-  const names = listNames(res)
-  if (names.length === 0) return nothing
-  const baseline = new Map<string, { readonly name: string; readonly values: Values }>()
-  for (const name of names) baseline.set(name.toLowerCase(), { name, values: readValues(res.getHeader(name)) })
-  return baseline
+  return listSet(res)
 }
 
 /** For who keeps no body: of the head that is about to be written, what says when the response is complete and how it went. */
 export function takeOutline(res: ServerResponse, args: readonly unknown[]): Head {
-  const given = readGiven(typeof args[1] === 'string' ? args[2] : args[1]).find(([name]) =>
-    isNamed(name, 'content-length'),
-  )
-  const [length] = given === undefined ? readSet(res.getHeader('content-length')) : given[1]
-  const headers = length === undefined ? [] : [['Content-Length', length] as const]
+  if (args.length > 1) return takeHead(res, args, [])
+  const length = res.getHeader('content-length')
+  const headers = length === undefined ? [] : [['Content-Length', String(length)] as const]
   return { status: Number(args[0] ?? res.statusCode), message: '', headers, removed: [] }
-}
-
-function readSet(value: unknown): string[] {
-  return value === undefined ? [] : readValues(value)
 }
 
 /** The head that is about to be written, less what `baseline` accounts for. `args`: of writeHead. */
@@ -46,50 +39,36 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const status = Number(args[0] ?? res.statusCode)
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
-  const given = readGiven(hasMessage ? args[2] : args[1])
-  if (given.length === 0) return { status, message, ...listSet(res, baseline) }
-  // Given with the head, a header keeps the place that it was set at before.
-  const byName = new Map<string, [string, string][]>()
-  for (const name of listNames(res)) {
-    byName.set(
-      name.toLowerCase(),
-      readValues(res.getHeader(name)).map(value => [name, value]),
-    )
+  const fields = listSet(res)
+  for (const [name, values] of readGiven(hasMessage ? args[2] : args[1])) {
+    const field = toField(name, values, true)
+    const at = fields.findIndex(({ key }) => key === field.key)
+    const known = fields[at]
+    if (known === undefined) fields.push(field)
+    else if (known.isGiven) known.pairs.push(...field.pairs)
+    // It keeps the place that it was set at before. An empty list takes away what was set.
+    else fields[at] = field
   }
-  const replaced = new Set<string>()
-  for (const [name, values] of given) {
-    const key = name.toLowerCase()
-    const pairs = values.map((value): [string, string] => [name, value])
-    if (replaced.has(key)) byName.get(key)?.push(...pairs)
-    // An empty list takes away what was set.
-    else byName.set(key, pairs)
-    replaced.add(key)
-  }
-  const headers: [string, string][] = []
-  for (const [key, pairs] of byName) {
-    // Some frameworks write all they know with the head, also what was set before our place in the order.
-    const values = pairs.map(([, value]) => value)
-    if (!isSame(values, baseline.get(key)?.values)) headers.push(...pairs)
-  }
-  const removed = [...baseline].filter(([key]) => (byName.get(key)?.length ?? 0) === 0).map(([, { name }]) => name)
+  const headers: (readonly [string, string])[] = []
+  // Some frameworks write all they know with the head, also what was set before our place in the order.
+  for (const field of fields) if (!baseline.some(set => isSame(set, field))) headers.push(...field.pairs)
+  const isLeft = ({ key }: Field): boolean => fields.some(field => field.key === key && field.pairs.length > 0)
+  const removed = baseline.filter(set => !isLeft(set)).map(({ key, pairs }) => pairs[0]?.[0] ?? key)
   return { status, message, headers, removed }
 }
 
-/** The usual case: all was set before the head is written, and nothing has to be merged. */
-function listSet(res: ServerResponse, baseline: Baseline): Pick<Head, 'headers' | 'removed'> {
-  const headers: [string, string][] = []
-  for (const name of listNames(res)) {
-    const values = readValues(res.getHeader(name))
-    if (baseline.size > 0 && isSame(values, baseline.get(name.toLowerCase())?.values)) continue
-    for (const value of values) headers.push([name, value])
-  }
-  const removed: string[] = []
-  for (const { name } of baseline.values()) {
-    const value = res.getHeader(name)
-    // An empty list is sent as nothing.
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) removed.push(name)
-  }
-  return { headers, removed }
+function listSet(res: ServerResponse): Field[] {
+  return listNames(res).map(name => toField(name, readValues(res.getHeader(name)), false))
+}
+
+function toField(name: string, values: readonly string[], isGiven: boolean): Field {
+  return { key: name.toLowerCase(), pairs: values.map(value => [name, value]), isGiven }
+}
+
+function isSame(a: Field, b: Field): boolean {
+  return (
+    a.key === b.key && a.pairs.length === b.pairs.length && a.pairs.every(([, value], at) => value === b.pairs[at]?.[1])
+  )
 }
 
 /** `head` of characters that each stand for one byte on the wire, where it leaves as UTF-8. */
@@ -130,8 +109,4 @@ function listNames(res: ServerResponse): string[] {
 
 function readValues(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [String(value)]
-}
-
-function isSame(a: Values, b: Values | undefined): boolean {
-  return b !== undefined && a.length === b.length && a.every((value, at) => value === b[at])
 }

@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import { DeclaredLength } from './declared-length.js'
 import { hasHeadLeft, hasLeftAsUtf8 } from './head-encoding.js'
-import { type Baseline, type Head, nothing, takeBaseline, takeHead, takeOutline, toWire } from './header-list.js'
+import { type Baseline, type Head, takeBaseline, takeHead, takeOutline, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
 import { isNamed } from './replayable.js'
@@ -62,7 +62,7 @@ export class Recorder {
     this.#res = res
     this.#owner = owner
     this.#length = new DeclaredLength(owner.holdsBack)
-    this.#baseline = owner.keepsBody ? takeBaseline(res) : nothing
+    this.#baseline = owner.keepsBody ? takeBaseline(res) : []
     Recorder.#watch(this)
     res.once('close', () => {
       if (!this.#done) owner.onAbandoned(res.headersSent)
