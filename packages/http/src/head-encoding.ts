@@ -1,12 +1,33 @@
-// In which encoding Node writes a head: the one of the string that it leaves with, or else latin1.
+// What Node notes of a head that it wrote, and in which encoding it does: the one of the string that it leaves with, or else latin1.
 
 import type { ServerResponse } from 'node:http'
 
 /** Node's own notes; HTTP/2's compatibility layer has none of them, and always writes latin1. */
 interface Notes {
+  /** All of it, as it is written. */
+  readonly _header?: string | null
+  readonly _trailer?: string
   readonly _headerSent?: boolean
   readonly _hasBody?: boolean
   readonly chunkedEncoding?: boolean
+}
+
+/** The length that the head declares, or is going to declare. */
+export function readDeclaredLength(res: ServerResponse): number | undefined {
+  // What is given with the head itself is nowhere else.
+  const declared =
+    res.getHeader('content-length') ?? /\r\ncontent-length: *(\d+)/i.exec((res as Notes)._header ?? '')?.[1]
+  return declared === undefined ? undefined : Number(declared)
+}
+
+/** As it was sent, or else as it is by now. */
+export function readStatus(res: ServerResponse): number {
+  const { _header } = res as Notes
+  return typeof _header === 'string' ? Number(_header.slice(9, 12)) : res.statusCode
+}
+
+export function hasTrailers(res: ServerResponse): boolean {
+  return ((res as Notes)._trailer ?? '') !== ''
 }
 
 /** Before the first write or end: the head has left already, by flushHeaders, which writes an empty string. */

@@ -26,14 +26,6 @@ export function takeBaseline(res: ServerResponse): Baseline {
   return listSet(res)
 }
 
-/** For who keeps no body: of the head that is about to be written, what says when the response is complete and how it went. */
-export function takeOutline(res: ServerResponse, args: readonly unknown[]): Head {
-  if (args.length > 1) return takeHead(res, args, [])
-  const length = res.getHeader('content-length')
-  const headers = length === undefined ? [] : [['Content-Length', String(length)] as const]
-  return { status: Number(args[0] ?? res.statusCode), message: '', headers, removed: [] }
-}
-
 /** The head that is about to be written, less what `baseline` accounts for. `args`: of writeHead. */
 export function takeHead(res: ServerResponse, args: readonly unknown[], baseline: Baseline): Head {
   const status = Number(args[0] ?? res.statusCode)

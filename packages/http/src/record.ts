@@ -91,8 +91,7 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const removed = reader.strings(frame.readUInt16BE(8))
   const vary = reader.pairs(frame.readUInt16BE(10))
   const traceparent = (kind & TRACED) === 0 ? undefined : reader.next()
-  if (!reader.ok || message === undefined || headers === undefined || removed === undefined || vary === undefined)
-    return undefined
+  if (!reader.ok) return undefined
   if (status < 200 || status > 599 || !isFieldValue(message)) return undefined
   for (const [name, value] of headers) if (!isToken(name) || !isFieldValue(value)) return undefined
   if (!removed.every(isToken) || !vary.every(([name]) => isToken(name))) return undefined
@@ -118,38 +117,25 @@ class StringReader {
     this.at = at
   }
 
-  next(): string | undefined {
+  /** Empty once the frame ended too early. */
+  next(): string {
     const start = this.at + 4
-    if (!this.ok || start > this.#frame.length) return this.#fail()
-    const end = start + this.#frame.readUInt32BE(this.at)
-    if (end > this.#frame.length) return this.#fail()
+    const end = this.ok && start <= this.#frame.length ? start + this.#frame.readUInt32BE(this.at) : Infinity
+    this.ok = end <= this.#frame.length
+    if (!this.ok) return ''
     this.at = end
     return this.#frame.toString('latin1', start, end)
   }
 
-  strings(count: number): string[] | undefined {
+  strings(count: number): string[] {
     const strings: string[] = []
-    for (let n = 0; n < count; n++) {
-      const text = this.next()
-      if (text === undefined) return undefined
-      strings.push(text)
-    }
+    for (let n = 0; n < count && this.ok; n++) strings.push(this.next())
     return strings
   }
 
-  pairs(count: number): [string, string][] | undefined {
+  pairs(count: number): [string, string][] {
     const pairs: [string, string][] = []
-    for (let n = 0; n < count; n++) {
-      const name = this.next()
-      const value = this.next()
-      if (name === undefined || value === undefined) return undefined
-      pairs.push([name, value])
-    }
+    for (let n = 0; n < count && this.ok; n++) pairs.push([this.next(), this.next()])
     return pairs
-  }
-
-  #fail(): undefined {
-    this.ok = false
-    return undefined
   }
 }

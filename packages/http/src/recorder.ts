@@ -2,11 +2,10 @@
 
 import type { ServerResponse } from 'node:http'
 import { DeclaredLength } from './declared-length.js'
-import { hasHeadLeft, hasLeftAsUtf8 } from './head-encoding.js'
-import { type Baseline, type Head, takeBaseline, takeHead, takeOutline, toWire } from './header-list.js'
+import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
+import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
-import { isNamed } from './replayable.js'
 
 export interface Recording {
   readonly head: Head | undefined
@@ -37,7 +36,7 @@ type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 type Replaceable = Record<'writeHead' | 'write' | 'end' | 'addTrailers' | 'setTrailer', Method>
 
 /** Methods of the response that are watched; each is called as it was before. */
-type Watched = Readonly<Record<'writeHead' | 'write' | 'end' | 'addTrailers', unknown> & { setTrailer?: unknown }>
+type Watched = Readonly<Record<'writeHead' | 'write' | 'end', unknown>>
 
 export class Recorder {
   readonly #res: ServerResponse
@@ -64,7 +63,7 @@ export class Recorder {
     this.#length = new DeclaredLength(owner.holdsBack)
     this.#baseline = owner.keepsBody ? takeBaseline(res) : []
     Recorder.#watch(this)
-    res.once('close', () => {
+    res.on('close', () => {
       if (!this.#done) owner.onAbandoned(res.headersSent)
     })
   }
@@ -84,7 +83,7 @@ export class Recorder {
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
-      hasTrailers: this.#hasTrailers,
+      hasTrailers: this.#hasTrailers || hasTrailers(this.#res),
     }
   }
 
@@ -95,16 +94,10 @@ export class Recorder {
   static #watch(recorder: Recorder): void {
     const res = recorder.#res
     const watched = res as unknown as Replaceable
-    const before = readMethods(res)
+    // As they are now, which may be another middleware's.
+    const { writeHead, write, end } = watched
+    const before = { writeHead, write, end }
     // The functions below have the response as their `this`, as callers expect.
-    watched.writeHead = function (this: ServerResponse, ...args: unknown[]) {
-      // On entry: middleware that was mounted before us adds its headers inside the call.
-      const isOver = recorder.#done || recorder.#head !== undefined || res.headersSent
-      const head = isOver ? undefined : recorder.#takeHead(args)
-      const result = call(before.writeHead, this, args)
-      recorder.#head ??= head
-      return result
-    }
     watched.end = function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater?.(args) ?? call(before.end, res, args)
       return recorder.#isBusy() || this.writableEnded
@@ -118,14 +111,23 @@ export class Recorder {
         : recorder.#write(before, res, args)
     }
     if (!recorder.#owner.keepsBody) return
+    watched.writeHead = function (this: ServerResponse, ...args: unknown[]) {
+      // On entry: middleware that was mounted before us adds its headers inside the call.
+      const isOver = recorder.#done || recorder.#head !== undefined || res.headersSent
+      const head = isOver ? undefined : recorder.#takeHead(args)
+      const result = call(before.writeHead, this, args)
+      recorder.#head ??= head
+      return result
+    }
+    // HTTP/1 keeps a note of its trailers; only HTTP/2's compatibility layer has this.
+    if (!('setTrailer' in res)) return
     const noting = (method: unknown): Method =>
       function (this: ServerResponse, ...args: unknown[]) {
         recorder.#hasTrailers = true
         return call(method, this, args)
       }
-    watched.addTrailers = noting(before.addTrailers)
-    // Only HTTP/2's compatibility layer has it.
-    if (before.setTrailer !== undefined) watched.setTrailer = noting(before.setTrailer)
+    watched.addTrailers = noting(watched.addTrailers)
+    watched.setTrailer = noting(watched.setTrailer)
   }
 
   #isBusy(): boolean {
@@ -146,7 +148,7 @@ export class Recorder {
 
   #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
     this.#takeUnsentHead()
-    const leaving = this.#length.ofWrite(args, this.#declaredLength())
+    const leaving = this.#length.ofWrite(args, readDeclaredLength(res))
     const accepted = this.#runWithHead(before.write, res, leaving.args, false)
     this.#keep(args[0], args[1], true)
     if (leaving.isAll) this.#onAllWritten(before, res)
@@ -170,16 +172,9 @@ export class Recorder {
     this.#chunks = []
   }
 
-  #declaredLength(): number | undefined {
-    const length = this.#res.headersSent
-      ? this.#head?.headers.find(([name]) => isNamed(name, 'content-length'))?.[1]
-      : this.#res.getHeader('content-length')
-    return length === undefined ? undefined : Number(length)
-  }
-
   #takeHead(args: readonly unknown[]): Head | undefined {
     try {
-      return this.#owner.keepsBody ? takeHead(this.#res, args, this.#baseline) : takeOutline(this.#res, args)
+      return takeHead(this.#res, args, this.#baseline)
     } catch {
       // Arguments that Node is about to refuse: the error is its to throw.
       return undefined
@@ -188,7 +183,7 @@ export class Recorder {
 
   /** Once its client is gone, a response does not write a head any more; what it would have been still counts. */
   #takeUnsentHead(): void {
-    if (this.#res.destroyed && !this.#res.headersSent) this.#head ??= this.#takeHead([])
+    if (this.#owner.keepsBody && this.#res.destroyed && !this.#res.headersSent) this.#head ??= this.#takeHead([])
   }
 
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
@@ -254,12 +249,6 @@ export class Recorder {
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
-}
-
-/** As they are now, which may be another middleware's. */
-function readMethods(res: Watched): Watched {
-  const { writeHead, write, end, addTrailers, setTrailer } = res
-  return { writeHead, write, end, addTrailers, setTrailer }
 }
 
 function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {

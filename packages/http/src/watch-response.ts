@@ -1,6 +1,7 @@
 // Watching Node's own response for the end of a hold: from its first byte until its last one is on its way.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readStatus } from './head-encoding.js'
 import { Recorder, type Recording, type RecordingOwner } from './recorder.js'
 import { isSafeMethod } from './replayable.js'
 import type { Ending } from './request-state.js'
@@ -76,6 +77,6 @@ class ResponseWatch implements Watching, RecordingOwner {
 
   #outcomeOf({ head, body, form, tooLarge, hasTrailers }: Recording, complete: boolean): Outcome {
     // What is set after the head was written changes nothing any more.
-    return { status: head?.status ?? this.#res.statusCode, head, body, form, tooLarge, hasTrailers, complete }
+    return { status: head?.status ?? readStatus(this.#res), head, body, form, tooLarge, hasTrailers, complete }
   }
 }
