@@ -5,6 +5,7 @@ import { describeKey, StoredKey, type StoredWaiter } from './memory-key.js'
 import { MemoryRecords } from './memory-records.js'
 import { integer, parseOptions, timerMs } from './options.js'
 import { differ } from './payload.js'
+import { ShortLivedMap } from './short-lived-map.js'
 import type {
   ClaimReply,
   ClaimRequest,
@@ -51,7 +52,7 @@ export class MemoryStore implements Store {
   readonly #maxBytes: number
   readonly #grantMs: number
   /** Keys that somebody holds or waits for, or that are marked. */
-  readonly #entries = new Map<string, StoredKey>()
+  readonly #entries = new ShortLivedMap<StoredKey>()
   #records: MemoryRecords
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
   /** Tokens that ended last, and how; and those before them: a Map that loses its oldest one by one steps over all that it lost. */

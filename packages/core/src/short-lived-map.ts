@@ -20,6 +20,10 @@ export class ShortLivedMap<V> {
     return this.#map.get(key)
   }
 
+  has(key: string): boolean {
+    return this.#map.has(key)
+  }
+
   set(key: string, value: V): void {
     this.#map.set(key, value)
   }
@@ -31,7 +35,15 @@ export class ShortLivedMap<V> {
     this.#map = new Map(this.#map)
   }
 
-  /** As of now: what changes meanwhile does not matter. */
+  clear(): void {
+    this.#map.clear()
+  }
+
+  /** As of now, as are the values: what changes meanwhile does not matter. */
+  keys(): string[] {
+    return [...this.#map.keys()]
+  }
+
   values(): V[] {
     return [...this.#map.values()]
   }
