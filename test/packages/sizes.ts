@@ -1,7 +1,7 @@
 // What packages weigh where it counts (functions that are billed for their start, bundles): bundled, minified, compressed.
 
 import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { packages, top } from './published.js'
 
 export interface Weight {
@@ -54,6 +54,14 @@ const peers = packages
   .flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {}))
   .filter(name => !name.startsWith('@dspinlock/'))
 
+/** What is imported when it is wanted is no part of what an import costs. */
+const withoutLazyParts: Plugin = {
+  name: 'without lazy parts',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ kind, path }) => (kind === 'dynamic-import' ? { path, external: true } : undefined))
+  },
+}
+
 export async function weigh(weight: Weight): Promise<Weighed> {
   const { outputFiles } = await build({
     stdin: { contents: weight.code, resolveDir: top },
@@ -65,6 +73,7 @@ export async function weigh(weight: Weight): Promise<Weighed> {
     legalComments: 'none',
     write: false,
     external: [...peers, ...(weight.apart ?? [redis])],
+    plugins: [withoutLazyParts],
   })
   const [bundle] = outputFiles
   if (bundle === undefined) throw new Error(`esbuild made nothing of: ${weight.code}`)

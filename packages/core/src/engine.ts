@@ -5,7 +5,6 @@ import { asStoreError, ClosedError, keyTooLongError, optionError, WaiterLimitErr
 import { channels } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
-import { logByEnvironment } from './log-environment.js'
 import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
@@ -77,7 +76,7 @@ export class LockEngine {
 
   constructor(options: EngineOptions) {
     const { store, maxWaiters, maxWaitersPerKey, pollMs } = parseOptions('LockEngine', options, shape)
-    logByEnvironment()
+    loadLog()
     this.store = store
     this.#maxWaiters = maxWaiters
     this.#maxWaitersPerKey = maxWaitersPerKey
@@ -242,6 +241,12 @@ export class LockEngine {
       },
     }
   }
+}
+
+/** The log by environment is loaded where one is asked for. Who must not miss its first line calls `logByEnvironment` before. */
+function loadLog(): void {
+  const { SL_LOG_ENABLED, DEBUG } = process.env
+  if (SL_LOG_ENABLED ?? DEBUG) void import('./log-environment.js').then(({ logByEnvironment }) => logByEnvironment())
 }
 
 function assertKey(key: string): void {

@@ -4,7 +4,7 @@ import { attachLogger } from './logger.js'
 
 let started = false
 
-/** Called by every engine; the environment is read the first time. */
+/** The environment is read the first time. */
 export function logByEnvironment(): void {
   if (started) return
   started = true

@@ -52,7 +52,7 @@ export class MemoryStore implements Store {
   readonly #maxBytes: number
   readonly #grantMs: number
   /** Keys that somebody holds or waits for, or that are marked. */
-  readonly #entries = new ShortLivedMap<StoredKey>()
+  #entries = new ShortLivedMap<StoredKey>()
   #records: MemoryRecords
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
   /** Tokens that ended last, and how; and those before them: a Map that loses its oldest one by one steps over all that it lost. */
@@ -192,11 +192,9 @@ export class MemoryStore implements Store {
 
   async *list(): AsyncIterableIterator<KeyState> {
     this.#assertOpen()
-    for (const keys of [this.#entries, this.#records.places]) {
-      for (const key of keys.keys()) {
-        const state = keys !== this.#entries && this.#entries.has(key) ? undefined : this.inspect(key)
-        if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
-      }
+    for (const key of new Set([...this.#entries.values().map(entry => entry.key), ...this.#records.places.keys()])) {
+      const state = this.inspect(key)
+      if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
     }
   }
 
@@ -204,7 +202,7 @@ export class MemoryStore implements Store {
     this.#closed = true
     clearInterval(this.#sweepTimer)
     this.#sweepTimer = undefined
-    this.#entries.clear()
+    this.#entries = new ShortLivedMap()
     this.#mailboxes.clear()
     this.#records = new MemoryRecords(0)
   }

@@ -20,10 +20,6 @@ export class ShortLivedMap<V> {
     return this.#map.get(key)
   }
 
-  has(key: string): boolean {
-    return this.#map.has(key)
-  }
-
   set(key: string, value: V): void {
     this.#map.set(key, value)
   }
@@ -35,15 +31,7 @@ export class ShortLivedMap<V> {
     this.#map = new Map(this.#map)
   }
 
-  clear(): void {
-    this.#map.clear()
-  }
-
-  /** As of now, as are the values: what changes meanwhile does not matter. */
-  keys(): string[] {
-    return [...this.#map.keys()]
-  }
-
+  /** As of now: what changes meanwhile does not matter. */
   values(): V[] {
     return [...this.#map.values()]
   }

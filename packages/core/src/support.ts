@@ -2,6 +2,7 @@
 
 export { optionError, unknownOptionError } from './errors.js'
 export { type Linked, LinkedList } from './linked-list.js'
+export { logByEnvironment } from './log-environment.js'
 export * from './options.js'
 export { type RedisSettings, readRedisParameters } from './spinlock/redis-parameters.js'
 export { complete as completeTrace, holderOf, traceOf } from './tracing.js'

@@ -2,7 +2,7 @@
 
 import cluster from 'node:cluster'
 import { LockEngine, memoryStore, type Store } from '@dspinlock/core'
-import { warnOnce } from '@dspinlock/core/support'
+import { logByEnvironment, warnOnce } from '@dspinlock/core/support'
 import { warnings } from './messages.js'
 
 export interface EngineLease {
@@ -26,6 +26,7 @@ export interface EngineWishes {
 }
 
 export function leaseEngine(wishes: EngineWishes): EngineLease {
+  logByEnvironment()
   if (wishes.engine !== undefined) return { engine: wishes.engine, close: async () => {} }
   const { maxWaiters, maxWaitersPerKey } = wishes
   const limits = {

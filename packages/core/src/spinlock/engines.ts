@@ -2,6 +2,7 @@
 
 import { type CloseOptions, LockEngine } from '../engine.js'
 import { StoreNotInitialisedError, spinlockMemoryHint, storeProblems } from '../errors.js'
+import { logByEnvironment } from '../log-environment.js'
 import { memoryStore } from '../memory-store.js'
 import type { Store } from '../store.js'
 import { warnOnce } from '../warnings.js'
@@ -27,6 +28,7 @@ export function chooseEngine(connection: {
   readonly redisParams: RedisSettings | undefined
 }): EngineSource {
   const { store, redis, redisParams } = connection
+  logByEnvironment()
   if (store !== undefined) {
     // Made at once, so that a store that is none is told where the lock is made.
     engineOn(store)
