@@ -57,8 +57,10 @@ const peers = packages
 /** What is imported when it is wanted is no part of what an import costs. */
 const withoutLazyParts: Plugin = {
   name: 'without lazy parts',
-  setup({ onResolve }) {
-    onResolve({ filter: /./ }, ({ kind, path }) => (kind === 'dynamic-import' ? { path, external: true } : undefined))
+  setup(builder) {
+    builder.onResolve({ filter: /./ }, ({ kind, path }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    )
   },
 }
 
