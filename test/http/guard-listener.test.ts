@@ -1,6 +1,6 @@
 // A guard in front of a whole server: duplicates are answered before the framework runs.
 
-import type { RequestListener } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { type GuardedListener, type GuardedRequest, guard } from '@dspinlock/http'
@@ -83,6 +83,52 @@ describe('a guard in front of a server', () => {
     ['node:http alone', makePlain],
   ] as const) {
     describe(`of ${name}`, () => {
+      describe('whoever has the response before it finds the headers of a replay on it', () => {
+        const cases: readonly (readonly [how: string, touch: (res: ServerResponse, note: () => void) => void])[] = [
+          ['a listener for `finish`', (res, note) => void res.once('finish', note)],
+          ['a listener for `close`', (res, note) => void res.once('close', note)],
+          [
+            'an `end` of its own',
+            (res, note) => {
+              const end = res.end.bind(res) as (...args: unknown[]) => ServerResponse
+              res.end = (...args: unknown[]) => {
+                const ended = end(...args)
+                note()
+                return ended
+              }
+            },
+          ],
+          [
+            'a `writeHead` of its own',
+            (res, note) => {
+              const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse
+              res.writeHead = (...args: unknown[]) => {
+                note()
+                return writeHead(...args)
+              }
+            },
+          ],
+        ]
+        for (const [how, touch] of cases) {
+          it(how, async () => {
+            const inFront = guard(makeExpress(), replay)
+            guarded = inFront
+            let noted = (_type: unknown): void => {}
+            const ask = await start((req, res) => {
+              touch(res, () => noted(res.getHeader('content-type')))
+              inFront(req, res)
+            })
+            await ask('/work', json({ a: 1 }))
+            const type = new Promise(resolve => {
+              noted = resolve
+            })
+            const again = await ask('/work', json({ a: 1 }))
+            expect(again.headers['cache-status']).to.equal('dspinlock; hit')
+            expect(await type).to.equal('application/json; charset=utf-8')
+          })
+        }
+      })
+
       it('duplicates at once are one run and one answer; the body reaches the handler whole', async () => {
         guarded = guard(make(), replay)
         const ask = await start(guarded)
