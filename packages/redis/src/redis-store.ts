@@ -217,9 +217,10 @@ export class RedisStore implements Store {
     const args = `${token} ${passMs}`
     const sentAt = performance.now()
     const read = (reply: unknown): ReleaseReply => {
-      if (!isReply(reply)) return { mine: isYes(reply) }
-      if (!isYes(reply[0])) return { mine: false }
-      return Array.isArray(reply[1]) ? { mine: true, next: this.#readClaim(reply[1], key, sentAt) } : { mine: true }
+      const [mine, answer] = isReply(reply) ? reply : [reply]
+      if (mine !== 0 && mine !== 1) throw this.#unreadable('release', key)
+      if (mine === 0) return { mine: false }
+      return Array.isArray(answer) ? { mine: true, next: this.#readClaim(answer, key, sentAt) } : { mine: true }
     }
     // Where replicas have to have a claim, the next one is sent on its own.
     if (next === undefined || this.#minReplicas > 0) return this.#run('release', key, args, read)
