@@ -120,13 +120,6 @@ async function weighInRedis({ redis }: Context, keeper: Remote): Promise<Weights
   await redis.clear()
   const cleared = await used()
   await keeper.call('fill', { from: 0, to: RECORDS, bytes: RECORD_BYTES })
-  // What is remembered of ended tokens, a string each, goes by itself within seconds; here at once.
-  let cursor = '0'
-  do {
-    const [next, ended] = await redis.client.scan(cursor, 'COUNT', 1_000, 'TYPE', 'string')
-    if (ended.length > 0) await redis.client.del(...ended)
-    cursor = next
-  } while (cursor !== '0')
   const kept = ((await used()) - cleared) / RECORDS
   await redis.clear()
   return { bare, kept }

@@ -76,7 +76,7 @@ export async function compareRecords(context: Context): Promise<void> {
 async function copyRecords({ redis }: Context, from: number, to: number): Promise<void> {
   const client = redis.client.duplicate({ db: 1 })
   try {
-    const [, names] = await client.scan(0, 'MATCH', '*fill-00000000*', 'COUNT', 1_000_000, 'TYPE', 'hash')
+    const [, names] = await client.scan(0, 'MATCH', '*fill-00000000*', 'COUNT', 1_000_000, 'TYPE', 'string')
     const [name] = names
     if (name === undefined || names.length !== 1)
       throw new Error(`one record was looked for, and found: ${names.join()}`)
