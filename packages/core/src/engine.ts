@@ -6,7 +6,7 @@ import { channels } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
-import { type CallOptions, type EnginePolicyOptions, Policy } from './policy.js'
+import { type CallOptions, type Cancellation, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
 import { ShortLivedMap } from './short-lived-map.js'
 import type { KeyState, Mailbox, Store, Wake } from './store.js'
@@ -120,11 +120,11 @@ export class LockEngine {
     key: string,
     policy: Policy,
     payload: string,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     trace: EnterCall | undefined,
   ): Promise<Entry> {
     if (this.closed) throw new ClosedError('engine', key)
-    signal?.throwIfAborted()
+    if (signal?.aborted === true) throw signal.reason
     return this.#laneOf(key).enter(policy, payload, signal, trace)
   }
 
@@ -257,7 +257,7 @@ function assertKey(key: string): void {
 function readCall(
   options: EnterOptions | Policy | undefined,
   call: CallOptions | undefined,
-): { policy: Policy; signal: AbortSignal | undefined; payload: string; label: string | undefined } {
+): { policy: Policy; signal: Cancellation | undefined; payload: string; label: string | undefined } {
   if (options === undefined || options instanceof Policy) {
     return { policy: options ?? serialise, signal: call?.signal, payload: call?.payload ?? '', label: call?.label }
   }

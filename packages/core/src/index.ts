@@ -38,7 +38,14 @@ export {
   type StructuredLogger,
 } from './logger.js'
 export { MemoryStore, type MemoryStoreOptions, memoryStore } from './memory-store.js'
-export { type CallOptions, type EnginePolicyOptions, Policy, type PolicyOptions, policyOptionNames } from './policy.js'
+export {
+  type CallOptions,
+  type Cancellation,
+  type EnginePolicyOptions,
+  Policy,
+  type PolicyOptions,
+  policyOptionNames,
+} from './policy.js'
 export type { Codec, RunOptions, Task, TaskContext } from './run.js'
 export {
   type AcquireOptions,

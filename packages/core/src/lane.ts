@@ -13,7 +13,7 @@ import {
 } from './errors.js'
 import { publishTrouble } from './events.js'
 import { type LeaseKeeper, leaseEnd } from './lease-keeper.js'
-import type { Policy } from './policy.js'
+import type { Cancellation, Policy } from './policy.js'
 import { Queue, type WaiterCounter } from './queue.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import type { EnterCall } from './tracing.js'
@@ -69,7 +69,7 @@ export class Lane implements HoldOwner {
     this.#queue = new Queue(key, host)
   }
 
-  enter(policy: Policy, payload: string, signal: AbortSignal | undefined, trace?: EnterCall): Promise<Entry> {
+  enter(policy: Policy, payload: string, signal: Cancellation | undefined, trace?: EnterCall): Promise<Entry> {
     const refusal = this.#refuseLocally({ policy, payload })
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))

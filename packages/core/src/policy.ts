@@ -11,7 +11,17 @@ export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label' | 
 export type EnginePolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label'>
 
 /** The options of `enter` that belong to one call. */
-export type CallOptions = Pick<EnterOptions, 'signal' | 'payload' | 'label'>
+export interface CallOptions extends Pick<EnterOptions, 'payload' | 'label'> {
+  readonly signal?: Cancellation
+}
+
+/** The part of an AbortSignal that is used. Who makes one for each request has something lighter. */
+export interface Cancellation {
+  readonly aborted: boolean
+  readonly reason: unknown
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
 
 /** Below this, a lease ends before anything can be done under it. */
 const MIN_LEASE_MS = 10

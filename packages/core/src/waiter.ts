@@ -4,7 +4,7 @@ import type { Entry } from './entry.js'
 import { WaitTimeoutError } from './errors.js'
 import type { Linked } from './linked-list.js'
 import { MAX_TIMER_MS } from './options.js'
-import type { Policy } from './policy.js'
+import type { Cancellation, Policy } from './policy.js'
 import type { EnterCall } from './tracing.js'
 
 export class Waiter implements Linked<Waiter> {
@@ -21,7 +21,7 @@ export class Waiter implements Linked<Waiter> {
   previous: Waiter | undefined
   next: Waiter | undefined
   readonly promise: Promise<Entry>
-  readonly #signal: AbortSignal | undefined
+  readonly #signal: Cancellation | undefined
   readonly #onGone: (waiter: Waiter) => void
   #resolve!: (entry: Entry) => void
   #reject!: (reason: unknown) => void
@@ -32,7 +32,7 @@ export class Waiter implements Linked<Waiter> {
     key: string,
     policy: Policy,
     payload: string,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     onGone: (waiter: Waiter) => void,
   ) {
     this.key = key

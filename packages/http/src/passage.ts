@@ -14,7 +14,7 @@ import {
   WaiterLimitError,
   WaitTimeoutError,
 } from '@dspinlock/core'
-import { warnOnce } from '@dspinlock/core/support'
+import { Cancel, warnOnce } from '@dspinlock/core/support'
 import { type BodyRead, readBody } from './body.js'
 import { isCredential, listCredentials } from './conventional-headers.js'
 import type { Exchange, RequestLock } from './exchange.js'
@@ -271,13 +271,13 @@ async function waitFor(
   call: CallOptions,
   res: ServerResponse,
 ): Promise<Entry | undefined> {
-  const gone = new AbortController()
+  const gone = new Cancel()
   const leave = (): void => gone.abort()
   res.once('close', leave)
   try {
-    return await engine.enter(key, policy, { ...call, signal: gone.signal })
+    return await engine.enter(key, policy, { ...call, signal: gone })
   } catch (error) {
-    if (gone.signal.aborted) return undefined
+    if (gone.aborted) return undefined
     throw error
   } finally {
     res.removeListener('close', leave)
