@@ -98,7 +98,8 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
-    this.#cork.hold()
+    // Elsewhere what was issued in a turn is one command already, and corking would hold it for another turn.
+    if (this.isCluster) this.#cork.hold()
     return this.#client.callBuffer(String(name), ...args)
   }
 
