@@ -6,13 +6,17 @@ import type { Redis } from 'ioredis'
 const UNPACK = `
 local packed = redis.call('GET', KEYS[1])
 if not packed then return false end
-local HEAD, TAIL = '<c2dddI4BI4c0I4c0I4c0', '<dddI4c0I4c0'
-local version, ends, fence, passUntil, localTurns, crowded, holder, heldFor, endings, from = struct.unpack(HEAD, packed)
+local PLAIN, RECORDED, HEAD, MORE, TAIL = 209, 211, '<Bddss', '<dI4BI4c0', '<dddI4c0I4c0'
+local version, ends, fence, holder, endings, from = struct.unpack(HEAD, packed)
+local passUntil, localTurns, crowded, heldFor = 0, 0, 0, ''
 local settled, visible, kept, madeFor, bytes
-if from <= #packed then settled, visible, kept, madeFor, bytes = struct.unpack(TAIL, packed, from) end
+if version ~= PLAIN then passUntil, localTurns, crowded, heldFor, from = struct.unpack(MORE, packed, from) end
+if version == RECORDED then settled, visible, kept, madeFor, bytes = struct.unpack(TAIL, packed, from) end
+version = nil
 `
 const PACK = `
-packed = struct.pack(HEAD, version, ends, fence, passUntil, localTurns, crowded, #holder, holder, #heldFor, heldFor, #endings, endings)
+version = version or (bytes and 211 or 210)
+packed = struct.pack(HEAD, version, ends, fence, holder, endings) .. struct.pack(MORE, passUntil, localTurns, crowded, #heldFor, heldFor)
 if bytes then packed = packed .. struct.pack(TAIL, settled, visible, kept, #madeFor, madeFor, #bytes, bytes) end
 redis.call('SET', KEYS[1], packed, 'KEEPTTL')
 `

@@ -30,6 +30,7 @@ import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cach
 import { Operation, type OperationHost } from './operation.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
+import { composeGiven } from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
@@ -105,10 +106,10 @@ export class RedisStore implements Store {
   readonly #minReplicas: number
   readonly #replicasTimeoutMs: number
   /** What every call of the script is given first. */
-  readonly #common: readonly [wakePrefix: string, grantMs: string, countsListeners: string]
+  readonly #common: string
   readonly #host: OperationHost
-  /** Names this store among all processes. */
-  readonly #id: string = randomBytes(9).toString('hex')
+  /** Names this store among all processes. Short, as each of its characters is hashed many times by a call; a `-` would end it. */
+  readonly #id: string = randomBytes(9).toString('base64url').replaceAll('-', '~')
   readonly #subscriber: Subscriber
   readonly #cache: LocalCache | undefined
   /** Why nothing can be done on this server, once that is known. */
@@ -140,7 +141,7 @@ export class RedisStore implements Store {
     this.#replicasTimeoutMs = parsed.replicasTimeoutMs
     const wakePrefix = `${parsed.prefix}:wake:`
     // A cluster's nodes each count their own listeners only.
-    this.#common = [wakePrefix, String(parsed.grantMs), this.#client.isCluster ? '0' : '1']
+    this.#common = `${wakePrefix} ${parsed.grantMs} ${this.#client.isCluster ? 0 : 1}`
     this.#host = this.#makeHost()
     this.#subscriber = new Subscriber(
       this.#client,
@@ -200,7 +201,7 @@ export class RedisStore implements Store {
   }
 
   async renew({ key, token, leaseMs }: RenewRequest): Promise<boolean> {
-    const args = `${token} ${leaseMs}`
+    const args = composeGiven(token, leaseMs, undefined, '')
     if (this.#minReplicas === 0) return this.#run('renew', key, args, isYes)
     const [reply, acknowledged] = await this.#runOnReplicas('renew', key, args)
     if (isYes(reply) && acknowledged < this.#minReplicas) throw this.#tooFewReplicas('renew', key, acknowledged)
@@ -209,32 +210,33 @@ export class RedisStore implements Store {
 
   settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
-    const given = `${token} ${ttlMs} ${Math.ceil(retainMs)} ${this.#maxWakeRecordBytes}`
+    const rest = `${ttlMs} ${Math.ceil(retainMs)} ${this.#maxWakeRecordBytes}`
+    const given = composeGiven(token, 0, undefined, rest)
     return this.#run('settle', key, given, isYes, bytes)
   }
 
   release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
-    const args = `${token} ${passMs}`
     const sentAt = performance.now()
     const read = (reply: unknown): ReleaseReply => {
-      const [mine, answer] = isReply(reply) ? reply : [reply]
-      if (mine !== 0 && mine !== 1) throw this.#unreadable('release', key)
-      if (mine === 0) return { mine: false }
-      return Array.isArray(answer) ? { mine: true, next: this.#readClaim(answer, key, sentAt) } : { mine: true }
+      if (reply === 0) return { mine: false }
+      if (reply === 1) return { mine: true }
+      return { mine: true, next: this.#readClaim(isReply(reply) && reply[0] === 1 ? reply[1] : reply, key, sentAt) }
     }
     // Where replicas have to have a claim, the next one is sent on its own.
-    if (next === undefined || this.#minReplicas > 0) return this.#run('release', key, args, read)
-    return this.#run('handOn', key, `${args} ${maxLocalTurns} ${claimArguments(next)}`, read)
+    if (next === undefined || this.#minReplicas > 0) {
+      return this.#run('release', key, composeGiven(token, passMs, undefined, ''), read)
+    }
+    return this.#run('handOn', key, claimArguments(next, `${token} ${passMs} ${maxLocalTurns} `), read)
   }
 
   leave(key: string, token: string): Promise<void> {
-    return this.#run('leave', key, token, () => {})
+    return this.#run('leave', key, composeGiven(token, 0, undefined, ''), () => {})
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
     // Here at once, and again when its message arrives, as everywhere else.
     this.#cache?.drop(nameState(this.#prefix, key))
-    return this.#run('forget', key, String(fence ?? 0), isYes)
+    return this.#run('forget', key, composeGiven('', 0, undefined, String(fence ?? 0)), isYes)
   }
 
   inspect(key: string): Promise<KeyState | undefined> {
@@ -263,7 +265,7 @@ export class RedisStore implements Store {
   }
 
   #inspectNamed(key: string, state: string): Promise<KeyState | undefined> {
-    return this.#runOn(state, 'inspect', key, '', reply => parseState(key, reply))
+    return this.#runOn(state, 'inspect', key, composeGiven('', 0, undefined, ''), reply => parseState(key, reply))
   }
 
   close(): void {
@@ -367,9 +369,11 @@ export class RedisStore implements Store {
   }
 }
 
-function claimArguments(request: ClaimRequest): string {
-  const { token, leaseMs, wait, takeRecord, payload, arrival } = request
-  return `${token} ${leaseMs} ${wait ? 1 : 0}${takeRecord ? 'r' : 't'} ${arrival} ${encodePayload(payload)}`
+/** `before`: what else is given, in front of what a claim has behind its token. */
+function claimArguments(request: ClaimRequest, before = ''): string {
+  const { token, leaseMs, payload, arrival } = request
+  const since = arrival === 0 ? '' : `${arrival} `
+  return composeGiven(token, leaseMs, request, `${before}${since}${encodePayload(payload)}`)
 }
 
 /** Lone surrogates have no UTF-8, and would all become the same. */

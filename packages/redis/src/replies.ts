@@ -9,6 +9,7 @@ export function isReply(reply: unknown): reply is readonly unknown[] {
 
 /** `sentAt`: `performance.now()` before the claim was sent. Undefined for anything that a claim is not answered with. */
 export function parseClaim(reply: unknown, sentAt: number): ClaimReply | undefined {
+  if (typeof reply === 'number' && reply > 1) return { state: 'held', fence: reply }
   if (!isReply(reply)) return undefined
   const [kind, first, second, third] = reply
   switch (kind) {
@@ -24,7 +25,7 @@ export function parseClaim(reply: unknown, sentAt: number): ClaimReply | undefin
       }
     case RECORD:
       if (!Buffer.isBuffer(first)) return undefined
-      return { state: 'record', record: first, ageMs: Number(second), joined: third === 1 }
+      return { state: 'record', record: first.subarray(Number(reply[5])), ageMs: Number(second), joined: third === 1 }
     case PASS:
       return { state: 'pass' }
     case MISMATCH:

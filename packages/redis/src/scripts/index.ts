@@ -2,12 +2,11 @@
 
 import { createHash } from 'node:crypto'
 import { operations } from './operations.js'
-import { state } from './state.js'
-import { steps } from './steps.js'
+import { variables } from './state.js'
 
-export { composeRow, type OperationName } from './operations.js'
+export { composeGiven, composeRow, type OperationName } from './rows.js'
 
-export const source: string = `${state}${steps}${operations}`
+export const source: string = `${variables}${operations}`
 
 /** What EVALSHA calls it by. */
 export const sha: string = createHash('sha1').update(source).digest('hex')

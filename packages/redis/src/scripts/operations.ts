@@ -1,186 +1,269 @@
 // What each operation is given, replies, and does beyond the shared steps, in Lua.
 
-import { HELD } from './answers.js'
+import { BUSY, HELD, MISMATCH, PASS, RECORD } from './answers.js'
+import { crowds, crowdVariables } from './crowds.js'
+import { codeOf, ZERO } from './rows.js'
+import { howEnded, isEnded, load, remember, save } from './state.js'
+import { extend, free, take, tellDropped } from './steps.js'
 
-/** Operations, and the letters by which the script knows them. */
-const letters = {
-  claim: 'c',
-  renew: 'n',
-  settle: 's',
-  release: 'r',
-  handOn: 'h',
-  leave: 'l',
-  forget: 'f',
-  inspect: 'i',
-} as const
+/** The value of six digits, in the script's variables. */
+const MS = `((((m1 * 64 + m2) * 64 + m3) * 64 + m4) * 64 + m5) * 64 + m6 - ${(ZERO * (64 ** 6 - 1)) / 63}`
 
-export type OperationName = keyof typeof letters
+/** Characters of a row. */
+const TAKES_RECORD = 'r'.charCodeAt(0)
+/** Even numbers do not wait. */
+const WAITS = 'waits % 2 == 1'
+const TAKES = `wish == ${TAKES_RECORD}`
 
-/** The first of an operation's arguments: see the table. */
-export function composeRow(name: OperationName, given: string): string {
-  return `${letters[name]} ${given}`
+const [MAILBOX, NUMBER] = ['sub(row, 14, 14 + dot)', 'sub(token, dot + 1)'] as const
+
+/** The hold ends, with a pass mark for those who would take a record if `ms` is above 0. */
+function letGo(token: string, mailbox: string, number: string, ms: string): string {
+  return `
+if ${ms} > 0 then passUntil = now + ${ms} end
+${remember(token, mailbox, number, 'r')}
+${free}
+if ${ms} > 0 and isCrowded then dismiss(function(taker) return 'p' .. taker end) end
+`
 }
 
-function codeOf(name: OperationName): number {
-  return letters[name].charCodeAt(0)
-}
+const claim = `
+if holder == token then
+  ${extend}
+  reply = fence
+else
+  ${isEnded(MAILBOX, NUMBER)}
+  -- A claim that arrives after its token ended takes nothing and does not wait: nobody reads the answer any more.
+  if isOver then
+    reply = { ${BUSY}, 0, 0, now }
+  else
+    if wish == ${TAKES_RECORD} and (recordAt or passUntil > now) then
+      local joined = recordAt and arrival > 0 and arrival <= settled
+      if recordAt and (visible > now or (joined and kept > now)) then
+        if arrival > 0 and isCrowded then unqueue(token) end
+        if payload ~= '' and madeFor ~= '' and payload ~= madeFor then
+          reply = { ${MISMATCH}, 0 }
+        else
+          local age, ttlLeft = us > settled and (us - settled) / 1000 or 0, visible > now and visible - now or 0
+          reply = { ${RECORD}, packed, age, joined and 1 or 0, ttlLeft, recordAt - 1 }
+        end
+      elseif passUntil > now then
+        if arrival > 0 and isCrowded then unqueue(token) end
+        reply = { ${PASS} }
+      end
+    end
+    if not reply then
+      local mustQueue = holder ~= '' and ends > now
+      if isCrowded and not mustQueue then
+        local first = waiters(0, 0)[1]
+        if first and isOf(first, token) then
+          call('ZREM', key .. ':w', first)
+        elseif first then
+          hand(token, ms)
+          mustQueue = holder ~= ''
+        end
+      end
+      if mustQueue then
+        reply = queue(token, ${WAITS}, wish == ${TAKES_RECORD} and 'r' or 't', arrival, payload)
+      else
+        ${take('token', 'ms', 'payload', '0', TAKES)}
+        reply = fence
+      end
+    end
+  end
+end
+`
+
+const release = `
+if holder == token then
+  ${letGo('token', MAILBOX, NUMBER, 'ms')}
+  if isCrowded then hand(nil) end
+  reply = 1
+else
+  ${howEnded(MAILBOX, NUMBER)}
+  reply = how == 'r' and 1 or 0
+end
+`
+
+const settle = `
+if holder == token then
+  local ttlMs = tonumber(match(row, '^%S+', last + 1))
+  local keepMs = ttlMs
+  local retainMs, maxWakeBytes
+  if isCrowded then
+    retainMs, maxWakeBytes = match(row, '^%S+ (%S+) (%S+)', last + 1)
+    for _, member in ipairs(waiters(0, -1)) do
+      if match(member, '^%S+ (.)') == 'r' then keepMs = math.max(ttlMs, tonumber(retainMs)) end
+    end
+  end
+  if keepMs > 0 then madeFor, settled, visible, kept, packed, recordAt = heldFor, us, now + ttlMs, now + keepMs, record, 1 end
+  ${remember('token', MAILBOX, NUMBER, 's')}
+  ${free}
+  if isCrowded then
+    local isCarried = #record <= tonumber(maxWakeBytes)
+    dismiss(function(taker) return isCarried and 'r' .. taker .. '\\n' .. record or 'l' .. taker end)
+    hand(nil)
+  end
+  reply = 1
+else
+  ${howEnded(MAILBOX, NUMBER)}
+  reply = how == 's' and 1 or 0
+end
+`
+
+// Hands the key on to the next claim of the same process, which is the row's, unless others are due; where it replies nothing, that is claimed as any other.
+const handOn = `
+if holder == own then
+  local turns = localTurns
+  ${letGo('own', 'ownMailbox', 'sub(own, #ownMailbox)', 'passMs')}
+  ${isEnded(MAILBOX, NUMBER)}
+  if passMs > 0 or isOver then
+    if isCrowded then hand(nil) end
+  else
+    local isWanted = false
+    if isCrowded then
+      for _, member in ipairs(waiters(0, 1)) do isWanted = isWanted or not isOf(member, token) end
+    end
+    if not isWanted or turns < tonumber(maxTurns) then
+      if isCrowded then unqueue(token) end
+      ${take('token', 'ms', 'payload', 'isWanted and turns + 1 or 0', TAKES)}
+      reply = fence
+    else
+      queue(token, ${WAITS}, wish == ${TAKES_RECORD} and 'r' or 't', arrival, payload)
+      hand(token, ms)
+    end
+  end
+else
+  ${howEnded('ownMailbox', 'sub(own, #ownMailbox)')}
+  if how ~= 'r' then reply = 0 end
+end
+`
+
+const leave = `
+if isCrowded then unqueue(token) end
+${remember('token', MAILBOX, NUMBER, 'g')}
+if holder == token then
+  ${free}
+  if isCrowded then hand(nil) end
+end
+reply = 1
+`
+
+const forget = `
+local expected = sub(row, last + 1)
+if expected ~= '0' and expected ~= string.format('%d', fence) then
+  reply = 0
+else
+  local hasRecord = recordAt and visible > now
+  reply = ((holder ~= '' and ends > now) or hasRecord or passUntil > now) and 1 or 0
+  for _, member in ipairs(waiters(0, -1)) do
+    local waiting = match(member, '^(%S+) ')
+    if waiting then tell(waiting, 'l' .. waiting) end
+  end
+  if holder ~= '' then tell(holder, 'f' .. holder) end
+  call('DEL', key, key .. ':w')
+  ${tellDropped}
+  ${free}
+  passUntil, isCrowded = 0, false
+  if recordAt then visible, kept = 0, 0 end
+  isChanged = fence > 0 or endings ~= ''
+end
+`
+
+const inspect = `
+if holder == '' and fence == 0 and not recordAt and passUntil == 0 then
+  reply = {}
+else
+  local size, age, ttlLeft = 0, 0, 0
+  if recordAt and visible > now then size, age, ttlLeft = #packed - recordAt + 1, math.max(0, us - settled) / 1000, visible - now end
+  local lease = holder ~= '' and math.max(0, ends - now) or 0
+  -- A fence is the time at which its hold began, unless the clock was set back.
+  local heldFor = lease > 0 and math.max(0, (us - fence) / 1000) or 0
+  reply = { fence, heldFor, lease, size, age, ttlLeft, math.max(0, passUntil - now), isCrowded and #waiters(0, -1) or 0 }
+end
+`
 
 /**
- * An operation is an argument: its letter and what it is given, with spaces between. A record, which is arbitrary bytes, is the argument
- * after it.
+ * Each operation is an argument (`composeGiven` says what all have in it); a record, which is arbitrary bytes, is the argument after it.
  *
- * | operation | is given | reply |
- * | --- | --- | --- |
- * | claim | token, lease in ms, `1` to wait and the wish (`r` or `t`), arrival in µs, payload | `1` fence · `2` lease left in ms, arrival, server's time in ms · `3` record, age in ms, joined, ttl left in ms · `4` pass mark · `5` in flight; with `foreign` at the end if something under the key's name was not ours |
- * | renew | token, lease in ms | 1 if it is still the token's hold, else 0 |
- * | settle | token, ttl in ms, retention in ms, the most bytes that a wake carries, and a record | 1 if stored, else 0 |
- * | release | token, pass mark in ms (0: none) | 1, or 0 if it was not the token's hold |
- * | handOn | token, pass mark in ms, most local turns, then the claim that comes next as in claim | 0, or 1 and the claim's reply |
- * | leave | token | 1 |
- * | forget | the last fence, or 0 for any | 1 if a hold, a record or a mark was dropped, else 0; the last fence stays for a while |
- * | inspect | nothing | fence, held for, lease left, record's size, age, ttl left, pass mark left, waiters, times in ms; nothing if nothing is known |
+ * | operation | time in ms | behind the token | reply |
+ * | --- | --- | --- | --- |
+ * | claim | lease | arrival in µs and a space, if it says so, and payload | the fence, alone or after `1` · `2` lease left in ms, arrival, server's time in ms · `3` something with the record in it, age in ms, joined, ttl left in ms, where the record begins · `4` pass mark · `5` in flight; with `foreign` at the end if something under the key's name was not ours |
+ * | renew | lease | | 1 if it is still the token's hold, else 0 |
+ * | settle | | ttl in ms, retention in ms, the most bytes that a wake carries, and a record | 1 if stored, else 0 |
+ * | release | pass mark (0: none) | | 1, or 0 if it was not the token's hold |
+ * | handOn | lease, of the claim that comes next, as is the token | the token that holds, its pass mark in ms, most local turns, and what a claim has there | 0, the fence of the next claim, or `1` and that one's reply |
+ * | leave | | | 1 |
+ * | forget | | the last fence, or 0 for any | 1 if a hold, a record or a mark was dropped, else 0; the last fence stays for a while |
+ * | inspect | | | fence, held for, lease left, record's size, age, ttl left, pass mark left, waiters, times in ms; nothing if nothing is known |
+ *
+ * They are done one after another, as if each had come alone. If there is one, its reply is that of the call; of several, they are in a list.
  */
 export const operations: string = `
-settle = function(row, record)
-  local token, ttl, retain, maxWakeBytes = match(row, '^%a (%S+) (%S+) (%S+) (%S+)')
-  if s.holder ~= token then return step.howEnded(token) == 's' and 1 or 0 end
-  ttl = tonumber(ttl)
-  local keep = ttl
-  if s.isCrowded then
-    for _, member in ipairs(step.others().waiters(0, -1)) do
-      if match(member, '^%S+ (.)') == 'r' then keep = math.max(ttl, tonumber(retain)) end
-    end
-  end
-  if keep > 0 then s.madeFor, s.settled, s.visible, s.kept, s.bytes = s.heldFor, s.us, s.now + ttl, s.now + keep, record end
-  step.stop('s')
-  if s.isCrowded then
-    local isCarried = #record <= tonumber(maxWakeBytes)
-    step.others().dismiss(function(taker) return isCarried and 'r' .. taker .. '\\n' .. record or 'l' .. taker end)
-    step.others().hand(nil)
-  end
-  return 1
-end,
-
--- The hold ends, with a pass mark for those who would take a record if 'passMs' is above 0.
-letGo = function(passMs)
-  passMs = tonumber(passMs)
-  if passMs > 0 then s.passUntil = s.now + passMs end
-  step.stop('r')
-  if passMs > 0 and s.isCrowded then step.others().dismiss(function(taker) return 'p' .. taker end) end
-end,
-
-release = function(row)
-  local token, passMs = match(row, '^%a (%S+) (%S+)')
-  if s.holder ~= token then return step.howEnded(token) == 'r' and 1 or 0 end
-  step.letGo(passMs)
-  if s.isCrowded then step.others().hand(nil) end
-  return 1
-end,
-
--- Hands the key on to the next claim of the same process, unless others are due.
-handOn = function(row)
-  local token, passMs, maxTurns, nextToken, leaseMs, waits, wish, arrival, payload =
-    match(row, '^%a (%S+) (%S+) (%S+) (%S+) (%S+) (.)(.) (%S+) (.*)$')
-  if s.holder ~= token then
-    if step.howEnded(token) ~= 'r' then return { 0 } end
-  else
-    local turns = s.localTurns
-    step.letGo(passMs)
-    if passMs ~= '0' or step.isEnded(nextToken) then
-      if s.isCrowded then step.others().hand(nil) end
-    else
-      local isWanted = false
-      if s.isCrowded then
-        for _, member in ipairs(step.others().waiters(0, 1)) do isWanted = isWanted or not step.others().isOf(member, nextToken) end
-      end
-      if not isWanted or turns < tonumber(maxTurns) then
-        if s.isCrowded then step.others().unqueue(nextToken) end
-        step.take(nextToken, leaseMs, payload, isWanted and turns + 1 or 0, wish == 'r')
-        return { 1, { ${HELD}, s.fence } }
-      end
-      local c = { token = nextToken, leaseMs = leaseMs, waits = waits == '1', wish = wish, arrival = tonumber(arrival), payload = payload }
-      step.others().queue(c)
-      step.others().hand(c)
-    end
-  end
-  return { 1, step.claim(nextToken, leaseMs, waits, wish, arrival, payload) }
-end,
-
-leave = function(row)
-  local token = match(row, '^%a (%S+)$')
-  if s.isCrowded then step.others().unqueue(token) end
-  if s.holder == token then
-    step.stop('g')
-    step.others().hand(nil)
-  else
-    step.remember(token, 'g')
-  end
-  return 1
-end,
-
-forget = function(row)
-  local expected = match(row, '%d+$')
-  if expected ~= '0' and expected ~= step.text(s.fence) then return 0 end
-  local hasRecord = s.bytes and s.visible > s.now
-  local existed = (s.holder ~= '' and s.ends > s.now) or hasRecord or s.passUntil > s.now
-  for _, member in ipairs(step.others().waiters(0, -1)) do
-    local waiting = match(member, '^(%S+) ')
-    if waiting then step.others().tell(waiting, 'l' .. waiting) end
-  end
-  if s.holder ~= '' then step.others().tell(s.holder, 'f' .. s.holder) end
-  call('DEL', s.key, s.key .. ':w')
-  step.tellDropped()
-  step.free()
-  s.passUntil, s.isCrowded = 0, false
-  if s.bytes then s.visible, s.kept = 0, 0 end
-  s.isChanged = s.fence > 0 or s.endings ~= ''
-  return existed and 1 or 0
-end,
-
-inspect = function()
-  if s.holder == '' and s.fence == 0 and not s.bytes and s.passUntil == 0 then return {} end
-  local size, age, ttl = 0, 0, 0
-  if s.bytes and s.visible > s.now then size, age, ttl = #s.bytes, math.max(0, s.us - s.settled) / 1000, s.visible - s.now end
-  local lease = s.holder ~= '' and math.max(0, s.ends - s.now) or 0
-  -- A fence is the time at which its hold began, unless the clock was set back.
-  local heldFor = lease > 0 and math.max(0, (s.us - s.fence) / 1000) or 0
-  return { s.fence, heldFor, lease, size, age, ttl, math.max(0, s.passUntil - s.now), #step.others().waiters(0, -1) }
-end,
-
-}
-
--- One after another, as if each had come alone.
-local replies, at = {}, 4
-local n = 0
-while at <= #ARGV do
+${crowdVariables}
+local byte, pcall, keys, args = string.byte, pcall, KEYS, ARGV
+local count, at, n = #args, 2, 0
+local replies
+while at <= count do
   n = n + 1
-  s.key = KEYS[n]
-  local row = ARGV[at]
-  local operation = string.byte(row)
+  key = keys[n]
+  local row = args[at]
   at = at + 1
-  step.load()
-  local reply
-  if operation == ${codeOf('claim')} then
-    local token, leaseMs, waits, wish, arrival, payload = match(row, '^%a (%S+) (%S+) (.)(.) (%S+) (.*)$')
-    reply = step.claim(token, leaseMs, waits, wish, arrival, payload)
-  elseif operation == ${codeOf('settle')} then
-    reply = step.settle(row, ARGV[at])
-    at = at + 1
-  elseif operation == ${codeOf('release')} then reply = step.release(row)
-  elseif operation == ${codeOf('handOn')} then reply = step.handOn(row)
-  elseif operation == ${codeOf('renew')} then
-    local token, leaseMs = match(row, '^%a (%S+) (%S+)')
-    reply = s.holder == token and 1 or 0
-    if reply == 1 then step.extend(leaseMs) end
-  elseif operation == ${codeOf('leave')} then reply = step.leave(row)
-  elseif operation == ${codeOf('forget')} then reply = step.forget(row)
-  elseif operation == ${codeOf('inspect')} then reply = step.inspect()
+  local op, d1, d2, l1, l2, waits, wish, m1, m2, m3, m4, m5, m6 = byte(row, 1, 13)
+  local dot, last = d1 * 64 + d2 - ${ZERO * 65}, l1 * 64 + l2 - ${ZERO * 65 - 14}
+  local token, ms = sub(row, 15, last), ${MS}
+  local own, passMs, maxTurns = token, 0, nil
+  if op == ${codeOf('handOn')} then
+    own, passMs, maxTurns, last = match(row, '^(%S+) (%S+) (%S+) ()', last + 1)
+    passMs, last = tonumber(passMs), last - 1
   end
-  if s.isChanged then step.save() end
-  if s.isForeign and type(reply) == 'table' then reply[#reply + 1] = 'foreign' end
+  ${load(`op == ${codeOf('release')} and ms == 0`)}
+  if not hand and (isCrowded or op == ${codeOf('forget')}
+    or (holder ~= '' and holder ~= own and ends > now and (op == ${codeOf('claim')} or op == ${codeOf('handOn')}))) then
+    ${crowds}
+  end
+  local reply, isOver, how
+  if op == ${codeOf('claim')} or op == ${codeOf('handOn')} then
+    local arrival, payload = 0, ''
+    if #row > last then
+      if waits >= ${'2'.charCodeAt(0)} then
+        arrival, payload = match(row, '^(%S+) (.*)$', last + 1)
+        arrival = tonumber(arrival)
+      else
+        payload = sub(row, last + 1)
+      end
+    end
+    if op == ${codeOf('handOn')} then
+      local ownMailbox = ';' .. match(own, '^.*%.')
+      ${handOn}
+    end
+    if not reply then
+      ${claim}
+      if op == ${codeOf('handOn')} and reply ~= fence then reply = { 1, reply } end
+    end
+  elseif op == ${codeOf('release')} then ${release}
+  elseif op == ${codeOf('settle')} then
+    local record = args[at]
+    at = at + 1
+    ${settle}
+  elseif op == ${codeOf('renew')} then
+    reply = holder == token and 1 or 0
+    if reply == 1 then ${extend} end
+  elseif op == ${codeOf('leave')} then ${leave}
+  elseif op == ${codeOf('forget')} then ${forget}
+  elseif op == ${codeOf('inspect')} then ${inspect}
+  end
+  if isChanged then ${save} end
+  if isForeign then
+    if op == ${codeOf('claim')} and reply == fence then reply = { ${HELD}, fence } end
+    if type(reply) == 'table' then reply[#reply + 1] = 'foreign' end
+  end
+  -- A table more is as dear as a dozen of steps.
+  if n == 1 and at > count then return reply end
+  replies = replies or {}
   replies[n] = reply
   -- No two of them at the same moment.
-  s.us = s.us + 1
+  if us > 0 then us = us + 1 end
 end
 return replies
 `

@@ -3,12 +3,13 @@
 /**
  * KEYS[n]: the name of the state of the key that the n-th operation is on; the name of its crowd is that with `:w`. If there is one operation,
  * that is KEYS[2], for servers that want to know all names before.
- * ARGV[1]: how wakes are addressed. ARGV[2]: for how long a hand-over counts, ms. ARGV[3]: `1` if PUBLISH can count who listens.
+ * ARGV[1]: how wakes are addressed, for how long a hand-over counts (ms), and `1` if PUBLISH can count who listens, with spaces between.
  *
- * The state is one string, so that an operation reads it at once and writes it at once. In the order in which it is packed: a version ·
- * `ends` of the lease, ms · `fence`, the last one, µs · `passUntil` when a pass mark lasts, ms · `localTurns` in a row · `isCrowded`: somebody may be
- * in the crowd · `holder`, a token, '' if nobody holds · `heldFor`, the payload of the hold · `endings`; and with a record: when it was `settled`, µs ·
- * until when it is `visible` to newcomers, ms · until when it is `kept` for those who waited, ms · `madeFor`, its payload · its `bytes`.
+ * The state is one string, so that an operation reads it at once and writes it at once. In the order in which it is packed: a version, which says
+ * too how much there is (`PLAIN`) · `ends` of the lease, ms · `fence`, the last one, µs · `holder`, a token, '' if nobody holds · `endings`; of a key with
+ * more (`FULL`): `passUntil` when a pass mark lasts, ms · `localTurns` in a row · `isCrowded`: somebody may be in the crowd · `heldFor`, the payload of the hold;
+ * and with a record (`RECORDED`): when it was `settled`, µs · until when it is `visible` to newcomers, ms · until when it is `kept` for those who waited, ms ·
+ * `madeFor`, its payload · its `bytes`.
  *
  * A token is the name of a mailbox, a dot and a number. Endings: for each mailbox `;<token><how>` of the highest number that ended, and behind it
  * `<number><how>` of the next highest; `s` settled, `r` released, `g` gave up. A process uses its tokens for one key in order, so
@@ -19,116 +20,175 @@
  * All times are the server's. Fences and arrivals are microseconds since 1970 and fit into a double. A state with a number that no store of
  * ours can have written counts as absent: data under our names may be anybody's.
  *
- * Every call makes its functions anew, and each variable that one of them shares with others makes that dearer. So they share two tables, and what only
- * a crowded key needs is made when there is one.
+ * The variables are those of the script itself, and what is done about a key that nobody waits for stands in its loop, without a function: each would be
+ * made anew by every call, and looks its variables up when it is made. So the rules that have several places are texts here (`take`, `remember`).
  */
-export const state = `
-local call, match, find, sub = redis.call, string.match, string.find, string.sub
-local time = call('TIME')
-local us = time[1] * 1000000 + time[2]
+export const variables: string = `
+local call, pack, unpack, match, find, sub = redis.call, struct.pack, struct.unpack, string.match, string.find, string.sub
 
--- The state of the key that an operation is on, and what else it needs to know: its key, whether something under its names was not ours, and
+-- The clock is read by the first operation that needs it: until then 'us' is 0.
+local us, now, latestEnd, latest = 0, 0, 9007199254740, 9007199254740
+
+-- The state of the key that an operation is on, and what else it needs to know: whether something under its names was not ours, and
 -- whether the state has to be written.
-local s = {
-  wakePrefix = ARGV[1], grantMs = tonumber(ARGV[2]), countsListeners = ARGV[3] == '1',
-  us = us, now = (us - us % 1000) / 1000,
-  key = '', crowd = '', isForeign = false, isChanged = false,
-  ends = 0, fence = 0, passUntil = 0, localTurns = 0, isCrowded = false, holder = '', heldFor = '', endings = '',
-  settled = 0, visible = 0, kept = 0, madeFor = '', bytes = false,
+local key, packed, isForeign, isChanged
+local ends, fence, passUntil, localTurns, isCrowded, holder, heldFor, endings
+-- A record stands in 'packed' from 'recordAt' on (nil: there is none): each copy of a large one costs more than all else.
+local settled, visible, kept, madeFor, recordAt
+
+-- The last time to live that was made a text.
+local ttl, ttlText = 10000, '10000'
+`
+
+/** Versions of the state: the first byte. */
+const PLAIN = 209
+const FULL = 210
+const RECORDED = 211
+/** All of them little-endian, whatever the server. */
+const HEAD = '<Bddss'
+const MORE = 'dI4BI4c0'
+const RECORD = 'dddI4c0I4'
+
+const readClock = `
+local time = call('TIME')
+us = time[1] * 1000000 + time[2]
+now = (us - us % 1000) / 1000
+latestEnd, latest = now + 2147483648, now + 9007199254740
+`
+
+/** `timeless`: a condition under which a plain state needs no clock. */
+export function load(timeless: string): string {
+  return `
+isForeign = false
+isChanged = false
+passUntil = 0
+localTurns = 0
+isCrowded = false
+heldFor = ''
+recordAt = nil
+packed = redis.pcall('GET', key)
+local isWhole, version, from = true, ${PLAIN}, nil
+if packed then
+  isWhole, version, ends, fence, holder, endings, from = pcall(unpack, '${HEAD}', packed)
+else
+  ends = 0
+  fence = 0
+  holder = ''
+  endings = ''
+end
+if us == 0 and not (version == ${PLAIN} and ${timeless}) then ${readClock} end
+if version ~= ${PLAIN} and isWhole then
+  local crowded, size
+  isWhole, passUntil, localTurns, crowded, heldFor, settled, visible, kept, madeFor, size, recordAt =
+    pcall(unpack, version == ${RECORDED} and '<${MORE}${RECORD}' or '<${MORE}', packed, from)
+  isWhole = isWhole and (version == ${RECORDED} or version == ${FULL})
+  isCrowded = crowded == 1
+  if version ~= ${RECORDED} then recordAt = nil
+  elseif isWhole then
+    isWhole = recordAt + size == #packed + 1
+      and settled >= 0 and visible >= 0 and visible <= latest and kept >= 0 and kept <= latest
+    -- The clock may have been set back; the tolerance is for operations of one call.
+    if settled > us + 1000 then recordAt = nil end
+  end
+  isWhole = isWhole and localTurns <= 1000000 and passUntil >= 0 and passUntil <= latest
+end
+if not (isWhole and ends >= 0 and ends <= latestEnd and fence >= 0 and fence <= 9007199254740000) then
+  if type(packed) == 'table' and not find(packed.err, 'WRONGTYPE', 1, true) then error(packed.err, 0) end
+  call('DEL', key)
+  isForeign = true
+  ends, fence, localTurns, passUntil, isCrowded, holder, heldFor, endings, recordAt = 0, 0, 0, 0, false, '', '', '', nil
+end
+`
 }
 
-local step
-step = {
-
-text = function(n) return string.format('%d', n) end,
-
--- Throws for what is too short; false for what cannot be ours.
-read = function(packed)
-  local version, crowded, from
-  version, s.ends, s.fence, s.passUntil, s.localTurns, crowded, s.holder, s.heldFor, s.endings, from =
-    struct.unpack('<c2dddI4BI4c0I4c0I4c0', packed)
-  s.isCrowded = crowded == 1
-  local timeMax = s.now + 9007199254740
-  if version ~= 'd1' or not (s.ends >= 0 and s.ends <= s.now + 2147483648 and s.fence >= 0 and s.fence <= 9007199254740000
-    and s.localTurns <= 1000000 and s.passUntil >= 0 and s.passUntil <= timeMax) then return false end
-  s.bytes = false
-  if from > #packed then return true end
-  s.settled, s.visible, s.kept, s.madeFor, s.bytes = struct.unpack('<dddI4c0I4c0', packed, from)
-  if not (s.settled >= 0 and s.visible >= 0 and s.visible <= timeMax and s.kept >= 0 and s.kept <= timeMax) then return false end
-  -- The clock may have been set back; the tolerance is for operations of one call.
-  if s.settled > s.us + 1000 then s.bytes = false end
-  return true
-end,
-
-load = function()
-  s.isForeign, s.isChanged = false, false
-  local packed = redis.pcall('GET', s.key)
-  if packed then
-    if type(packed) == 'string' then
-      local isWhole, isOurs = pcall(step.read, packed)
-      if isWhole and isOurs then return end
-    elseif not find(packed.err, 'WRONGTYPE', 1, true) then
-      error(packed.err, 0)
-    end
-    call('DEL', s.key)
-    s.isForeign = true
+export const save: string = `
+-- A hold that ran out stays for a minute, so that it can still be settled if nobody claimed the key; what is known of one that
+-- ended, for as long as its last command may still be repeated.
+local untilMs = holder ~= '' and ends + 60000 or now + 10000
+if recordAt and visible <= now and kept <= now then recordAt = nil end
+local written
+if not recordAt and passUntil == 0 and heldFor == '' and localTurns == 0 and not isCrowded then
+  written = pack('${HEAD}', ${PLAIN}, ends, fence, holder, endings)
+else
+  if passUntil > untilMs then untilMs = passUntil end
+  local crowded = isCrowded and 1 or 0
+  if recordAt then
+    untilMs = math.max(untilMs, visible, kept)
+    local bytes = recordAt == 1 and packed or sub(packed, recordAt)
+    written = pack('${HEAD}${MORE}${RECORD}', ${RECORDED}, ends, fence, holder, endings, passUntil, localTurns, crowded, #heldFor, heldFor,
+      settled, visible, kept, #madeFor, madeFor, #bytes) .. bytes
+  else
+    written = pack('${HEAD}${MORE}', ${FULL}, ends, fence, holder, endings, passUntil, localTurns, crowded, #heldFor, heldFor)
   end
-  s.ends, s.fence, s.localTurns, s.passUntil, s.isCrowded, s.holder, s.heldFor, s.endings, s.bytes = 0, 0, 0, 0, false, '', '', '', false
-end,
-
-save = function()
-  -- A hold that ran out stays for a minute, so that it can still be settled if nobody claimed the key; what is known of one that
-  -- ended, for as long as its last command may still be repeated.
-  local untilMs = s.holder ~= '' and s.ends + 60000 or s.now + 10000
-  if s.passUntil > untilMs then untilMs = s.passUntil end
-  local packed = struct.pack('<c2dddI4BI4c0I4c0I4c0', 'd1', s.ends, s.fence, s.passUntil, s.localTurns, s.isCrowded and 1 or 0,
-    #s.holder, s.holder, #s.heldFor, s.heldFor, #s.endings, s.endings)
-  if s.bytes and (s.visible > s.now or s.kept > s.now) then
-    untilMs = math.max(untilMs, s.visible, s.kept)
-    packed = packed .. struct.pack('<dddI4c0I4c0', s.settled, s.visible, s.kept, #s.madeFor, s.madeFor, #s.bytes, s.bytes)
-  end
-  call('SET', s.key, packed, 'PX', step.text(untilMs - s.now))
-end,
-
--- Of the token's process, nothing if it has no entry: where that begins; the two numbers in it, the higher first, each with how it ended; what
--- is behind it; and the token's own number.
-endingsOf = function(token)
-  if s.endings == '' then return nil end
-  local dot = find(token, '.', 1, true)
-  local from, to = find(s.endings, ';' .. sub(token, 1, dot), 1, true)
-  if not from then return nil end
-  local n1, how1, n2, how2, behind = match(s.endings, '^(%d+)(%a)(%d*)(%a?)()', to + 1)
-  return from, n1, how1, n2, how2, behind, sub(token, dot + 1)
-end,
-
-isEnded = function(token)
-  local _, last, _, _, _, _, number = step.endingsOf(token)
-  return last and tonumber(number) <= tonumber(last)
-end,
-
--- Nil if it is not known to have ended.
-howEnded = function(token)
-  local _, n1, how1, n2, how2, _, number = step.endingsOf(token)
-  return n1 and (number == n1 and how1 or number == n2 and how2) or nil
-end,
-
-remember = function(token, how)
-  s.isChanged = true
-  local from, n1, how1, n2, how2, behind, number = step.endingsOf(token)
-  local entry = ';' .. token .. how
-  if not from then
-    s.endings = s.endings .. entry
-    -- Of processes that come and go for ever, the last hundred or so.
-    if #s.endings > 3000 then s.endings = string.gsub(s.endings, '^;[^;]*', '', 1) end
-    return
-  end
-  -- How it ended first is how it ended.
-  if number == n1 or number == n2 then return end
-  local own = tonumber(number)
-  if own > tonumber(n1) then entry = entry .. n1 .. how1
-  elseif n2 == '' or own > tonumber(n2) then entry = sub(s.endings, from, behind - #n2 - #how2 - 1) .. number .. how
-  else return end
-  if from == 1 and behind > #s.endings then s.endings = entry
-  else s.endings = sub(s.endings, 1, from - 1) .. sub(s.endings, behind) .. entry end
-end,
+end
+if untilMs - now ~= ttl then
+  ttl = untilMs - now
+  ttlText = string.format('%d', ttl)
+end
+call('SET', key, written, 'PX', ttlText)
 `
+
+/**
+ * Whether a token is known to have ended, into `isOver`. `mailbox`: what its entry begins with; `number`: its own. Numbers are compared as
+ * texts, of which the longer is the higher: to make a number of one costs more than all of it.
+ */
+export function isEnded(mailbox: string, number: string): string {
+  return `
+isOver = false
+if endings ~= '' then
+  local _, to = find(endings, ${mailbox}, 1, true)
+  local last = to and match(endings, '^%d+', to + 1)
+  if last then
+    local number = ${number}
+    isOver = #number < #last or (#number == #last and number <= last)
+  end
+end
+`
+}
+
+/** How a token ended, into `how`; nil if it is not known to have. */
+export function howEnded(mailbox: string, number: string): string {
+  return `
+how = nil
+local _, to = find(endings, ${mailbox}, 1, true)
+if to then
+  local number = ${number}
+  local n1, how1, n2, how2 = match(endings, '^(%d+)(%a)(%d*)(%a?)', to + 1)
+  how = n1 and (number == n1 and how1 or number == n2 and how2) or nil
+end
+`
+}
+
+/** From now on, the token is known to have ended. How it ended first is how it ended. */
+export function remember(token: string, mailbox: string, number: string, how: string): string {
+  return `
+isChanged = true
+if endings == '' then
+  endings = ';' .. ${token} .. '${how}'
+else
+  local start, to = find(endings, ${mailbox}, 1, true)
+  local first, behind
+  if to then first, behind = match(endings, '^(%d+%a)%d*%a?()', to + 1) end
+  if not first then
+    endings = endings .. ';' .. ${token} .. '${how}'
+    -- Of processes that come and go for ever, the last hundred or so.
+    if #endings > 3000 then endings = string.gsub(endings, '^;[^;]*', '', 1) end
+  else
+    local number = ${number}
+    local entry
+    -- Its letter makes the text of an equal number the higher one.
+    if #number >= #first or (#number == #first - 1 and number > first) then
+      entry = ';' .. ${token} .. '${how}' .. first
+    else
+      local n1, n2, how2 = match(endings, '^(%d+)%a(%d*)(%a?)', to + 1)
+      if number ~= n1 and (n2 == '' or #number > #n2 or (#number == #n2 and number > n2)) then
+        entry = sub(endings, start, behind - #n2 - #how2 - 1) .. number .. '${how}'
+      end
+    end
+    if not entry then -- Nothing is new.
+    elseif start == 1 and behind > #endings then endings = entry
+    else endings = sub(endings, 1, start - 1) .. sub(endings, behind) .. entry end
+  end
+end
+`
+}

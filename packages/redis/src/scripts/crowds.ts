@@ -1,0 +1,107 @@
+// What is done about those who wait for a key, in Lua: functions, which are made only where somebody waits or has to.
+
+import { BUSY, HELD, MISMATCH } from './answers.js'
+import { free, take } from './steps.js'
+
+/** They share the script's variables; a key's crowd goes by its name. */
+export const crowdVariables: string = `
+local waiters, isOf, unqueue, tell, dismiss, hand, queue
+`
+
+export const crowds: string = `
+local function dropForeign(reply)
+  if not find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err, 0) end
+  call('DEL', key .. ':w')
+  isForeign = true
+end
+
+waiters = function(from, to)
+  if not isCrowded then return {} end
+  local found = redis.pcall('ZRANGE', key .. ':w', from, to)
+  if found.err then
+    dropForeign(found)
+    return {}
+  end
+  if #found == 0 then isCrowded, isChanged = false, true end
+  return found
+end
+
+isOf = function(member, token) return sub(member, 1, #token + 1) == token .. ' ' end
+
+unqueue = function(token)
+  for _, member in ipairs(waiters(0, -1)) do
+    if isOf(member, token) then call('ZREM', key .. ':w', member) end
+  end
+end
+
+local function arrivalOf(member)
+  local score = redis.pcall('ZSCORE', key .. ':w', member)
+  if type(score) ~= 'table' then return score and tonumber(score) end
+  dropForeign(score)
+end
+
+tell = function(token, message)
+  return call('PUBLISH', match(ARGV[1], '^%S+') .. match(token, '^[^-]*'), message)
+end
+
+-- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens.
+dismiss = function(message)
+  for _, member in ipairs(waiters(0, -1)) do
+    local token, wish = match(member, '^(%S+) (.)')
+    if wish == 'r' then
+      call('ZREM', key .. ':w', member)
+      tell(token, message(token))
+    end
+  end
+end
+
+-- Gives the key to the first waiter that still lives. 'me' is the claim that is being answered, if it is one: it is not sent
+-- a message.
+hand = function(me, ms)
+  local grantMs, countsListeners = match(ARGV[1], '^%S+ (%d+) (%d)')
+  while true do
+    local first = waiters(0, 0)[1]
+    if not first then break end
+    call('ZREM', key .. ':w', first)
+    local token, wish, payload = match(first, '^(%S+) (.)(.*)$')
+    if token then
+      local leaseMs = token == me and ms or grantMs
+      ${take('token', 'leaseMs', 'payload', '0', "wish == 'r'")}
+      if token == me then return end
+      local heard = tell(token, 't' .. token .. '\\n' .. string.format('%d\\n%d', fence, ends))
+      -- Nobody listens: its process is gone. In a cluster the count says nothing, and the grant has to run out.
+      if heard > 0 or countsListeners ~= '1' then return end
+    end
+  end
+  if holder ~= '' then ${free} end
+end
+
+-- The claim's answer where another holds the key; it joins those who wait if it 'waits'.
+queue = function(token, waits, wish, arrival, payload)
+  if holder == token then return { ${HELD}, fence } end
+  if payload ~= '' and heldFor ~= '' and payload ~= heldFor then
+    unqueue(token)
+    return { ${MISMATCH}, 1 }
+  end
+  if waits then
+    local member = token .. ' ' .. wish .. payload
+    local known = arrivalOf(member)
+    if known then
+      arrival = known
+    else
+      -- Who asks again may wait already, with another wish or payload.
+      for _, other in ipairs(arrival > 0 and waiters(0, -1) or {}) do
+        if isOf(other, token) then
+          arrival = arrivalOf(other)
+          call('ZREM', key .. ':w', other)
+        end
+      end
+      if arrival == 0 then arrival = us end
+      call('ZADD', key .. ':w', string.format('%d', arrival), member)
+    end
+    if not isCrowded then isCrowded, isChanged = true, true end
+    call('PEXPIRE', key .. ':w', 60000)
+  end
+  return { ${BUSY}, ends - now, arrival, now }
+end
+`
