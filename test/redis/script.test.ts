@@ -1,0 +1,220 @@
+// What the script keeps of one key from operation to operation: fences, marks, times to live, how claims ended, records.
+
+import {
+  type ClaimReply,
+  type ClaimRequest,
+  channels,
+  type Mailbox,
+  type Store,
+  type TroubleEvent,
+} from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import { redisUrl } from '../support/redis.js'
+import { spoilState } from '../support/redis-state.js'
+
+describe('what the script keeps of a key', () => {
+  const prefix = `script-${process.pid}`
+  let store: Store
+  let redis: Redis
+  const boxes: Mailbox[] = []
+  let next = 0
+  let key = ''
+  before(() => {
+    store = redisStore(redisUrl(), { prefix })
+    redis = new Redis(redisUrl())
+  })
+  beforeEach(() => {
+    key = `k${++next}`
+  })
+  after(async () => {
+    for (const box of boxes) box.close()
+    await store.close()
+    redis.disconnect()
+  })
+
+  const name = (of = key): string => `${prefix}:{=${of}}`
+  const box = (): string => {
+    const made = store.open(() => {})
+    boxes.push(made)
+    return made.id
+  }
+  const claim = async (token: string, more: Partial<ClaimRequest> = {}): Promise<ClaimReply> =>
+    store.claim({ key, token, leaseMs: 10_000, wait: false, takeRecord: false, payload: '', arrival: 0, ...more })
+  const hold = async (token: string, more: Partial<ClaimRequest> = {}): Promise<number> => {
+    const reply = await claim(token, more)
+    if (reply.state !== 'held') throw new Error(`not held but ${reply.state}`)
+    return reply.fence
+  }
+  const release = async (token: string, passMs = 0): Promise<boolean> =>
+    (await store.release({ key, token, passMs, maxLocalTurns: 0 })).mine
+  const settle = async (token: string, record: Uint8Array, ttlMs: number): Promise<boolean> =>
+    store.settle({ key, token, record, ttlMs, retainMs: 1_000 })
+  /** Milliseconds that Redis keeps the key's state for, and at most as many fewer as a slow test takes. */
+  const expectKept = async (ms: number, of = key): Promise<void> => {
+    expect(await redis.pttl(name(of)), `time to live of ${of}`).to.be.within(ms - 5_000, ms)
+  }
+
+  it('a fence above the last one, though the clock is behind it', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    await release(`${a}.1`)
+    await spoilState(redis, name(), 'fence = (now + 3600000) * 1000')
+    const [first] = [await hold(`${a}.2`), await release(`${a}.2`)]
+    expect(await hold(`${a}.3`)).to.equal(first + 1)
+  })
+
+  it('a pass mark until the next hold', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    expect(await release(`${a}.1`, 60_000)).to.equal(true)
+    expect(await claim(`${a}.2`, { takeRecord: true })).to.deep.equal({ state: 'pass' })
+    await hold(`${a}.3`)
+    await release(`${a}.3`)
+    await hold(`${a}.4`, { takeRecord: true })
+  })
+
+  it('itself, for as long as something in it counts, and no longer', async () => {
+    const a = box()
+    await hold(`${a}.1`, { leaseMs: 20_000 })
+    await expectKept(80_000)
+    await store.renew({ key, token: `${a}.1`, leaseMs: 30_000 })
+    await expectKept(90_000)
+    await store.renew({ key, token: `${a}.1`, leaseMs: 1_000 })
+    await expectKept(90_000)
+    await release(`${a}.1`)
+    await expectKept(10_000)
+    await hold(`${a}.2`)
+    await release(`${a}.2`, 40_000)
+    await expectKept(40_000)
+    await hold(`${a}.3`)
+    await settle(`${a}.3`, Buffer.from('x'), 50_000)
+    await expectKept(50_000)
+    await hold(`${a}.4`)
+    await settle(`${a}.4`, Buffer.from('x'), 0)
+    await release(`${a}.4`)
+    // The older record is shown to nobody, but kept for those who waited for it.
+    await expectKept(50_000)
+  })
+
+  it('each of several operations of one call with its own time to live, and its own moment', async () => {
+    const a = box()
+    const leases = [20_000, 40_000, 20_000, 60_000, 60_000, 10_000]
+    const fences = await Promise.all(leases.map((leaseMs, n) => hold(`${a}.${n + 1}`, { key: `${key}-${n}`, leaseMs })))
+    for (const [n, leaseMs] of leases.entries()) await expectKept(leaseMs + 60_000, `${key}-${n}`)
+    expect(new Set(fences).size).to.equal(leases.length)
+  })
+
+  it('the last two ends of each mailbox, by number and not by text', async () => {
+    const [a, b] = [box(), box()]
+    for (const token of [`${b}.3`, `${a}.8`, `${a}.9`, `${a}.10`]) {
+      await hold(token)
+      expect(await release(token)).to.equal(true)
+    }
+    expect(await release(`${a}.10`)).to.equal(true)
+    expect(await release(`${a}.9`)).to.equal(true)
+    expect(await release(`${a}.8`), 'the last but two').to.equal(false)
+    expect(await release(`${b}.3`), "another's").to.equal(true)
+    expect(await settle(`${a}.10`, Buffer.from('x'), 0), 'in another way').to.equal(false)
+    for (const late of [8, 9, 10]) expect(await claim(`${a}.${late}`)).to.include({ state: 'busy', leaseLeftMs: 0 })
+    await hold(`${a}.11`)
+    await settle(`${a}.11`, Buffer.from('x'), 0)
+    expect(await settle(`${a}.11`, Buffer.from('x'), 0)).to.equal(true)
+    expect(await release(`${a}.10`)).to.equal(true)
+    expect(await claim(`${b}.3`)).to.include({ state: 'busy', leaseLeftMs: 0 })
+    await hold(`${b}.4`)
+  })
+
+  it('an end that comes after that of a higher number', async () => {
+    const a = box()
+    for (const n of [5, 20]) {
+      await hold(`${a}.${n}`)
+      await release(`${a}.${n}`)
+    }
+    // Of waiters that gave up, when they are heard of.
+    for (const n of [7, 6, 20]) await store.leave(key, `${a}.${n}`)
+    expect(await release(`${a}.20`), 'how it ended first').to.equal(true)
+    expect(await release(`${a}.5`), 'of three, the lowest').to.equal(false)
+    await store.leave(key, `${a}.12`)
+    await hold(`${a}.21`)
+  })
+
+  it('the ends of a hundred mailboxes or so, and not of all', async () => {
+    const ids = Array.from({ length: 300 }, () => box())
+    for (const id of ids) await store.leave(key, `${id}.1`)
+    expect(await redis.strlen(name())).to.be.within(2_000, 3_200)
+    expect(await claim(`${ids.at(-1)}.1`)).to.include({ state: 'busy', leaseLeftMs: 0 })
+    await hold(`${ids[0]}.1`)
+  })
+
+  it('a record, byte for byte, whatever is written of the key meanwhile', async () => {
+    const [a, b] = [box(), box()]
+    for (const record of [Buffer.from([0, 255, 59, 10, 0]), Buffer.alloc(0), Buffer.alloc(100_000, 'ab')]) {
+      key = `k${++next}`
+      await hold(`${a}.1`, { payload: 'p' })
+      expect(await settle(`${a}.1`, record, 60_000)).to.equal(true)
+      await store.leave(key, `${b}.1`)
+      const reply = await claim(`${b}.2`, { takeRecord: true, payload: 'p' })
+      if (reply.state !== 'record') throw new Error(reply.state)
+      expect(Buffer.from(reply.record).equals(record), `${record.length} bytes`).to.equal(true)
+      expect(reply.joined).to.equal(false)
+      expect(await claim(`${b}.3`, { takeRecord: true, payload: 'q' })).to.include({
+        state: 'mismatch',
+        inFlight: false,
+      })
+      expect((await claim(`${b}.4`, { takeRecord: true })).state, 'without a payload').to.equal('record')
+    }
+  })
+
+  it('nothing of a record that a hold ended, for newcomers', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    await settle(`${a}.1`, Buffer.from('x'), 60_000)
+    await hold(`${a}.2`)
+    await release(`${a}.2`)
+    await hold(`${a}.3`, { takeRecord: true })
+  })
+
+  it('no waiter that does not ask to wait', async () => {
+    const [a, b] = [box(), box()]
+    await hold(`${a}.1`)
+    expect((await claim(`${b}.1`, { arrival: Date.now() * 1_000 })).state).to.equal('busy')
+    expect((await store.inspect(key))?.waiters).to.equal(0)
+    const arrival = (Date.now() - 5_000) * 1_000
+    expect(await claim(`${b}.1`, { wait: true, arrival })).to.include({ state: 'busy', arrival })
+    expect((await store.inspect(key))?.waiters).to.equal(1)
+  })
+
+  it('a payload beside an arrival, with spaces in it', async () => {
+    const [a, b] = [box(), box()]
+    await hold(`${a}.1`, { payload: 'p q 1' })
+    expect((await claim(`${b}.1`, { payload: 'p q 1', arrival: 5 })).state).to.equal('busy')
+    expect(await claim(`${b}.1`, { payload: 'p q', arrival: 5 })).to.include({ state: 'mismatch', inFlight: true })
+  })
+
+  it('tokens of any length', async () => {
+    const token = `${'x'.repeat(200)}-1.1234567890`
+    await hold(token)
+    expect((await claim(`${box()}.1`)).state).to.equal('busy')
+    expect(await release(token)).to.equal(true)
+    expect(await claim(token)).to.include({ state: 'busy', leaseLeftMs: 0 })
+  })
+
+  it('that something else was there, once: the claim is told, alone and with others', async () => {
+    const a = box()
+    const told: (string | undefined)[] = []
+    const onTrouble = (event: unknown): void => {
+      const { operation, key: of } = event as TroubleEvent & { key?: string }
+      if (operation === 'claim') told.push(of)
+    }
+    channels.trouble.subscribe(onTrouble)
+    await redis.hset(name(), 'f', 'v')
+    await hold(`${a}.1`)
+    await redis.set(name(`${key}-1`), 'text')
+    await redis.set(name(`${key}-2`), 'a text that is longer than all that a state has in front')
+    await Promise.all([0, 1, 2].map(n => hold(`${a}.${n + 2}`, { key: `${key}-${n}` })))
+    channels.trouble.unsubscribe(onTrouble)
+    expect(told).to.deep.equal([key, `${key}-1`, `${key}-2`])
+  })
+})
