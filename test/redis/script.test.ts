@@ -12,6 +12,7 @@ import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { redisUrl } from '../support/redis.js'
+import { untilSo } from '../support/redis-admin.js'
 import { spoilState } from '../support/redis-state.js'
 
 describe('what the script keeps of a key', () => {
@@ -40,8 +41,12 @@ describe('what the script keeps of a key', () => {
     boxes.push(made)
     return made.id
   }
+  const claimOf = (token: string, more: Partial<ClaimRequest>): ClaimRequest => {
+    const plain = { key, token, leaseMs: 10_000, wait: false, takeRecord: false, payload: '', arrival: 0 }
+    return { ...plain, ...more }
+  }
   const claim = async (token: string, more: Partial<ClaimRequest> = {}): Promise<ClaimReply> =>
-    store.claim({ key, token, leaseMs: 10_000, wait: false, takeRecord: false, payload: '', arrival: 0, ...more })
+    store.claim(claimOf(token, more))
   const hold = async (token: string, more: Partial<ClaimRequest> = {}): Promise<number> => {
     const reply = await claim(token, more)
     if (reply.state !== 'held') throw new Error(`not held but ${reply.state}`)
@@ -63,6 +68,16 @@ describe('what the script keeps of a key', () => {
     await spoilState(redis, name(), 'fence = (now + 3600000) * 1000')
     const [first] = [await hold(`${a}.2`), await release(`${a}.2`)]
     expect(await hold(`${a}.3`)).to.equal(first + 1)
+    await store.forget(key)
+    expect(await hold(`${a}.4`), 'after it was forgotten').to.equal(first + 2)
+  })
+
+  it('no fence that is none', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    await release(`${a}.1`)
+    await spoilState(redis, name(), 'fence = 1e18')
+    expect(await hold(`${a}.2`)).to.be.below(9e15)
   })
 
   it('a pass mark until the next hold', async () => {
@@ -73,6 +88,9 @@ describe('what the script keeps of a key', () => {
     await hold(`${a}.3`)
     await release(`${a}.3`)
     await hold(`${a}.4`, { takeRecord: true })
+    const next = claimOf(`${a}.5`, { takeRecord: true })
+    const handedOn = await store.release({ key, token: `${a}.4`, passMs: 60_000, maxLocalTurns: 0, next })
+    expect(handedOn, 'where the next claim comes with it').to.deep.equal({ mine: true, next: { state: 'pass' } })
   })
 
   it('itself, for as long as something in it counts, and no longer', async () => {
@@ -138,6 +156,24 @@ describe('what the script keeps of a key', () => {
     expect(await release(`${a}.5`), 'of three, the lowest').to.equal(false)
     await store.leave(key, `${a}.12`)
     await hold(`${a}.21`)
+    await release(`${a}.21`)
+    await store.leave(key, `${a}.21`)
+    expect(await release(`${a}.20`), 'after the higher one was told again').to.equal(true)
+  })
+
+  it('how many turns in a row a process had, also while nobody waits', async () => {
+    const [a, b] = [box(), box()]
+    const handOn = async (from: number): Promise<string | undefined> => {
+      const next = claimOf(`${a}.${from + 1}`, { wait: true })
+      return (await store.release({ key, token: `${a}.${from}`, passMs: 0, maxLocalTurns: 1, next })).next?.state
+    }
+    await hold(`${a}.1`)
+    await claim(`${b}.1`, { wait: true })
+    expect(await handOn(1)).to.equal('held')
+    for (const n of [1, 2]) await store.leave(key, `${b}.${n}`)
+    await store.renew({ key, token: `${a}.2`, leaseMs: 20_000 })
+    await claim(`${b}.3`, { wait: true })
+    expect(await handOn(2)).to.equal('busy')
   })
 
   it('the ends of a hundred mailboxes or so, and not of all', async () => {
@@ -159,6 +195,9 @@ describe('what the script keeps of a key', () => {
       if (reply.state !== 'record') throw new Error(reply.state)
       expect(Buffer.from(reply.record).equals(record), `${record.length} bytes`).to.equal(true)
       expect(reply.joined).to.equal(false)
+      for (const [arrival, joined] of [[1, true] as const, [9e15, false] as const]) {
+        expect(await claim(`${b}.2`, { takeRecord: true, payload: 'p', arrival })).to.include({ joined })
+      }
       expect(await claim(`${b}.3`, { takeRecord: true, payload: 'q' })).to.include({
         state: 'mismatch',
         inFlight: false,
@@ -174,6 +213,15 @@ describe('what the script keeps of a key', () => {
     await hold(`${a}.2`)
     await release(`${a}.2`)
     await hold(`${a}.3`, { takeRecord: true })
+  })
+
+  it('no record that is over', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    await settle(`${a}.1`, Buffer.alloc(10_000), 1)
+    await untilSo('it is over', async () => (await store.inspect(key))?.state === 'free')
+    await hold(`${a}.2`, { takeRecord: true })
+    expect(await redis.strlen(name())).to.be.below(200)
   })
 
   it('no waiter that does not ask to wait', async () => {
