@@ -17,7 +17,7 @@ end
 
 waiters = function(from, to)
   if not isCrowded then return {} end
-  local found = redis.pcall('ZRANGE', key .. ':w', from, to)
+  local found = tryCall('ZRANGE', key .. ':w', from, to)
   if found.err then
     dropForeign(found)
     return {}
@@ -35,7 +35,7 @@ unqueue = function(token)
 end
 
 local function arrivalOf(member)
-  local score = redis.pcall('ZSCORE', key .. ':w', member)
+  local score = tryCall('ZSCORE', key .. ':w', member)
   if type(score) ~= 'table' then return score and tonumber(score) end
   dropForeign(score)
 end

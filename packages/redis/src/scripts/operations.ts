@@ -96,7 +96,14 @@ if holder == token then
       if match(member, '^%S+ (.)') == 'r' then keepMs = math.max(ttlMs, tonumber(retainMs)) end
     end
   end
-  if keepMs > 0 then madeFor, settled, visible, kept, packed, recordAt = heldFor, us, now + ttlMs, now + keepMs, record, 1 end
+  if keepMs > 0 then
+    madeFor = heldFor
+    settled = us
+    visible = now + ttlMs
+    kept = now + keepMs
+    packed = record
+    recordAt = 1
+  end
   ${remember('token', MAILBOX, NUMBER, 's')}
   ${free}
   if isCrowded then
@@ -201,7 +208,7 @@ end
  */
 export const operations: string = `
 ${crowdVariables}
-local byte, pcall, keys, args = string.byte, pcall, KEYS, ARGV
+local keys, args = KEYS, ARGV
 local count, at, n = #args, 2, 0
 local replies
 while at <= count do
@@ -212,10 +219,11 @@ while at <= count do
   local op, d1, d2, l1, l2, waits, wish, m1, m2, m3, m4, m5, m6 = byte(row, 1, 13)
   local dot, last = d1 * 64 + d2 - ${ZERO * 65}, l1 * 64 + l2 - ${ZERO * 65 - 14}
   local token, ms = sub(row, 15, last), ${MS}
-  local own, passMs, maxTurns = token, 0, nil
+  local own, passMs, maxTurns = token
   if op == ${codeOf('handOn')} then
     own, passMs, maxTurns, last = match(row, '^(%S+) (%S+) (%S+) ()', last + 1)
-    passMs, last = tonumber(passMs), last - 1
+    passMs = passMs == '0' and 0 or tonumber(passMs)
+    last = last - 1
   end
   ${load(`op == ${codeOf('release')} and ms == 0`)}
   if not hand and (isCrowded or op == ${codeOf('forget')}

@@ -1,5 +1,7 @@
 // How the operations of a call are written into it: one text for each, whose beginning has fixed places.
 
+import type { ClaimRequest } from '@dspinlock/core'
+
 /** Operations, and the letters by which the script knows them. */
 const letters = {
   claim: 'c',
@@ -25,25 +27,21 @@ export function codeOf(name: OperationName): number {
 }
 
 /** What a claim, or a hand-over, says beside its token. */
-export interface Wishes {
-  /** Joins those who wait, if the key is held. */
-  readonly wait: boolean
-  /** A record would do. */
-  readonly takeRecord: boolean
-  /** Since when it waits; 0 if it does not yet. */
-  readonly arrival: number
-}
+type Wishes = Pick<ClaimRequest, 'wait' | 'takeRecord' | 'arrival'>
 
 /** Digits of base 64 are the characters from here on: numbers that the script reads by `string.byte`, without making a text of each. */
 export const ZERO = 48
 const MS_DIGITS = 6
 const MAX_MS = 64 ** MS_DIGITS - 1
 
+const NO_MS = digitOf(0).repeat(MS_DIGITS)
+
 let lastMs = 0
-let lastDigits = '0'.repeat(MS_DIGITS)
+let lastDigits = NO_MS
 
 /** Leases are nearly always the same. */
 function digitsOfMs(ms: number): string {
+  if (ms === 0) return NO_MS
   if (ms !== lastMs) {
     const whole = Math.min(Math.max(0, Math.ceil(ms)), MAX_MS)
     let digits = ''

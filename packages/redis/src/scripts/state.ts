@@ -24,7 +24,8 @@
  * made anew by every call, and looks its variables up when it is made. So the rules that have several places are texts here (`take`, `remember`).
  */
 export const variables: string = `
-local call, pack, unpack, match, find, sub = redis.call, struct.pack, struct.unpack, string.match, string.find, string.sub
+local call, tryCall, pcall = redis.call, redis.pcall, pcall
+local pack, unpack, match, find, sub, byte = struct.pack, struct.unpack, string.match, string.find, string.sub, string.byte
 
 -- The clock is read by the first operation that needs it: until then 'us' is 0.
 local us, now, latestEnd, latest = 0, 0, 9007199254740, 9007199254740
@@ -66,7 +67,7 @@ localTurns = 0
 isCrowded = false
 heldFor = ''
 recordAt = nil
-packed = redis.pcall('GET', key)
+packed = tryCall('GET', key)
 local isWhole, version, from = true, ${PLAIN}, nil
 if packed then
   isWhole, version, ends, fence, holder, endings, from = pcall(unpack, '${HEAD}', packed)
