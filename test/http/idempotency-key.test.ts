@@ -277,7 +277,7 @@ describe('the policy for Idempotency-Key', () => {
       expiresAfterSeconds: 60,
       strict: false,
     })
-    expect(policy.text).to.contain('must carry the header Idempotency-Key').and.contain('for 60 seconds')
+    expect(policy.text).to.contain('must carry an Idempotency-Key').and.contain('for 60 seconds')
     expect(JSON.parse(JSON.stringify(policy))).to.have.property('text', policy.text)
     expect(idempotencyPolicy({ idempotencyKey: 'optional' })).to.deep.include({
       required: false,

@@ -1,7 +1,7 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
+import { createGuard, type Exchange, type GuardOptions, peek, type RequestLock, readParsedBody } from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { routeOf } from './route.js'
 
@@ -33,7 +33,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
   const guard = createGuard<Request, Response>(options)
   const handler = (req: Request, res: Response, next: NextFunction): void => {
     // Express sets `route` while a route's own handlers run; app-wide and router-wide there is none.
-    const onRoute = req.route !== undefined
+    const onRoute = peek(req, 'route') !== undefined
     if (guard.guards(req, onRoute)) void guard.handle(new ExpressExchange(req, res, next, onRoute))
     else next()
   }
@@ -55,8 +55,8 @@ class ExpressExchange implements Exchange<Request, Response> {
     this.req = req
     this.res = res
     this.onRoute = onRoute
-    this.url = req.originalUrl
-    this.currentUrl = req.baseUrl + req.url
+    this.url = peek(req, 'originalUrl')
+    this.currentUrl = peek(req, 'baseUrl') + peek(req, 'url')
     const { isParsed, parsedBody } = readParsedBody(req, req)
     this.isParsed = isParsed
     this.parsedBody = parsedBody

@@ -10,21 +10,10 @@ const MAX_DEPTH = 200
  * @throws UnhashableBodyError naming the path for functions, symbols, cycles, and instances of unknown classes.
  */
 export function canonicalise(value: unknown): string {
-  return write(value, [], [])
+  return write(value, [])
 }
 
-function sized(letter: string, text: string): string {
-  return `${letter}${text.length}:${text}`
-}
-
-/** How to get from the body to a value: names, places, and `<entry>` for what a Map or a Set has. Only an error reads it. */
-type Trail = (string | number)[]
-
-function describe(trail: Trail): string {
-  return `body${trail.map(step => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
-}
-
-function write(value: unknown, trail: Trail, ancestors: object[]): string {
+function write(value: unknown, ancestors: object[]): string {
   switch (typeof value) {
     case 'string':
       return sized('s', value)
@@ -37,45 +26,63 @@ function write(value: unknown, trail: Trail, ancestors: object[]): string {
     case 'undefined':
       return 'U'
     case 'object':
-      return value === null ? 'N' : writeObject(value, trail, ancestors)
+      return value === null ? 'N' : writeObject(value, ancestors)
     default:
-      throw new UnhashableBodyError(describe(trail), `a ${typeof value}`)
+      throw new UnhashableBodyError(`a ${typeof value}`)
   }
 }
 
-function writeObject(value: object, trail: Trail, ancestors: object[]): string {
-  if (ancestors.includes(value)) throw new UnhashableBodyError(describe(trail), 'a cycle')
-  if (ancestors.length >= MAX_DEPTH) throw new UnhashableBodyError(describe(trail), `more than ${MAX_DEPTH} levels`)
-  if (ArrayBuffer.isView(value)) {
-    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-    return sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`)
-  }
-  if (value instanceof Date) return sized('d', String(value.getTime()))
+function sized(letter: string, text: string): string {
+  return `${letter}${text.length}:${text}`
+}
+
+function writeObject(value: object, ancestors: object[]): string {
+  if (ancestors.includes(value)) throw new UnhashableBodyError('a cycle')
+  if (ancestors.length >= MAX_DEPTH) throw new UnhashableBodyError(`more than ${MAX_DEPTH} levels`)
+  let step: string | number | undefined
   ancestors.push(value)
-  const writePart = (part: unknown, step: string | number): string => {
-    trail.push(step)
-    const text = write(part, trail, ancestors)
-    trail.pop()
-    return text
-  }
-  let text: string
-  if (Array.isArray(value)) {
-    text = `a${value.length}:`
-    for (let at = 0; at < value.length; at++) text += writePart(value[at], at)
-  } else if (value instanceof Map || value instanceof Set) {
-    const items = [...value].map(item => writePart(item, '<entry>'))
-    text = `${value instanceof Map ? 'm' : 'e'}${items.length}:${items.sort().join('')}`
-  } else {
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype !== null && prototype !== Object.prototype && !isBare(prototype)) {
-      throw new UnhashableBodyError(describe(trail), `an instance of ${value.constructor?.name ?? 'a class'}`)
+  try {
+    let text: string
+    if (Array.isArray(value)) {
+      text = `a${value.length}:`
+      for (let at = 0; at < value.length; at++) {
+        step = at
+        text += write(value[at], ancestors)
+      }
+    } else if (isPlain(value)) {
+      const keys = Object.keys(value).sort()
+      text = `o${keys.length}:`
+      for (const key of keys) {
+        step = key
+        text += sized('k', key) + write((value as Record<string, unknown>)[key], ancestors)
+      }
+    } else if (value instanceof Map || value instanceof Set) {
+      step = '<entry>'
+      const items = [...value].map(item => write(item, ancestors))
+      text = `${value instanceof Map ? 'm' : 'e'}${items.length}:${items.sort().join('')}`
+    } else {
+      text = writeLeaf(value)
     }
-    const keys = Object.keys(value).sort()
-    text = `o${keys.length}:`
-    for (const key of keys) text += sized('k', key) + writePart((value as Record<string, unknown>)[key], key)
+    ancestors.pop()
+    return text
+  } catch (error) {
+    if (step === undefined || !(error instanceof UnhashableBodyError)) throw error
+    throw new UnhashableBodyError(error.what, (typeof step === 'number' ? `[${step}]` : `.${step}`) + error.path)
   }
-  ancestors.pop()
-  return text
+}
+
+/** What has no parts. */
+function writeLeaf(value: object): string {
+  if (value instanceof Date) return sized('d', String(value.getTime()))
+  if (!ArrayBuffer.isView(value))
+    throw new UnhashableBodyError(`an instance of ${value.constructor?.name ?? 'a class'}`)
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`)
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null || isBare(prototype)
 }
 
 /** Fast parsers (fast-querystring, for one) make objects whose prototype is an object with nothing in it. */

@@ -48,18 +48,13 @@ export function idempotencyPolicy<Req, Res>(options: GuardOptions<Req, Res>): Id
 }
 
 function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
-  const form = facts.strict ? 'a structured-field string (in double quotes)' : 'a string, with or without double quotes'
+  const form = facts.strict ? 'a string in double quotes' : 'a string, in double quotes or not'
   const match = facts.pattern === undefined ? '' : `, matching ${facts.pattern}`
   return [
-    `Requests that change something ${facts.required ? 'must' : 'may'} carry the header Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}. Use a new random key, such as a UUID, for each operation, and the same key for its retries.`,
-    `A retry with the same key gets the answer to the first request, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds after it was given.`,
-    facts.repeatsServerErrors
-      ? 'That holds for every answer, whatever its status.'
-      : 'That holds for every answer with a status below 500; after 500 or above, a retry is carried out again.',
-    facts.whileInFlight === 'wait'
-      ? 'While the first request is being worked on, a retry waits for its answer.'
-      : 'While the first request is being worked on, a retry is answered 409 with Retry-After.',
-    `The same key with another payload is answered 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
+    `Requests that change something ${facts.required ? 'must' : 'may'} carry an Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}. Use a new one, such as a UUID, for each operation, and the same one for its retries.`,
+    `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds${facts.repeatsServerErrors ? ', whatever its status' : '; after 500 or above it is carried out again'}.`,
+    `While the first request is under way, a retry ${facts.whileInFlight === 'wait' ? 'waits' : 'gets 409 with Retry-After'}.`,
+    `Another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
     ...(facts.docsUrl === undefined ? [] : [`More: ${facts.docsUrl}`]),
   ].join(' ')
 }

@@ -9,10 +9,6 @@ export interface Problem {
   readonly code: string
 }
 
-function problem(status: number, code: string, title: string, detail: string): Problem {
-  return Object.freeze({ type: `urn:dspinlock:problem:${code}`, title, status, detail, code })
-}
-
 export type ProblemCode =
   | 'in-flight'
   | 'settled'
@@ -27,70 +23,44 @@ export type ProblemCode =
   | 'unavailable'
   | 'closing'
 
-export const problems: Readonly<Record<ProblemCode, Problem>> = Object.freeze({
-  'in-flight': problem(
+const said: Readonly<Record<ProblemCode, readonly [status: number, title: string, detail: string]>> = {
+  'in-flight': [409, 'Duplicate in flight', 'The same request is being worked on. Try again later.'],
+  settled: [409, 'Duplicate', 'The same request was completed already.'],
+  'not-kept': [
     409,
-    'in-flight',
-    'Duplicate in flight',
-    'The same request is being worked on. Try again later.',
-  ),
-  settled: problem(409, 'settled', 'Duplicate', 'The same request was completed already.'),
-  'not-kept': problem(
-    409,
-    'not-kept',
     'Completed, response not kept',
-    'The same request was completed already; its response was not kept.',
-  ),
-  mismatch: problem(
-    422,
-    'mismatch',
-    'Key used with another payload',
-    'The same key was used with another payload. Use a new key.',
-  ),
-  'key-missing': problem(
+    'The same request was completed already. Its response was not kept.',
+  ],
+  mismatch: [422, 'Key used with another payload', 'The same key was used with another payload. Use a new key.'],
+  'key-missing': [
     400,
-    'key-missing',
     'Idempotency-Key is missing',
-    'This operation needs an Idempotency-Key header: a new one for each operation, the same one for its retries.',
-  ),
-  'key-invalid': problem(
+    'This needs an Idempotency-Key header: a new one for each operation, the same one for its retries.',
+  ],
+  'key-invalid': [
     400,
-    'key-invalid',
     'Idempotency-Key is invalid',
-    'The Idempotency-Key header is not a single key of the form that this resource takes.',
-  ),
-  'too-large': problem(
-    413,
-    'too-large',
-    'Body too large',
-    'The body is larger than what this resource can check for duplicates.',
-  ),
-  'too-many-of-identity': problem(
+    'The Idempotency-Key header is not one key of the form that this resource takes.',
+  ],
+  'too-large': [413, 'Body too large', 'The body is too large to be checked for duplicates.'],
+  'too-many-of-identity': [
     429,
-    'too-many-of-identity',
     'Too many requests at once',
-    'Too many requests of yours are under way. Try again when some of them have ended.',
-  ),
-  'waited-too-long': problem(
-    503,
-    'waited-too-long',
-    'Waited too long',
-    'The same request is still being worked on. Try again later.',
-  ),
-  'too-many-waiters': problem(
-    503,
-    'too-many-waiters',
-    'Too many duplicates',
-    'Too many of the same request are waiting. Try again later.',
-  ),
-  unavailable: problem(
-    503,
-    'unavailable',
-    'Temporarily unavailable',
-    'Duplicates cannot be told apart at the moment. Try again later.',
-  ),
-  closing: problem(503, 'closing', 'Shutting down', 'This server is shutting down. Try again.'),
-})
+    'Too many requests of yours are under way. Try again later.',
+  ],
+  'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
+  'too-many-waiters': [503, 'Too many duplicates', 'Too many of the same request are waiting. Try again later.'],
+  unavailable: [503, 'Temporarily unavailable', 'Duplicates cannot be told apart at the moment. Try again later.'],
+  closing: [503, 'Shutting down', 'This server is shutting down. Try again.'],
+}
+
+export const problems: Readonly<Record<ProblemCode, Problem>> = Object.freeze(
+  Object.fromEntries(
+    Object.entries(said).map(([code, [status, title, detail]]) => {
+      return [code, Object.freeze({ type: `urn:dspinlock:problem:${code}`, title, status, detail, code })]
+    }),
+  ) as Record<ProblemCode, Problem>,
+)
 
 export type WarningCode =
   | 'DSPINLOCK_W_MOUNTED_TWICE'
@@ -102,24 +72,28 @@ export type WarningCode =
 
 export const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
   DSPINLOCK_W_MEMORY_CLUSTER:
-    'this is a cluster worker with a memory store: duplicates that reach another worker are not seen. Use redisStore()',
-  DSPINLOCK_W_MOUNTED_TWICE:
-    'the same dspinlock middleware saw one request twice; the second time it did nothing. Mount it once, app-wide or on the route',
+    'in a cluster worker with a memory store, duplicates that reach another worker are not seen. Use redisStore()',
+  DSPINLOCK_W_MOUNTED_TWICE: 'the same dspinlock middleware saw one request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
-    'a request body was read before dspinlock saw it and no parser left it on the request, so its duplicates cannot be told apart and it ran unlocked. Mount dspinlock before whatever reads the body, or after a parser that leaves the body on the request',
+    'a request body was read before dspinlock saw it and no parser left it on the request, so the request ran unlocked. Mount dspinlock before whatever reads it, or after a parser that leaves it there',
   DSPINLOCK_W_BODY_UNHASHABLE:
-    'the parsed body holds something that cannot be compared (a function, a cycle, a class instance, a file on disk without a digest), so the request ran unlocked. Mount dspinlock before that parser, or give the option key',
+    'the parsed body holds something that cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked. Mount dspinlock before that parser, or give the option key',
   DSPINLOCK_W_BODY_TOO_LARGE:
-    "a body was larger than maxBodyBytes, so the request ran unlocked. Raise maxBodyBytes, or refuse such requests with oversize: 'reject'",
+    "a body was larger than maxBodyBytes, so the request ran unlocked. Raise it, or refuse such requests with oversize: 'reject'",
   DSPINLOCK_W_VARY:
-    'a replayable response varies by request headers that the key does not cover; requests that differ in them run for themselves',
+    'a replayable response varies by request headers outside of its key; requests that differ in them run for themselves',
 })
 
 /** Where in a parsed body the trouble is, never what it holds. */
 export class UnhashableBodyError extends TypeError {
-  constructor(path: string, what: string) {
-    super(`the parsed body holds ${what} at ${path}`)
+  readonly what: string
+  readonly path: string
+
+  constructor(what: string, path: string = '') {
+    super(`the parsed body holds ${what} at body${path}`)
     this.name = 'UnhashableBodyError'
+    this.what = what
+    this.path = path
   }
 }
 

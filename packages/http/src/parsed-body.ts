@@ -1,6 +1,7 @@
 // What body parsers left of a request's body, told from what they did not touch.
 
 import type { IncomingMessage } from 'node:http'
+import { peek } from './property.js'
 
 /** The fields that parsers set, on the request itself or on the framework's; multer and koa-body set the latter two. */
 export interface ParserResult {
@@ -16,9 +17,10 @@ export interface ParserResult {
  */
 export function readParsedBody(
   req: IncomingMessage,
-  { body, file, files }: ParserResult,
-  saysSo: boolean = (req as unknown as { _body?: boolean })._body === true,
+  result: ParserResult,
+  saysSo?: boolean,
 ): { readonly isParsed: boolean; readonly parsedBody: unknown } {
+  const [body, file, files] = [peek(result, 'body'), peek(result, 'file'), peek(result, 'files')]
   const hasFiles = file !== undefined || (typeof files === 'object' && files !== null && Object.keys(files).length > 0)
   const parsedBody = hasFiles ? { body, files: listFiles([file, files]) } : body
   return { isParsed: standsForBody(req, body, hasFiles, saysSo), parsedBody }
@@ -28,12 +30,16 @@ export function readParsedBody(
  * Some parsers leave `{}` for bodies that they do not parse, too. If somebody else has read such a body, `{}` stands for
  * nothing: two different requests would look the same.
  */
-function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean): boolean {
-  if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
+function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean | undefined): boolean {
+  if (body === undefined || !(peek(req, 'readableDidRead') || req.readableEnded)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
   // `{}` itself is short, and JSON.
   const isShort = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
-  return saysSo || Array.isArray(body) || (isShort && /\bjson\b/i.test(req.headers['content-type'] ?? ''))
+  return (
+    (saysSo ?? (req as unknown as { _body?: boolean })._body === true) ||
+    Array.isArray(body) ||
+    (isShort && /\bjson\b/i.test(req.headers['content-type'] ?? ''))
+  )
 }
 
 /** A file whose contents are not at hand: comparing the body that it belongs to says so, and the request runs unguarded. */

@@ -31,12 +31,13 @@ import {
 } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { composeProblem } from './problem.js'
+import { peek } from './property.js'
 import { decodeRecord, type HttpRecord } from './record.js'
 import { composeReplay } from './replay.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
 import { type Reply, sendReply } from './reply.js'
 import { nameRequest, type RequestName } from './request-name.js'
-import { type RequestState, stateOf } from './request-state.js'
+import { leaveState, type RequestState, readState } from './request-state.js'
 import { openSettlement } from './settlement.js'
 import { isPromise, type Steps, wait } from './steps.js'
 import { followReplay, labelOf, noteOutcome } from './tracing.js'
@@ -59,28 +60,28 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const { req, request, response } = exchange
   const { settings } = tools
 
-  const state = stateOf(req)
+  const state = readState(req) ?? { seenBy: [], body: undefined, ending: undefined }
   if (state.seenBy.includes(settings)) {
     warnOnce('DSPINLOCK_W_MOUNTED_TWICE', warnings.DSPINLOCK_W_MOUNTED_TWICE)
-    return exchange.proceed()
+    return handOn(exchange, state)
   }
   state.seenBy.push(settings)
-  if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return exchange.proceed()
+  if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return handOn(exchange, state)
 
   const idempotencyKey = takeIdempotencyKey(exchange, settings)
-  if (idempotencyKey === 'unguarded') return exchange.proceed()
+  if (idempotencyKey === 'unguarded') return handOn(exchange, state)
   if (idempotencyKey === 'key-invalid' || idempotencyKey === 'key-missing') {
-    return yield* wait(refuse(exchange, settings, idempotencyKey, undefined))
+    return yield* wait(refuse(exchange, settings, idempotencyKey))
   }
   const customKey = settings.key === undefined ? undefined : assertText('key', yield* wait(settings.key(request)))
-  if (settings.key !== undefined && customKey === undefined) return exchange.proceed()
+  if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identified = identify(exchange, settings)
   const identity = isPromise(identified) ? yield* wait(identified) : identified
   const read = customKey === undefined ? findBody(exchange, state, settings) : noBody
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
-  if (body === 'too-large') return yield* wait(refuse(exchange, settings, 'too-large', undefined))
-  if (body === 'unlockable' && idempotencyKey === undefined) return exchange.proceed()
+  if (body === 'too-large') return yield* wait(refuse(exchange, settings, 'too-large'))
+  if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
 
   const leave = tools.identityLimit?.enter(identity)
   if (leave !== undefined) exchange.res.once('close', leave)
@@ -99,15 +100,15 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const parts = { body, identity, customKey, idempotencyKey: idempotencyKey?.value, variant }
     const name = nameRequest(exchange, settings, parts)
-    if (name === undefined) return exchange.proceed()
-    const entry = yield* enter(exchange, tools, name)
+    if (name === undefined) return handOn(exchange, state)
+    const entry = yield* enter(exchange, tools, state, name)
     if (entry === undefined) return
     if (entry.role !== 'follower') {
       const acted = act(exchange, tools, state, name.key, entry, { leave, isShared })
       return acted === undefined ? acted : yield* wait(acted)
     }
     const record = openRecord(entry.record, settings, name.key)
-    if (record === 'unknown-key') return yield* wait(refuse(exchange, settings, 'unavailable', undefined))
+    if (record === 'unknown-key') return yield* wait(refuse(exchange, settings, 'unavailable'))
     if (record === undefined) {
       if (doubted === undefined) publishTrouble('http', 'decode', new MalformedRecordError(), name.key)
       // Somebody else may have dropped it meanwhile and be at work. It was dropped if it is still there now that its fence is known.
@@ -115,7 +116,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
       doubted = (yield* wait(tools.engine.inspect(name.key)))?.fence
       continue
     }
-    if (record.kind === 'tombstone') return yield* wait(refuse(exchange, settings, 'not-kept', undefined))
+    if (record.kind === 'tombstone') return yield* wait(refuse(exchange, settings, 'not-kept'))
     const { vary } = record.response
     const digestOf = (varied: string): string => digestHeader(req.headers, varied, settings.secret)
     const differing = vary.filter(([varied, digest]) => digestOf(varied) !== digest)
@@ -126,12 +127,17 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
       const reply = composeReplay(req, record.response, { ageMs, joined, isIdempotent })
       return followReplay(exchange, facts, () => answer(exchange, reply))
     }
-    if (isIdempotent) return yield* wait(refuse(exchange, settings, 'not-kept', undefined))
+    if (isIdempotent) return yield* wait(refuse(exchange, settings, 'not-kept'))
     warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
     doubted = undefined
     variant = [...variant, ...vary.map(([varied]): [string, string] => [varied, digestOf(varied)])]
   }
   return yield* wait(refuse(exchange, settings, 'unavailable', 1_000))
+}
+
+function handOn<Req, Res>(exchange: Exchange<Req, Res>, state: RequestState): void {
+  leaveState(exchange.req, state)
+  exchange.proceed()
 }
 
 /** Undefined where the option is off. */
@@ -221,6 +227,7 @@ function openRecord<Req, Res>(
 function* enter<Req, Res>(
   exchange: Exchange<Req, Res>,
   { settings, engine, localEngine }: PassageTools<Req, Res>,
+  state: RequestState,
   name: RequestName,
 ): Steps<Entry | undefined> {
   const { policy, onStoreError } = settings
@@ -241,7 +248,7 @@ function* enter<Req, Res>(
     return undefined
   }
   exchange.expose({ role: 'bypassed', key: name.key, fence: undefined, signal: undefined })
-  exchange.proceed()
+  handOn(exchange, state)
   return undefined
 }
 
@@ -299,16 +306,16 @@ function act<Req, Res>(
   if (entry.role === 'pass') {
     noteOutcome(exchange, 'passed')
     exchange.expose({ role: 'pass', key, fence: undefined, signal: undefined })
-    return exchange.proceed()
+    return handOn(exchange, state)
   }
   let { hold } = entry
   // There is no record that a HEAD could be answered from; only a GET makes one.
   if (req.method === 'HEAD') {
     quietly(hold.release())
-    return exchange.proceed()
+    return handOn(exchange, state)
   }
   // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
-  if (res.destroyed || res.writableEnded) return quietly(hold.release())
+  if (peek(res, 'destroyed') || peek(res, 'writableEnded')) return quietly(hold.release())
   if (leave !== undefined) {
     res.removeListener('close', leave)
     hold = whileHeld(hold, leave)
@@ -325,7 +332,7 @@ function act<Req, Res>(
   state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
   noteOutcome(exchange, 'run')
   exchange.expose(new HolderLock(hold))
-  exchange.proceed()
+  handOn(exchange, state)
 }
 
 class HolderLock implements RequestLock {
@@ -356,7 +363,7 @@ function refuse<Req, Res>(
   exchange: Exchange<Req, Res>,
   { onRefused, idempotencyKey }: GuardSettings<Req, Res>,
   code: ProblemCode,
-  retryAfterMs: number | undefined,
+  retryAfterMs?: number,
 ): MaybePromise<void> {
   noteOutcome(exchange, 'refused', code)
   if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)

@@ -31,7 +31,7 @@ export type HttpRecord =
   | { readonly kind: 'tombstone' }
 
 /** `D`, `S`, the version of this format, and the kind. */
-const MAGIC = [0x44, 0x53, 2] as const
+const MAGIC = [0x44, 0x53, 3] as const
 const TOMBSTONE = 0
 /** Plus the place of the body's form in `FORMS`. */
 const RESPONSE = 1
@@ -40,12 +40,15 @@ const TRACED = 0x40
 /** W3C Trace Context, section 3.2, version 00. */
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
-/** What comes before the strings: magic, kind, status and three counts. */
-const STRINGS_AT = 12
+/** What comes before the lengths: magic, kind, status and three counts. */
+const LENGTHS_AT = 12
 
 export const tombstone: Uint8Array = Uint8Array.from([...MAGIC, TOMBSTONE])
 
-/** Layout: magic, kind, status (u16), message, headers, removed, vary (each: count u16, then strings), traceparent if there is one, body to the end. A string: length u32, latin1. */
+/**
+ * Layout: magic, kind, status (u16), how many headers, removed and vary there are (u16 each); the lengths (u32) of all strings; the strings, in latin1: message,
+ * headers, removed, vary, traceparent if there is one; body to the end. All strings in one go: each call into Node costs more than what it copies.
+ */
 export function encodeRecord(response: RecordedResponse): Uint8Array {
   const strings: string[] = [response.message]
   for (const [name, value] of response.headers) strings.push(name, value)
@@ -53,27 +56,21 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
   for (const [name, digest] of response.vary) strings.push(name, digest)
   const traced = response.traceparent === undefined ? 0 : TRACED
   if (response.traceparent !== undefined) strings.push(response.traceparent)
-  let size = STRINGS_AT + response.body.byteLength
-  for (const text of strings) size += 4 + text.length
-  const frame = Buffer.allocUnsafe(size)
+  let text = ''
+  for (const part of strings) text += part
+  const frame = Buffer.allocUnsafe(LENGTHS_AT + 4 * strings.length + text.length + response.body.byteLength)
   frame.set(MAGIC)
   frame[3] = traced | (RESPONSE + FORMS.indexOf(response.form))
   frame.writeUInt16BE(response.status, 4)
   frame.writeUInt16BE(response.headers.length, 6)
   frame.writeUInt16BE(response.removed.length, 8)
   frame.writeUInt16BE(response.vary.length, 10)
-  // In one go: each write of its own costs more than all that is written.
-  let text = ''
-  for (const part of strings) text += lengthOf(part) + part
+  let at = LENGTHS_AT
+  for (const { length } of strings) at = frame.writeUInt32BE(length, at)
   // What Node puts on the wire as a header is latin1 (RFC 9110, section 5.5, calls the rest opaque).
-  const at = STRINGS_AT + frame.write(text, STRINGS_AT, 'latin1')
-  frame.set(response.body, at)
+  frame.write(text, at, 'latin1')
+  frame.set(response.body, at + text.length)
   return frame
-}
-
-/** As four characters that are written as the four bytes of a u32. */
-function lengthOf({ length }: string): string {
-  return String.fromCharCode(length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff)
 }
 
 /** Undefined for anything that `encodeRecord` did not write, or that could put something else than headers on the wire. */
@@ -83,22 +80,27 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
   const kind = frame[3] ?? 0
   const form = FORMS[(kind & ~TRACED) - RESPONSE]
-  if (form === undefined || frame.length < STRINGS_AT) return undefined
-  const reader = new StringReader(frame, STRINGS_AT)
+  if (form === undefined || frame.length < LENGTHS_AT) return undefined
   const status = frame.readUInt16BE(4)
-  const message = reader.next()
-  const headers = reader.pairs(frame.readUInt16BE(6))
-  const removed = reader.strings(frame.readUInt16BE(8))
-  const vary = reader.pairs(frame.readUInt16BE(10))
-  const traceparent = (kind & TRACED) === 0 ? undefined : reader.next()
-  if (!reader.ok) return undefined
-  if (status < 200 || status > 599 || !isFieldValue(message)) return undefined
-  for (const [name, value] of headers) if (!isToken(name) || !isFieldValue(value)) return undefined
-  if (!removed.every(isToken) || !vary.every(([name]) => isToken(name))) return undefined
+  const counts = [frame.readUInt16BE(6), frame.readUInt16BE(8), frame.readUInt16BE(10)] as const
+  const isTraced = (kind & TRACED) !== 0
+  const found = readStrings(frame, 1 + 2 * counts[0] + counts[1] + 2 * counts[2] + (isTraced ? 1 : 0))
+  if (found === undefined || status < 200 || status > 599) return undefined
+  const { strings, bodyAt } = found
+  const message = strings.shift() ?? ''
+  const headers = toPairs(strings.splice(0, 2 * counts[0]))
+  const removed = strings.splice(0, counts[1])
+  const vary = toPairs(strings.splice(0, 2 * counts[2]))
+  const [traceparent] = strings
+  if (!headers.every(isPairNamed) || !removed.every(isToken) || !vary.every(isPairNamed)) return undefined
   if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) return undefined
-  const body = frame.subarray(reader.at)
+  const body = frame.subarray(bodyAt)
   const response = { status, message, headers, removed, vary, body, form }
   return { kind: 'response', response: traceparent === undefined ? response : { ...response, traceparent } }
+}
+
+function isPairNamed([name]: readonly [string, string]): boolean {
+  return isToken(name)
 }
 
 /** RFC 9110, section 5.5: no control characters but the tab, so that no value can begin another line. */
@@ -106,36 +108,21 @@ function isFieldValue(value: string): boolean {
   return !/[^\t\x20-\x7e\x80-\xff]/.test(value)
 }
 
-class StringReader {
-  readonly #frame: Buffer
-  at: number
-  /** False once the frame ended too early. */
-  ok = true
+/** Undefined if they are not there, or one of them could begin another line. */
+function readStrings(frame: Buffer, count: number): { strings: string[]; bodyAt: number } | undefined {
+  const textAt = LENGTHS_AT + 4 * count
+  if (frame.length < textAt) return undefined
+  const ends: number[] = []
+  let end = 0
+  for (let at = LENGTHS_AT; at < textAt; at += 4) ends.push((end += frame.readUInt32BE(at)))
+  if (frame.length < textAt + end) return undefined
+  const text = frame.toString('latin1', textAt, textAt + end)
+  if (!isFieldValue(text)) return undefined
+  return { strings: ends.map((to, at) => text.slice(ends[at - 1] ?? 0, to)), bodyAt: textAt + end }
+}
 
-  constructor(frame: Buffer, at: number) {
-    this.#frame = frame
-    this.at = at
-  }
-
-  /** Empty once the frame ended too early. */
-  next(): string {
-    const start = this.at + 4
-    const end = this.ok && start <= this.#frame.length ? start + this.#frame.readUInt32BE(this.at) : Infinity
-    this.ok = end <= this.#frame.length
-    if (!this.ok) return ''
-    this.at = end
-    return this.#frame.toString('latin1', start, end)
-  }
-
-  strings(count: number): string[] {
-    const strings: string[] = []
-    for (let n = 0; n < count && this.ok; n++) strings.push(this.next())
-    return strings
-  }
-
-  pairs(count: number): [string, string][] {
-    const pairs: [string, string][] = []
-    for (let n = 0; n < count && this.ok; n++) pairs.push([this.next(), this.next()])
-    return pairs
-  }
+function toPairs(strings: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let at = 1; at < strings.length; at += 2) pairs.push([strings[at - 1] as string, strings[at] as string])
+  return pairs
 }

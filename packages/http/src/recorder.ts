@@ -5,6 +5,7 @@ import { DeclaredLength } from './declared-length.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
+import { peek, put } from './property.js'
 import type { BodyForm } from './record.js'
 
 export interface Recording {
@@ -83,7 +84,7 @@ export class Recorder {
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
-      hasTrailers: this.#hasTrailers || hasTrailers(this.#res),
+      hasTrailers: keep && (this.#hasTrailers || hasTrailers(this.#res)),
     }
   }
 
@@ -95,30 +96,30 @@ export class Recorder {
     const res = recorder.#res
     const watched = res as unknown as Replaceable
     // As they are now, which may be another middleware's.
-    const { writeHead, write, end } = watched
+    const [writeHead, write, end] = [peek(watched, 'writeHead'), peek(watched, 'write'), peek(watched, 'end')]
     const before = { writeHead, write, end }
     // The functions below have the response as their `this`, as callers expect.
-    watched.end = function (this: ServerResponse, ...args: unknown[]) {
+    put(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater?.(args) ?? call(before.end, res, args)
-      return recorder.#isBusy() || this.writableEnded
+      return recorder.#isBusy() || peek(this, 'writableEnded')
         ? call(before.end, this, args)
         : recorder.#end(before.end, res, args)
-    }
-    watched.write = function (this: ServerResponse, ...args: unknown[]) {
+    })
+    put(watched, 'write', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#lateWrite(before, res, args)
-      return recorder.#isBusy() || this.writableEnded
+      return recorder.#isBusy() || peek(this, 'writableEnded')
         ? call(before.write, this, args)
         : recorder.#write(before, res, args)
-    }
+    })
     if (!recorder.#owner.keepsBody) return
-    watched.writeHead = function (this: ServerResponse, ...args: unknown[]) {
+    put(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
       // On entry: middleware that was mounted before us adds its headers inside the call.
       const isOver = recorder.#done || recorder.#head !== undefined || res.headersSent
       const head = isOver ? undefined : recorder.#takeHead(args)
       const result = call(before.writeHead, this, args)
       recorder.#head ??= head
       return result
-    }
+    })
     // HTTP/1 keeps a note of its trailers; only HTTP/2's compatibility layer has this.
     if (!('setTrailer' in res)) return
     const noting = (method: unknown): Method =>
@@ -126,8 +127,8 @@ export class Recorder {
         recorder.#hasTrailers = true
         return call(method, this, args)
       }
-    watched.addTrailers = noting(watched.addTrailers)
-    watched.setTrailer = noting(watched.setTrailer)
+    put(watched, 'addTrailers', noting(watched.addTrailers))
+    put(watched, 'setTrailer', noting(watched.setTrailer))
   }
 
   #isBusy(): boolean {

@@ -1,6 +1,7 @@
 // What a request is answered with in place of its handler, whatever way an adapter has of sending it.
 
 import { ServerResponse, STATUS_CODES } from 'node:http'
+import { peek } from './property.js'
 import type { BodyForm } from './record.js'
 import type { HeaderPairs } from './replayable.js'
 
@@ -31,28 +32,35 @@ export function setHeaders(res: ServerResponse, { removed, headers, appended }: 
   for (const [name, value] of appended) res.appendHeader(name, value)
 }
 
+/** Up to this size, copying a body costs less than a write of its own. */
+const MAX_TEXT_BYTES = 16_384
+
 /** Does nothing if the response was begun or its client is gone. */
 export function sendReply(res: ServerResponse, reply: Reply): void {
-  if (res.headersSent || res.writableEnded || res.destroyed) return
-  res.statusCode = reply.status
-  if (res.req.httpVersionMajor < 2 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
-  if (reply.body === undefined) {
+  if (peek(res, 'headersSent') || peek(res, 'destroyed')) return
+  const { body } = reply
+  const isHttp1 = peek(peek(res, 'req'), 'httpVersionMajor') < 2
+  if (isHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
+  if (body === undefined) {
+    res.statusCode = reply.status
     setHeaders(res, reply)
     res.end()
     return
   }
   // Said before the end: Node garbles a Content-Disposition outside ASCII where the end brings the head about.
   if (mayListHeaders(res)) {
-    res.writeHead(reply.status, listHeaders(reply, reply.body))
+    res.writeHead(reply.status, listHeaders(reply, body))
   } else {
+    res.statusCode = reply.status
     setHeaders(res, reply)
-    res.setHeader('Content-Length', reply.body.byteLength)
+    res.setHeader('Content-Length', body.byteLength)
     res.writeHead(reply.status)
   }
-  if (!isBehindAnother(res)) res.end(reply.body)
-  // Node puts a head that goes with bytes in front of all that waits for the connection, also of a 100 (Continue): a string it does not.
-  else
-    res.end(Buffer.from(reply.body.buffer, reply.body.byteOffset, reply.body.byteLength).toString('latin1'), 'latin1')
+  // A string leaves in one piece with the head; who replaced `end` may take it for another encoding. Behind another of its connection's requests it has to be
+  // one: Node puts a head that goes with bytes in front of all that waits for the connection, also of a 100 (Continue).
+  if (isHttp1 && ((body.byteLength <= MAX_TEXT_BYTES && !Object.hasOwn(res, 'end')) || res.socket === null))
+    res.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
+  else res.end(body)
 }
 
 /**
@@ -76,9 +84,4 @@ function listHeaders({ headers, appended }: Reply, body: Uint8Array): string[] {
   for (const [name, value] of appended) list.push(name, value)
   list.push('Content-Length', String(body.byteLength))
   return list
-}
-
-/** The connection is at an earlier of its pipelined requests. */
-function isBehindAnother(res: ServerResponse): boolean {
-  return res.req.httpVersionMajor < 2 && res.socket === null
 }

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { BodyRead } from './body.js'
+import { peek } from './property.js'
 
 export interface RequestState {
   /** The middlewares that saw the request. */
@@ -20,15 +21,24 @@ export interface Ending {
   cut(): void
 }
 
-const states = new WeakMap<IncomingMessage, RequestState>()
+/**
+ * A property of the request and no WeakMap: that keeps what it has for young requests, and all that hangs on it, until the next full
+ * collection, which cost more than the rest of a request's passage.
+ */
+const STATE = Symbol('dspinlock')
 
-export function stateOf(req: IncomingMessage): RequestState {
-  let state = states.get(req)
-  if (state === undefined) {
-    state = { seenBy: [], body: undefined, ending: undefined }
-    states.set(req, state)
-  }
-  return state
+interface Marked {
+  [STATE]?: RequestState
+}
+
+/** Undefined where none of ours has handed the request on. */
+export function readState(req: IncomingMessage): RequestState | undefined {
+  return peek(req as Marked, STATE)
+}
+
+/** For the next of them, before the request is handed on; what is answered here is seen by none. */
+export function leaveState(req: IncomingMessage, state: RequestState): void {
+  ;(req as Marked)[STATE] = state
 }
 
 /**
@@ -37,7 +47,7 @@ export function stateOf(req: IncomingMessage): RequestState {
  * next duplicate runs, on others duplicates are told that it is done.
  */
 export function endWithoutResponse(req: IncomingMessage, how: 'unbegun' | 'cut'): void {
-  const ending = states.get(req)?.ending
+  const ending = readState(req)?.ending
   if (how === 'unbegun') ending?.release()
   else ending?.cut()
 }

@@ -1,0 +1,13 @@
+// What a request leaves dies young: collecting what has grown old costs more than seeing the request through.
+
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { expect } from 'chai'
+
+describe('short-lived: what a request leaves', () => {
+  it('is gone with the next collection of young objects', async () => {
+    const worker = fork(new URL('./short-lived-worker.js', import.meta.url), { execArgv: ['--expose-gc'] })
+    const [bytes] = (await once(worker, 'message')) as [number]
+    expect(bytes, 'bytes of each request that grew old').to.be.below(2_000)
+  })
+})
