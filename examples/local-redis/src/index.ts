@@ -132,15 +132,29 @@ export async function startRedisServer(
   }
 }
 
+/** Below the ports that systems give to outgoing connections: one of those could have this one before its server listens. */
+const FIRST_PORT = 20_000
+const PORTS = 12_000
+/** Not given out again: their servers may be about to listen. */
+const given = new Set<number>()
+
 /** A port of the loopback interface that nobody listens on now. */
 export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('the system gave no port')
-  return address.port
+  if (given.size > PORTS / 2) given.clear()
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS)
+    if (given.has(port) || !(await isFree(port))) continue
+    given.add(port)
+    return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 /** The first of these servers that is on PATH; undefined if there is none. */
