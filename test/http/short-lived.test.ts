@@ -7,7 +7,11 @@ import { expect } from 'chai'
 describe('short-lived: what a request leaves', () => {
   it('is gone with the next collection of young objects', async () => {
     const worker = fork(new URL('./short-lived-worker.js', import.meta.url), { execArgv: ['--expose-gc'] })
-    const [bytes] = (await once(worker, 'message')) as [number]
+    const ended = once(worker, 'exit').then(([code]) => {
+      throw new Error(`the worker ended with ${String(code)} before it told`)
+    })
+    const [bytes] = (await Promise.race([once(worker, 'message'), ended])) as [number]
+    await ended.catch(() => {})
     expect(bytes, 'bytes of each request that grew old').to.be.below(2_000)
   })
 })

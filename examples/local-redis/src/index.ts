@@ -141,12 +141,15 @@ const given = new Set<number>()
 /** A port of the loopback interface that nobody listens on now. */
 export async function findFreePort(): Promise<number> {
   if (given.size > PORTS / 2) given.clear()
-  for (;;) {
+  for (let attempt = 0; attempt < 200; attempt++) {
     const port = FIRST_PORT + Math.floor(Math.random() * PORTS)
     if (given.has(port) || !(await isFree(port))) continue
     given.add(port)
     return port
   }
+  throw new Error(
+    `no port of 127.0.0.1 from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} could be listened on, of 200; end what uses them, or allow listening there`,
+  )
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -54,7 +54,7 @@ function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
     `Requests that change something ${facts.required ? 'must' : 'may'} carry an Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}. Use a new one, such as a UUID, for each operation, and the same one for its retries.`,
     `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds${facts.repeatsServerErrors ? ', whatever its status' : '; after 500 or above it is carried out again'}.`,
     `While the first request is under way, a retry ${facts.whileInFlight === 'wait' ? 'waits' : 'gets 409 with Retry-After'}.`,
-    `Another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
+    `A key with another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
     ...(facts.docsUrl === undefined ? [] : [`More: ${facts.docsUrl}`]),
   ].join(' ')
 }
