@@ -1,15 +1,32 @@
 // Records kept in the process: replays without a command, and never longer than the record is there.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type EnterOptions, type Entry, LockEngine, StoreError } from '@dspinlock/core'
+import {
+  ClosedError,
+  channels,
+  type EnterEvent,
+  type EnterOptions,
+  type EnterTrace,
+  type Entry,
+  LockEngine,
+  Policy,
+  StoreError,
+  tracing,
+} from '@dspinlock/core'
+import { dspinlock } from '@dspinlock/express'
 import { type RedisConnection, type RedisStoreOptions, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import express from 'express'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
+import { failure } from '../support/failure.js'
 import { FaultProxy } from '../support/fault-proxy.js'
+import { serve } from '../support/http.js'
+import { hear } from '../support/tracing.js'
 
 const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
+const replayPolicy = new Policy(replay)
 const localCache = { maxBytes: 1_000_000, maxAgeMs: 60_000 } as const
 
 describe('records kept in the process', () => {
@@ -221,6 +238,190 @@ describe('records kept in the process', () => {
     expect(await countCommands(() => follow(b, key))).to.equal(0)
     await a.forget(key, fence)
     await until(async () => (await enter(b, key)) === 'holder')
+  })
+
+  describe('answered in the turn of the call', () => {
+    /** An engine that has the record of `key` in its process. */
+    const makeKnowing = async (options: EnterOptions = replay): Promise<{ engine: LockEngine; key: string }> => {
+      const engine = await makeEngine()
+      const key = makeKey()
+      await leave(engine, key, 'r', options)
+      await follow(engine, key, options)
+      return { engine, key }
+    }
+    const recall = (engine: LockEngine, key: string, options: EnterOptions = replay): Entry | undefined =>
+      engine.enterAtOnce(key, new Policy(options))
+    /** What is published about `key` meanwhile; how long anything took apart. */
+    const listen = async (key: string, work: () => unknown) => {
+      const ear = hear<EnterTrace>(tracing as never, message => message.key === key)
+      const events: unknown[] = []
+      const note = (message: unknown): void => {
+        const { waitedMs, ...rest } = message as EnterEvent
+        if (rest.key === key) events.push({ ...rest, isShort: waitedMs >= 0 && waitedMs < 1_000 })
+      }
+      channels.enter.subscribe(note)
+      try {
+        await work()
+      } finally {
+        ear.stop()
+        channels.enter.unsubscribe(note)
+      }
+      return { traces: ear.heard.map(({ on, message }) => ({ on, ...message })), events }
+    }
+
+    it('a record that is kept, as it is told otherwise, and nothing is left behind', async () => {
+      const [a, other] = [await makeEngine(), await makeEngine({})]
+      const key = makeKey()
+      expect(recall(a, key)).to.equal(undefined)
+      await leave(a, key)
+      const leftAt = performance.now()
+      for (const engine of [a, other]) {
+        expect(recall(engine, key)).to.equal(undefined)
+        await follow(engine, key)
+      }
+      expect(recall(other, key)).to.equal(undefined)
+      await delay(20)
+      const leastMs = performance.now() - leftAt
+      const known = recall(a, key)
+      if (known?.role !== 'follower') throw new Error(`not a follower: ${known?.role}`)
+      const { ageMs, record, ...rest } = known
+      const { ageMs: _, record: __, ...asked } = (await other.enter(key, replay)) as typeof known
+      expect(rest).to.deep.equal(asked)
+      expect(Buffer.from(record).toString()).to.equal('r')
+      expect(ageMs).to.be.within(leastMs - 2, leastMs + 1_000)
+      expect([a.keys, a.waiters]).to.deep.equal([0, 0])
+    })
+
+    it('the same is published as for a call that waits for its answer', async () => {
+      const { engine, key } = await makeKnowing()
+      const call = { label: 'reports' }
+      const asked = await listen(key, () => engine.enter(key, replayPolicy, call))
+      const recalled = await listen(key, () => engine.enterAtOnce(key, replayPolicy, call))
+      expect(recalled).to.deep.equal(asked)
+      expect(recalled.events).to.deep.equal([{ key, role: 'follower', error: undefined, isShort: true }])
+      expect(recalled.traces.at(-1)).to.include({ on: 'enter asyncEnd', label: 'reports', role: 'follower' })
+      // What is not known at once is published when it is.
+      await engine.forget(key, (await engine.inspect(key))?.fence ?? 0)
+      const missed = await listen(key, () => expect(recall(engine, key)).to.equal(undefined))
+      expect(missed).to.deep.equal({ traces: [], events: [] })
+    })
+
+    it('duplicates that are refused are refused at once', async () => {
+      const { engine, key } = await makeKnowing()
+      const reject = { duplicates: 'reject', ttlMs: 60_000 } as const
+      const refused = { role: 'refused', reason: 'settled', retryAfterMs: 0 }
+      expect(recall(engine, key, reject)).to.deep.equal(refused)
+      expect(await engine.enter(key, reject)).to.deep.equal(refused)
+    })
+
+    it('not while somebody in this process asks for the key, holds it or waits for it', async () => {
+      const { engine, key } = await makeKnowing()
+      const turn = engine.enter(key, { duplicates: 'serialise' })
+      // Redis has been sent nothing yet: the record is kept still.
+      expect(recall(engine, key)).to.equal(undefined)
+      const entry = await turn
+      if (entry.role !== 'holder') throw new Error(`not the holder: ${entry.role}`)
+      expect(recall(engine, key)).to.equal(undefined)
+      const next = engine.enter(key, replay)
+      expect(recall(engine, key)).to.equal(undefined)
+      await entry.hold.release()
+      const following = await next
+      if (following.role !== 'holder') throw new Error(`not the holder: ${following.role}`)
+      await following.hold.release()
+    })
+
+    it('not to who wants a turn, or comes with another payload', async () => {
+      const { engine, key } = await makeKnowing({ ...replay, payload: 'one' })
+      expect(recall(engine, key, { duplicates: 'serialise' })).to.equal(undefined)
+      expect(engine.enterAtOnce(key, replayPolicy, { payload: 'two' })).to.equal(undefined)
+      expect(await engine.enter(key, { ...replay, payload: 'two' })).to.include({ reason: 'mismatch' })
+      expect(engine.enterAtOnce(key, replayPolicy, { payload: 'one' })?.role).to.equal('follower')
+    })
+
+    it('not once the record ended', async () => {
+      const { engine, key } = await makeKnowing({ ...replay, ttlMs: 300 })
+      expect(recall(engine, key)?.role).to.equal('follower')
+      await until(() => recall(engine, key) === undefined)
+      await until(async () => (await enter(engine, key)) === 'holder')
+    })
+
+    it('not once it is older than maxAgeMs', async () => {
+      const engine = await makeEngine({ localCache: { ...localCache, maxAgeMs: 100 } })
+      const key = makeKey()
+      await leave(engine, key)
+      await follow(engine, key)
+      await until(() => recall(engine, key) === undefined)
+      expect(await countCommands(() => follow(engine, key))).to.equal(1)
+    })
+
+    it('not once it was forgotten, here at once and elsewhere as soon as that is told', async () => {
+      const { engine, key } = await makeKnowing()
+      const b = await makeEngine()
+      await follow(b, key)
+      const fence = (await engine.inspect(key))?.fence ?? 0
+      const forgetting = b.forget(key, fence)
+      expect(recall(b, key)).to.equal(undefined)
+      expect(await forgetting).to.equal(true)
+      await until(() => recall(engine, key) === undefined)
+    })
+
+    it('not while messages may be lost', async () => {
+      const proxy = await FaultProxy.open(redis.port)
+      closing.push(() => proxy.close())
+      const engine = await makeEngine({ localCache, commandTimeoutMs: 300 }, proxy.url)
+      const key = makeKey()
+      await leave(engine, key)
+      await follow(engine, key)
+      expect(recall(engine, key)?.role).to.equal('follower')
+      proxy.refuse()
+      proxy.cut()
+      await until(() => recall(engine, key) === undefined)
+      expect(await failure(engine.enter(key, replay))).to.be.instanceOf(StoreError)
+      proxy.heal()
+    })
+
+    it('not by an engine or a store that is closed, and its callers are told as ever', async () => {
+      const [one, two] = [await makeKnowing(), await makeKnowing()]
+      for (const { engine, key } of [one, two]) expect(recall(engine, key)?.role).to.equal('follower')
+      await one.engine.close()
+      await two.engine.store.close()
+      for (const { engine, key } of [one, two]) expect(recall(engine, key)).to.equal(undefined)
+      expect(await failure(one.engine.enter(one.key, replay))).to.be.instanceOf(ClosedError)
+      expect((await failure(two.engine.enter(two.key, replay))).cause).to.be.instanceOf(ClosedError)
+    })
+
+    it('over HTTP: no command, and the answer that Redis would have led to', async () => {
+      const { store } = await makeEngine()
+      const guard = dspinlock({ store, ...replay })
+      const app = express()
+      let endedInItsTurn: boolean | undefined
+      const watched: express.RequestHandler = (req, res, next) => {
+        guard(req, res, next)
+        endedInItsTurn = res.writableEnded
+      }
+      let runs = 0
+      app.get('/', watched, (_req, res) => void res.set('X-Of', 'the handler').json({ runs: ++runs }))
+      const server = await serve(app)
+      closing.push(() => server.stop())
+      const ask = async () => {
+        const { status, message, headers, body } = await server.ask('/')
+        const { date, age, ...rest } = headers
+        return { answer: { status, message, headers: rest, body }, age, date, endedInItsTurn }
+      }
+
+      const first = await ask()
+      const asked = await ask()
+      expect([first.endedInItsTurn, asked.endedInItsTurn]).to.deep.equal([false, false])
+      let known = asked
+      expect(await countCommands(async () => (known = await ask()))).to.equal(0)
+      expect(known.endedInItsTurn).to.equal(true)
+      expect(known.answer).to.deep.equal(asked.answer)
+      expect(known.answer.headers).to.include({ 'x-of': 'the handler', 'cache-status': 'dspinlock; hit' })
+      expect([known.answer.body, first.answer.body, runs]).to.deep.equal(['{"runs":1}', '{"runs":1}', 1])
+      expect(known.date).to.be.a('string')
+      expect(Number(known.age)).to.be.at.least(Number(asked.age))
+      await until(async () => (await ask()).age === '1')
+    })
   })
 
   it('is refused for a client that cannot tell when it was cut off, and for options that are none', () => {

@@ -32,6 +32,11 @@ describe('store contract: Redis by URL', () => {
   }
 })
 
+describe('store contract: Redis with records kept in the process', () => {
+  const options = { prefix: 'contract', localCache: { maxBytes: 10_000_000, maxAgeMs: 60_000 } } as const
+  for (const one of storeContract) it(one.name, () => one.run({ makeStore: () => redisStore(redisUrl(), options) }))
+})
+
 for (const client of clientNames) {
   describe(`store contract: Redis through ${client}`, () => {
     keepsTheContract(client, () => ({ kind: 'single', url: redisUrl() }))

@@ -1,5 +1,6 @@
 // The lock engine: one lane for each key that this process is interested in, one mailbox, one lease keeper.
 
+import { answerFor } from './answers.js'
 import type { EnterOptions, Entry } from './entry.js'
 import { asStoreError, ClosedError, keyTooLongError, optionError, WaiterLimitError } from './errors.js'
 import { channels } from './events.js'
@@ -130,16 +131,29 @@ export class LockEngine {
 
   /**
    * As `enter`, for callers that must not be put off by as much as a microtask: the answer, if there is one at once. Undefined if
-   * it takes waiting, or if the store is not synchronous; nothing was claimed then.
+   * it takes waiting, or asking a store that is not synchronous; nothing was claimed then.
    * @throws what `enter` rejects with.
    */
   enterAtOnce(key: string, policy: Policy, call?: Omit<CallOptions, 'signal'>): Entry | undefined {
-    if (!this.store.synchronous) return undefined
     assertKey(key)
-    if (this.closed) throw new ClosedError('engine', key)
-    const entry = this.#laneOf(key).enterAtOnce(policy, call?.payload ?? '')
+    const payload = call?.payload ?? ''
+    const entry = this.store.synchronous ? this.#claimAtOnce(key, policy, payload) : this.#recall(key, policy, payload)
     if (entry === undefined) return undefined
     return openEnter(key, policy.duplicates, call?.label)?.follow(() => entry) ?? entry
+  }
+
+  #claimAtOnce(key: string, policy: Policy, payload: string): Entry | undefined {
+    if (this.closed) throw new ClosedError('engine', key)
+    return this.#laneOf(key).enterAtOnce(policy, payload)
+  }
+
+  /** What `enter` would come to, if the store knows that by itself. Whoever holds the key here or waits for it comes first. */
+  #recall(key: string, policy: Policy, payload: string): Entry | undefined {
+    if (!policy.takesRecord || this.closed || this.#lanes.get(key) !== undefined) return undefined
+    const reply = this.store.recall?.(key, payload)
+    if (reply === undefined) return undefined
+    const asker = { policy, payload }
+    return answerFor(asker, reply, asker)
   }
 
   /**

@@ -36,12 +36,19 @@ export type ClaimReply =
    * `leaseEndsAt` into local time without trusting how long the message was under way.
    */
   | { readonly state: 'busy'; readonly leaseLeftMs: number; readonly arrival: number; readonly clockAheadMs: number }
-  /** The work was done `ageMs` ago; this is what it left. `joined`: you were waiting while it was done. */
-  | { readonly state: 'record'; readonly record: Uint8Array; readonly ageMs: number; readonly joined: boolean }
+  | RecordReply
   /** This key's results cannot be shared for now: run without a hold. */
   | { readonly state: 'pass' }
   /** Held or recorded for another payload. */
   | { readonly state: 'mismatch'; readonly inFlight: boolean }
+
+/** The work was done `ageMs` ago; this is what it left. `joined`: you were waiting while it was done. */
+export interface RecordReply {
+  readonly state: 'record'
+  readonly record: Uint8Array
+  readonly ageMs: number
+  readonly joined: boolean
+}
 
 export interface RenewRequest {
   readonly key: string
@@ -151,6 +158,13 @@ export interface Store {
    * A record for another payload → `mismatch`, not in flight.
    */
   claim(request: ClaimRequest): MaybePromise<ClaimReply>
+  /**
+   * Only for stores that are not synchronous, and may be left out: the record that a first claim (`arrival` 0) which takes records would be
+   * answered with, if that is known in this process. Undefined: `claim` has to be asked. It changes nothing, answers without a promise,
+   * and does not throw, also not after `close`. What this store itself dropped by `forget` it does not answer; how soon it
+   * learns of what others dropped is the store's to say, and within its time the record ends here, too.
+   */
+  recall?(key: string, payload: string): RecordReply | undefined
   /** Extend the lease to `leaseMs` from now, unless it lasts longer already: it is never shortened. `false`: it is not this token's hold any more. */
   renew(request: RenewRequest): MaybePromise<boolean>
   /**

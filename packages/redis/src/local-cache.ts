@@ -1,6 +1,6 @@
 // Records that this process has seen, kept for a while so that replays cost no command: never longer than the store keeps them.
 
-import type { ClaimReply, ClaimRequest } from '@dspinlock/core'
+import type { RecordReply } from '@dspinlock/core'
 import { integer, type OptionReader, optionError, parseOptions, timerMs } from '@dspinlock/core/support'
 import { LRUCache } from 'lru-cache'
 
@@ -81,13 +81,12 @@ export class LocalCache {
     this.#records.delete(name)
   }
 
-  /** The record that the store would answer `claim` with; undefined: ask the store. */
-  find(name: string, claim: ClaimRequest): ClaimReply | undefined {
-    // Who waits already has to be taken off the list of those who wait.
-    if (!this.#isOpen || !claim.takeRecord || claim.arrival > 0) return undefined
+  /** The record that the store would answer a first claim with that takes records; undefined: ask the store. */
+  find(name: string, payload: string): RecordReply | undefined {
+    if (!this.#isOpen) return undefined
     const cached = this.#records.get(name)
     // With another payload it is the store's to say what that means.
-    if (cached === undefined || cached.payload !== claim.payload) return undefined
+    if (cached === undefined || cached.payload !== payload) return undefined
     const now = performance.now()
     if (cached.endsAt > now) {
       return { state: 'record', record: cached.record, ageMs: now - cached.settledAt, joined: false }

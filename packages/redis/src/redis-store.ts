@@ -10,6 +10,7 @@ import {
   type Mailbox,
   type MaybePromise,
   publishTrouble,
+  type RecordReply,
   type ReleaseReply,
   type ReleaseRequest,
   type RenewRequest,
@@ -172,16 +173,16 @@ export class RedisStore implements Store {
   }
 
   claim(request: ClaimRequest): MaybePromise<ClaimReply> {
-    const { key } = request
+    const { key, payload } = request
     const state = nameState(this.#prefix, key)
-    const known = this.#cache?.find(state, request)
+    // Who waits already has to be taken off the list of those who wait.
+    const known = request.takeRecord && request.arrival === 0 ? this.#cache?.find(state, payload) : undefined
     if (known !== undefined) return known
     const sentAt = performance.now()
     const epoch = this.#cache?.epoch ?? 0
     const read = (reply: unknown): ClaimReply => {
       const parsed = this.#readClaim(reply, key, sentAt)
       if (this.#cache !== undefined && parsed.state === 'record') {
-        const { payload } = request
         const facts = { payload, ageMs: parsed.ageMs, ttlLeftMs: readTtlLeft(reply), askedAt: sentAt, epoch }
         this.#cache.keep(state, parsed.record, facts)
       }
@@ -189,6 +190,10 @@ export class RedisStore implements Store {
     }
     if (this.#minReplicas > 0) return this.#claimOnReplicas(request, read)
     return this.#runOn(state, 'claim', key, claimArguments(request), read)
+  }
+
+  recall(key: string, payload: string): RecordReply | undefined {
+    return this.#cache?.find(nameState(this.#prefix, key), payload)
   }
 
   async #claimOnReplicas(request: ClaimRequest, read: (reply: unknown) => ClaimReply): Promise<ClaimReply> {

@@ -1,7 +1,7 @@
 // What the contract's cases work with: stores on the same data, and mailboxes whose wakes can be awaited.
 
 import { ok } from 'node:assert/strict'
-import type { ClaimReply, ClaimRequest, Store, Wake } from '../store.js'
+import type { ClaimReply, ClaimRequest, RecordReply, Store, Wake } from '../store.js'
 
 /** What a runner provides. */
 export interface ContractEnvironment {
@@ -44,6 +44,11 @@ export class Claimant {
   async claim(key: string, token: string, wishes: Partial<ClaimRequest> = {}): Promise<ClaimReply> {
     const defaults = { leaseMs: 10_000, wait: true, takeRecord: false, payload: '', arrival: 0 }
     return this.store.claim({ key, token, ...defaults, ...wishes })
+  }
+
+  /** What the store knows without asking; undefined also where it knows nothing by itself. */
+  recall(key: string, payload = ''): RecordReply | undefined {
+    return this.store.recall?.(key, payload)
   }
 
   /** Claims, and expects to hold. */

@@ -2,6 +2,7 @@
 
 import { type ContractCase as Case, Claimant, type ContractEnvironment } from './bench.js'
 import { holdCases } from './hold-cases.js'
+import { recallCases } from './recall-cases.js'
 import { recordCases } from './record-cases.js'
 import { waitCases } from './wait-cases.js'
 
@@ -17,7 +18,9 @@ export interface ContractCase {
  * What a store has to do, case by case. Each case makes three stores on the same data, uses keys of its own, and closes
  * the stores.
  */
-export const storeContract: readonly ContractCase[] = [...holdCases, ...waitCases, ...recordCases].map(prepare)
+export const storeContract: readonly ContractCase[] = [...holdCases, ...waitCases, ...recordCases, ...recallCases].map(
+  prepare,
+)
 
 function prepare(one: Case, number: number): ContractCase {
   return {

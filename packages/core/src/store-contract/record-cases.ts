@@ -1,7 +1,7 @@
 // The contract: what a finished holder leaves, who gets it, and for how long.
 
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import { bytes, type ContractCase, pause } from './bench.js'
+import { bytes, Claimant, type ContractCase, pause } from './bench.js'
 
 const everyByte = Uint8Array.from({ length: 256 }, (_, n) => n)
 
@@ -66,6 +66,19 @@ export const recordCases: readonly ContractCase[] = [
       equal((await b.wake(second.token)).kind, 'turn')
       await b.settle(key, second.token, bytes('r'), 0, 5_000)
       const reply = await c.claim(key, lost.token, { takeRecord: true, arrival: lost.arrival })
+      ok(reply.state === 'record' && reply.joined)
+    },
+  },
+  {
+    name: 'who waited is told so, also after a newcomer of the same store was given the record',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const lost = await b.queue(key, { takeRecord: true })
+      await a.settle(key, token, bytes('r'), 60_000)
+      const newcomer = new Claimant(b.store)
+      const given = await newcomer.claim(key, newcomer.token(), { takeRecord: true })
+      ok(given.state === 'record' && !given.joined)
+      const reply = await b.claim(key, lost.token, { takeRecord: true, arrival: lost.arrival })
       ok(reply.state === 'record' && reply.joined)
     },
   },
