@@ -74,6 +74,26 @@ describe('LockEngine', () => {
     await closed
   })
 
+  it('of those who wait for one key, each waits for its own time', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const holder = holdOf(await engine.enter('k'))
+    const startedAt = performance.now()
+    const ended: number[] = []
+    const waits = [90, 30, 60].map(async waitMs => {
+      const { code } = await failure(engine.enter('k', { waitMs }))
+      ended.push(waitMs)
+      expect([code, performance.now() - startedAt >= waitMs]).to.deep.equal(['ERR_DSPINLOCK_WAIT_TIMEOUT', true])
+    })
+    // The one whose time is over first has left by then.
+    const abort = new AbortController()
+    const aborted = failure(engine.enter('k', { waitMs: 10, signal: abort.signal }))
+    abort.abort()
+    await aborted
+    await Promise.all(waits)
+    expect([ended, engine.waiters]).to.deep.equal([[30, 60, 90], 0])
+    await holder.release()
+  })
+
   it('a lease that the store refuses to renew aborts the signal, and nothing can be stored under it', async () => {
     const engine = new LockEngine({ store: storeWith({ renew: () => false, settle: () => false }) })
     const hold = holdOf(await engine.enter('k', { leaseMs: 30, duplicates: 'replay' }))

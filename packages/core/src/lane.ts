@@ -17,7 +17,7 @@ import type { Cancellation, Policy } from './policy.js'
 import { Queue, type WaiterCounter } from './queue.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import type { EnterCall } from './tracing.js'
-import { Waiter } from './waiter.js'
+import { Waiter, type WaiterOwner } from './waiter.js'
 
 /** What a lane needs of its engine. */
 export interface LaneHost extends WaiterCounter {
@@ -44,7 +44,7 @@ const MAX_LATE_GRANTS = 3
 /** The soonest that a waiter asks again. */
 const MIN_POLL_MS = 5
 
-export class Lane implements HoldOwner {
+export class Lane implements HoldOwner, WaiterOwner {
   readonly key: string
   readonly #host: LaneHost
   readonly #queue: Queue
@@ -66,13 +66,13 @@ export class Lane implements HoldOwner {
   constructor(key: string, host: LaneHost) {
     this.key = key
     this.#host = host
-    this.#queue = new Queue(key, host)
+    this.#queue = new Queue(key, host, this)
   }
 
   enter(policy: Policy, payload: string, signal: Cancellation | undefined, trace?: EnterCall): Promise<Entry> {
     const refusal = this.#refuseLocally({ policy, payload })
     if (refusal !== undefined) return Promise.resolve(refusal)
-    const waiter = new Waiter(this.key, policy, payload, signal, gone => this.#onGone(gone))
+    const waiter = new Waiter(policy, payload, signal)
     waiter.trace = trace
     const isAlone = this.#queue.size === 0 && this.#hold === undefined
     this.#queue.add(waiter, isAlone)
@@ -81,7 +81,7 @@ export class Lane implements HoldOwner {
     if (this.#asking) this.#askAgain = true
     else this.#ask()
     // A store in the same process has answered an uncontended claim by now: then there is nothing to watch.
-    if (this.#queue.has(waiter) && !waiter.counted) waiter.watch(policy.waitMs + FIRST_CLAIM_MS)
+    if (this.#queue.has(waiter) && !waiter.counted) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
   }
 
@@ -159,6 +159,12 @@ export class Lane implements HoldOwner {
   rejectAll(reason: (key: string) => unknown): void {
     this.#queue.rejectAll(() => reason(this.key))
     this.#quit()
+  }
+
+  /** A wait is about to end by its timeout or signal (WaiterOwner). */
+  gone(waiter: Waiter): void {
+    this.#queue.remove(waiter)
+    if (this.#queue.size === 0) this.#quit()
   }
 
   // --- what holds need (HoldOwner) ---
@@ -310,7 +316,7 @@ export class Lane implements HoldOwner {
     const pollMs = (this.#queue.head?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
-    // The waiters' own timers keep the process alive, as long as there is somebody to serve.
+    // The queue's timer keeps the process alive, as long as there is somebody to serve.
     this.#pollTimer.unref()
   }
 
@@ -404,11 +410,6 @@ export class Lane implements HoldOwner {
     // Under another name next time: what became of this claim is not known.
     this.#joined = true
     this.rejectAll(() => reason)
-  }
-
-  #onGone(waiter: Waiter): void {
-    this.#queue.remove(waiter)
-    if (this.#queue.size === 0) this.#quit()
   }
 
   /**

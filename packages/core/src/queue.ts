@@ -2,8 +2,10 @@
 
 import { refuseWhileBusy } from './answers.js'
 import type { Entry } from './entry.js'
+import { WaitTimeoutError } from './errors.js'
 import { LinkedList } from './linked-list.js'
-import type { Waiter } from './waiter.js'
+import { MAX_TIMER_MS } from './options.js'
+import type { Waiter, WaiterOwner } from './waiter.js'
 
 /** Counts the waiters of all keys of an engine. */
 export interface WaiterCounter {
@@ -18,6 +20,7 @@ export interface WaiterCounter {
 export class Queue {
   readonly #key: string
   readonly #counter: WaiterCounter
+  readonly #owner: WaiterOwner
   readonly #waiters = new LinkedList<Waiter>()
   /** Those whose policy does not wait for a key that is busy. */
   #impatient = 0
@@ -25,10 +28,15 @@ export class Queue {
   #uncounted = 0
   /** How many wait with each payload; without the empty one, which goes with all. */
   #payloads: Map<string, number> | undefined
+  /** One for all: a timer for each would take more than a waiter does. Set only while somebody waits. */
+  #timer: NodeJS.Timeout | undefined
+  /** When it rings: no later than the first wait that is to end by its time. */
+  #ringsAt = 0
 
-  constructor(key: string, counter: WaiterCounter) {
+  constructor(key: string, counter: WaiterCounter, owner: WaiterOwner) {
     this.#key = key
     this.#counter = counter
+    this.#owner = owner
   }
 
   get size(): number {
@@ -64,6 +72,18 @@ export class Queue {
     this.#countPayload(waiter.payload, -1)
     if (waiter.counted) this.#counter.removeWaiter()
     else this.#uncounted--
+    // As long as somebody is left it stays: to ring in vain once in a while costs less than to set it anew for each that is served.
+    if (this.size === 0) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
+  }
+
+  /** Ends the wait after `ms`, or on its signal; called again, the time starts anew. */
+  watch(waiter: Waiter, ms: number): void {
+    waiter.endsAt = performance.now() + ms
+    waiter.listen(this.#owner)
+    if (this.#timer === undefined || waiter.endsAt < this.#ringsAt) this.#ringAt(waiter.endsAt)
   }
 
   /** Those for whom there is an answer get it, and wait no longer. */
@@ -111,7 +131,30 @@ export class Queue {
     this.#counter.addWaiter(this.#key, others)
     waiter.counted = true
     waiter.trace?.startWait()
-    waiter.watch(waiter.policy.waitMs)
+    this.watch(waiter, waiter.policy.waitMs)
+  }
+
+  /** The timer keeps the process alive: somebody awaits this, and it ends. */
+  #ringAt(at: number): void {
+    clearTimeout(this.#timer)
+    this.#ringsAt = at
+    this.#timer = setTimeout(() => this.#ring(), Math.min(Math.ceil(at - performance.now()), MAX_TIMER_MS))
+  }
+
+  /** Walks all, whose times need not end in the order in which they came. */
+  #ring(): void {
+    this.#timer = undefined
+    const now = performance.now()
+    let next = Number.POSITIVE_INFINITY
+    this.#waiters.forEach(waiter => {
+      if (waiter.endsAt > now) {
+        next = Math.min(next, waiter.endsAt)
+        return
+      }
+      this.#owner.gone(waiter)
+      waiter.reject(new WaitTimeoutError(this.#key, waiter.policy.waitMs))
+    })
+    if (this.size > 0) this.#ringAt(next)
   }
 
   #countPayload(payload: string, change: number): void {

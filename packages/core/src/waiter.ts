@@ -1,19 +1,22 @@
-// One caller of enter that has no answer yet, and the ways in which its wait ends by itself.
+// One caller of enter that has no answer yet. Many may wait at once: what is the same for all of a key is the queue's.
 
 import type { Entry } from './entry.js'
-import { WaitTimeoutError } from './errors.js'
 import type { Linked } from './linked-list.js'
-import { MAX_TIMER_MS } from './options.js'
 import type { Cancellation, Policy } from './policy.js'
 import type { EnterCall } from './tracing.js'
 
+export interface WaiterOwner {
+  /** The wait is about to end by its timeout or signal. */
+  gone(waiter: Waiter): void
+}
+
 export class Waiter implements Linked<Waiter> {
-  readonly key: string
   readonly policy: Policy
   readonly payload: string
-  readonly enteredAt: number
   /** Whether it counts towards the limits: not while it may still get the key without waiting. */
   counted = false
+  /** When its time is over, in `performance.now()`. The queue's to write. */
+  endsAt = 0
   /** Undefined while nobody listens. */
   trace: EnterCall | undefined
   /** Whether it is in a queue, and its neighbours there. */
@@ -22,64 +25,42 @@ export class Waiter implements Linked<Waiter> {
   next: Waiter | undefined
   readonly promise: Promise<Entry>
   readonly #signal: Cancellation | undefined
-  readonly #onGone: (waiter: Waiter) => void
   #resolve!: (entry: Entry) => void
   #reject!: (reason: unknown) => void
-  #timer: NodeJS.Timeout | undefined
+  /** Set while it listens to its signal. */
+  #onAbort: (() => void) | undefined
 
-  /** `onGone`: called when the wait ended by its timeout or signal. */
-  constructor(
-    key: string,
-    policy: Policy,
-    payload: string,
-    signal: Cancellation | undefined,
-    onGone: (waiter: Waiter) => void,
-  ) {
-    this.key = key
+  constructor(policy: Policy, payload: string, signal: Cancellation | undefined) {
     this.policy = policy
     this.payload = payload
-    this.enteredAt = performance.now()
     this.#signal = signal
-    this.#onGone = onGone
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
   }
 
-  /**
-   * Ends the wait after `ms`, or on its signal; called again, the time starts anew. The timer keeps the process alive:
-   * somebody awaits this, and it ends.
-   */
-  watch(ms: number): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(
-      () => {
-        this.#onGone(this)
-        this.reject(new WaitTimeoutError(this.key, this.policy.waitMs))
-      },
-      Math.min(ms, MAX_TIMER_MS),
-    )
-    this.#signal?.addEventListener('abort', this.#abort, { once: true })
+  /** From now on its signal ends the wait. */
+  listen(owner: WaiterOwner): void {
+    if (this.#signal === undefined || this.#onAbort !== undefined) return
+    this.#onAbort = () => {
+      owner.gone(this)
+      this.reject(this.#signal?.reason)
+    }
+    this.#signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   answer(entry: Entry): void {
-    this.#unwatch()
+    this.#unlisten()
     this.#resolve(entry)
   }
 
   reject(reason: unknown): void {
-    this.#unwatch()
+    this.#unlisten()
     this.#reject(reason)
   }
 
-  readonly #abort = (): void => {
-    this.#onGone(this)
-    this.reject(this.#signal?.reason)
-  }
-
-  #unwatch(): void {
-    clearTimeout(this.#timer)
-    this.#signal?.removeEventListener('abort', this.#abort)
+  #unlisten(): void {
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
   }
 }

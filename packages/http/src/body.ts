@@ -13,6 +13,8 @@ export type BodyRead =
   /** Somebody read it before us. */
   | { readonly kind: 'unreadable' }
 
+export const noBody = { kind: 'none' } as const
+
 /** What Node's HTTP/2 requests have, and HTTP/1 ones do not. */
 interface Http2Facts {
   readonly stream?: { readonly endAfterHeaders: boolean; readonly readableEnded: boolean }
@@ -35,7 +37,7 @@ function isComplete(req: IncomingMessage): boolean {
 
 /** Reads at most `maxBytes`. Afterwards the stream is paused or untouched, has not ended, and holds every byte. */
 export function readBody(req: IncomingMessage, res: ServerResponse, maxBytes: number): MaybePromise<BodyRead> {
-  if (!hasBody(req)) return { kind: 'none' }
+  if (!hasBody(req)) return noBody
   if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
   if (req.destroyed) return { kind: 'gone' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { UnhashableBodyError } from './messages.js'
+import { viewOf } from './view.js'
 
 const MAX_DEPTH = 200
 
@@ -76,8 +77,7 @@ function writeLeaf(value: object): string {
   if (value instanceof Date) return sized('d', String(value.getTime()))
   if (!ArrayBuffer.isView(value))
     throw new UnhashableBodyError(`an instance of ${value.constructor?.name ?? 'a class'}`)
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return sized('b', `${value.constructor.name} ${createHash('sha256').update(bytes).digest('hex')}`)
+  return sized('b', `${value.constructor.name} ${createHash('sha256').update(viewOf(value)).digest('hex')}`)
 }
 
 function isPlain(value: object): boolean {

@@ -1,5 +1,7 @@
 // The write that completes a response of declared length: whoever has its last byte has seen the end, whenever `end` is called.
 
+import { viewOf } from './view.js'
+
 /** Arguments of `write` or `end`. */
 type Arguments = readonly unknown[]
 
@@ -80,9 +82,7 @@ function sizeOf([chunk, encoding]: Arguments): number {
 }
 
 function toBytes([chunk, encoding]: Arguments): Buffer {
-  if (typeof chunk === 'string') return Buffer.from(chunk, encodingOf(encoding))
-  const { buffer, byteOffset, byteLength } = chunk as Uint8Array
-  return Buffer.from(buffer, byteOffset, byteLength)
+  return typeof chunk === 'string' ? Buffer.from(chunk, encodingOf(encoding)) : viewOf(chunk as Uint8Array)
 }
 
 function withChunk(args: Arguments, chunk: Buffer): Arguments {

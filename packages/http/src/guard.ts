@@ -8,9 +8,10 @@ import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
 import { IdentityLimit } from './identity-limit.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
-import { type PassageTools, passThrough } from './passage.js'
+import { passThrough } from './passage.js'
 import { runSteps } from './steps.js'
 import { followRequest } from './tracing.js'
+import type { PassageTools } from './turn.js'
 
 export interface Guard<Req, Res> {
   readonly engine: LockEngine

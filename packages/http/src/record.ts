@@ -1,6 +1,7 @@
 // A recorded response as one binary frame, and back: what comes from a store is data, never trusted.
 
 import { isToken } from './replayable.js'
+import { viewOf } from './view.js'
 
 /**
  * What the handler handed to its framework, so that what is mounted outside can treat a replay as it treats the original:
@@ -75,7 +76,7 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
 
 /** Undefined for anything that `encodeRecord` did not write, or that could put something else than headers on the wire. */
 export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
-  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const frame = viewOf(bytes)
   if (frame.length < 4 || frame[0] !== MAGIC[0] || frame[1] !== MAGIC[1] || frame[2] !== MAGIC[2]) return undefined
   if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
   const kind = frame[3] ?? 0

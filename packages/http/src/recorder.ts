@@ -7,6 +7,7 @@ import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './head
 import { type HeldBack, holdBack } from './hold-back.js'
 import { peek, put } from './property.js'
 import type { BodyForm } from './record.js'
+import { viewOf } from './view.js'
 
 export interface Recording {
   readonly head: Head | undefined
@@ -246,10 +247,6 @@ export class Recorder {
       this.#chunks.push(bytes)
     }
   }
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {

@@ -4,6 +4,7 @@ import { ServerResponse, STATUS_CODES } from 'node:http'
 import { peek } from './property.js'
 import type { BodyForm } from './record.js'
 import type { HeaderPairs } from './replayable.js'
+import { viewOf } from './view.js'
 
 export interface Reply {
   readonly status: number
@@ -59,7 +60,7 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   // A string leaves in one piece with the head; who replaced `end` may take it for another encoding. Behind another of its connection's requests it has to be
   // one: Node puts a head that goes with bytes in front of all that waits for the connection, also of a 100 (Continue).
   if (isHttp1 && ((body.byteLength <= MAX_TEXT_BYTES && !Object.hasOwn(res, 'end')) || res.socket === null))
-    res.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
+    res.end(viewOf(body).toString('latin1'), 'latin1')
   else res.end(body)
 }
 

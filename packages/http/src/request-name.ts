@@ -1,5 +1,6 @@
 // The names a request goes by: the key it is entered under, and the payload that goes with it.
 
+import type { IncomingMessage } from 'node:http'
 import { publishTrouble } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
 import { listRouting } from './conventional-headers.js'
@@ -30,15 +31,36 @@ export function nameRequest<Req, Res>(
   settings: GuardSettings<Req, Res>,
   { body, identity, customKey, idempotencyKey, variant }: NameParts,
 ): RequestName | undefined {
+  const { req, url, currentUrl } = exchange
+  const { headers } = req
+  const authority = headers[':authority']
   // Whoever names the work itself has said what it depends on: nobody gets past such a lock by a header. A response may depend on more.
   const isNamed = customKey !== undefined && settings.policy.duplicates !== 'replay'
-  const routing = isNamed ? [] : listRouting(exchange.req)
+  const routing = isNamed ? [] : listRouting(req)
   const digestAs = (known: BodyInput, varying: Varying, operation: string | undefined): string =>
-    fingerprint(describe(exchange, settings, known, identity, customKey, operation, varying), settings.secret)
+    fingerprint(
+      {
+        duplicates: settings.policy.duplicates,
+        // A HEAD gets here only to look for its GET's record.
+        method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
+        host: headers.host ?? (typeof authority === 'string' ? authority : ''),
+        url,
+        rewrittenUrl: currentUrl === url ? undefined : currentUrl,
+        version: exchange.version,
+        contentType: headers['content-type'],
+        contentEncoding: headers['content-encoding'],
+        body: known,
+        identity,
+        customKey,
+        idempotencyKey: operation,
+        variant: varying,
+      },
+      settings.secret,
+    )
   const digestAll = (): string | undefined => {
     if (body === 'unlockable') return undefined
     try {
-      const varying = isNamed ? [] : routing.concat(listPreconditions(exchange, settings.secret), variant)
+      const varying = isNamed ? [] : routing.concat(listPreconditions(req, settings.secret), variant)
       return digestAs(body, varying, undefined)
     } catch (error) {
       if (!(error instanceof UnhashableBodyError)) throw error
@@ -58,42 +80,13 @@ export function nameRequest<Req, Res>(
 
 type Varying = FingerprintParts['variant']
 
-function describe<Req, Res>(
-  { req, url, currentUrl, version }: Exchange<Req, Res>,
-  settings: GuardSettings<Req, Res>,
-  body: BodyInput,
-  identity: Identity,
-  customKey: string | undefined,
-  idempotencyKey: string | undefined,
-  variant: Varying,
-): FingerprintParts {
-  const { headers } = req
-  const authority = headers[':authority']
-  return {
-    duplicates: settings.policy.duplicates,
-    // A HEAD gets here only to look for its GET's record.
-    method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
-    host: headers.host ?? (typeof authority === 'string' ? authority : ''),
-    url,
-    rewrittenUrl: currentUrl === url ? undefined : currentUrl,
-    version,
-    contentType: headers['content-type'],
-    contentEncoding: headers['content-encoding'],
-    body,
-    identity,
-    customKey,
-    idempotencyKey,
-    variant,
-  }
-}
-
 /** A 412 is only for who asked under the same ones (RFC 9110, section 13.1). */
 const MAY_FAIL = ['if-match', 'if-unmodified-since']
 /** On a read the last two save a transfer, and are compared with the record instead. */
 const MAY_FAIL_OR_SAVE = [...MAY_FAIL, 'if-none-match', 'if-modified-since']
 
 /** A request under another precondition is another request. */
-function listPreconditions<Req, Res>({ req }: Exchange<Req, Res>, secret: string | undefined): [string, string][] {
+function listPreconditions(req: IncomingMessage, secret: string | undefined): [string, string][] {
   const found: [string, string][] = []
   for (const name of isSafeMethod(req.method) ? MAY_FAIL : MAY_FAIL_OR_SAVE) {
     if (req.headers[name] !== undefined) found.push([name, digestHeader(req.headers, name, secret)])

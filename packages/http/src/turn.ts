@@ -1,0 +1,263 @@
+// A request's turn, from asking for its key on: wait, then run, replay or refuse. While it waits, this is all that is held of its passage.
+
+import {
+  ClosedError,
+  type Entry,
+  type Hold,
+  type LockEngine,
+  type MaybePromise,
+  publishTrouble,
+  StoreError,
+  WaiterLimitError,
+  WaitTimeoutError,
+} from '@dspinlock/core'
+import { Closing, warnOnce } from '@dspinlock/core/support'
+import { isCredential } from './conventional-headers.js'
+import type { Exchange, RequestLock } from './exchange.js'
+import { type IdentityLimit, whileHeld } from './identity-limit.js'
+import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warnings } from './messages.js'
+import type { GuardSettings } from './options.js'
+import { composeProblem } from './problem.js'
+import { peek } from './property.js'
+import { decodeRecord, type HttpRecord } from './record.js'
+import { composeReplay } from './replay.js'
+import { digestHeader, isSafeMethod } from './replayable.js'
+import { type Reply, sendReply } from './reply.js'
+import { type NameParts, nameRequest, type RequestName } from './request-name.js'
+import { leaveState, type RequestState } from './request-state.js'
+import { openSettlement } from './settlement.js'
+import { inTick } from './steps.js'
+import { followReplay, labelOf, noteOutcome } from './tracing.js'
+import { watchResponse } from './watch-response.js'
+
+export interface PassageTools<Req, Res> {
+  readonly settings: GuardSettings<Req, Res>
+  readonly engine: LockEngine
+  /** Request headers, in lower case, that the key covers. */
+  readonly covered: ReadonlySet<string>
+  readonly identityLimit: IdentityLimit | undefined
+  /** The engine that `onStoreError: 'local'` falls back to. */
+  readonly localEngine: () => LockEngine
+}
+
+/** Responses that differ in what they vary by, or malformed records, one after another, before a request gives up looking for its own. */
+const MAX_ROUNDS = 5
+
+/** All that is held of a request while it waits. */
+export interface Turn<Req, Res> extends NameParts {
+  readonly exchange: Exchange<Req, Res>
+  readonly tools: PassageTools<Req, Res>
+  readonly state: RequestState
+  /** Takes back what counts towards its identity's limit. */
+  readonly leave: (() => void) | undefined
+  variant: NameParts['variant']
+  rounds: number
+  /** The last fence of the key when a malformed record was seen under it. */
+  doubted: number | undefined
+}
+
+export function takeTurn<Req, Res>(turn: Turn<Req, Res>): MaybePromise<void> {
+  const { exchange, tools, state } = turn
+  const { settings, engine } = tools
+  if (turn.rounds++ === MAX_ROUNDS) return refuse(exchange, settings, 'unavailable', 1_000)
+  const name = nameRequest(exchange, settings, turn)
+  return name === undefined ? handOn(exchange, state) : enter(turn, name, engine)
+}
+
+function enter<Req, Res>(turn: Turn<Req, Res>, name: RequestName, engine: LockEngine): MaybePromise<void> {
+  const { exchange, tools } = turn
+  const { policy } = tools.settings
+  const label = labelOf(exchange)
+  const call = label === undefined ? name : { ...name, label }
+  let entry: Entry | undefined
+  try {
+    entry = engine.enterAtOnce(name.key, policy, call)
+  } catch (error) {
+    return onError(turn, name, error, engine)
+  }
+  if (entry !== undefined) return onEntry(turn, name.key, entry)
+  const signal = new Closing(exchange.res)
+  return engine.enter(name.key, policy, { ...call, signal }).then(
+    given => inTick(() => onEntry(turn, name.key, given)),
+    (error: unknown) => inTick(() => (signal.aborted ? undefined : onError(turn, name, error, engine))),
+  )
+}
+
+function onError<Req, Res>(
+  turn: Turn<Req, Res>,
+  name: RequestName,
+  error: unknown,
+  engine: LockEngine,
+): MaybePromise<void> {
+  const { exchange, tools } = turn
+  const { onStoreError } = tools.settings
+  if (error instanceof StoreError && onStoreError !== 'reject' && engine === tools.engine) {
+    publishTrouble('http', onStoreError, error, name.key)
+    if (onStoreError === 'bypass') return goWithout(turn, name.key, 'bypassed')
+    noteOutcome(exchange, onStoreError)
+    return enter(turn, name, tools.localEngine())
+  }
+  const code = codeOf(error)
+  if (code === undefined) throw error
+  return refuse(exchange, tools.settings, code, 1_000)
+}
+
+function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): MaybePromise<void> {
+  const { exchange, tools } = turn
+  const { settings } = tools
+  if (entry.role !== 'follower') return act(turn, key, entry)
+  const record = openRecord(entry.record, settings, key)
+  if (record === 'unknown-key') return refuse(exchange, settings, 'unavailable')
+  if (record === undefined) return doubt(turn, key)
+  if (record.kind === 'tombstone') return refuse(exchange, settings, 'not-kept')
+  const { vary } = record.response
+  const digestOf = (varied: string): string => digestHeader(exchange.req.headers, varied, settings.secret)
+  const differing = vary.filter(([varied, digest]) => digestOf(varied) !== digest)
+  const isIdempotent = turn.idempotencyKey !== undefined
+  // A client that names its operation gets that operation's answer, or it would be carried out again.
+  if (
+    differing.length === 0 ||
+    (isIdempotent && !(isShared(turn) && differing.some(([varied]) => isCredential(varied))))
+  ) {
+    const { ageMs, joined } = entry
+    const facts = { record: entry.record, ageMs, joined, traceparent: record.response.traceparent }
+    const reply = composeReplay(exchange.req, record.response, { ageMs, joined, isIdempotent })
+    return followReplay(exchange, facts, () => answer(exchange, reply))
+  }
+  if (isIdempotent) return refuse(exchange, settings, 'not-kept')
+  warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
+  turn.doubted = undefined
+  turn.variant = [...turn.variant, ...vary.map(([varied]) => [varied, digestOf(varied)] as const)]
+  return takeTurn(turn)
+}
+
+/** A malformed record is dropped if it is still there once its fence is known: somebody else may have done so meanwhile, and be at work. */
+async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void> {
+  const { engine } = turn.tools
+  if (turn.doubted === undefined) publishTrouble('http', 'decode', new MalformedRecordError(), key)
+  else await engine.forget(key, turn.doubted)
+  turn.doubted = (await engine.inspect(key))?.fence
+  return inTick(() => takeTurn(turn))
+}
+
+/** Whether those who ask are not known to be one and the same. Who knows the key of an operation is taken for who began it. */
+function isShared({ identity, idempotencyKey }: NameParts): boolean {
+  if (identity.kind === 'public') return true
+  if (idempotencyKey !== undefined) return false
+  return identity.kind === 'custom' ? identity.id === undefined : identity.credentials.length === 0
+}
+
+function goWithout<Req, Res>({ exchange, state }: Turn<Req, Res>, key: string, role: 'pass' | 'bypassed'): void {
+  noteOutcome(exchange, role === 'pass' ? 'passed' : role)
+  exchange.expose({ role, key, fence: undefined, signal: undefined })
+  handOn(exchange, state)
+}
+
+function act<Req, Res>(
+  turn: Turn<Req, Res>,
+  key: string,
+  entry: Exclude<Entry, { role: 'follower' }>,
+): MaybePromise<void> {
+  const { exchange, tools, state, leave } = turn
+  const { settings, engine, covered } = tools
+  const { req, res } = exchange
+  if (entry.role === 'refused') {
+    return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
+  }
+  if (entry.role === 'pass') return goWithout(turn, key, 'pass')
+  let { hold } = entry
+  // There is no record that a HEAD could be answered from; only a GET makes one.
+  if (req.method === 'HEAD') {
+    quietly(hold.release())
+    return handOn(exchange, state)
+  }
+  // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
+  if (peek(res, 'destroyed') || peek(res, 'writableEnded')) return quietly(hold.release())
+  if (leave !== undefined) {
+    res.removeListener('close', leave)
+    hold = whileHeld(hold, leave)
+  }
+  if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
+  const settlement = openSettlement({
+    req,
+    hold,
+    settings,
+    covered,
+    isShared: isShared(turn),
+    isSynchronous: engine.store.synchronous,
+  })
+  state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  noteOutcome(exchange, 'run')
+  exchange.expose(new HolderLock(hold))
+  handOn(exchange, state)
+}
+
+export function handOn<Req, Res>(exchange: Exchange<Req, Res>, state: RequestState): void {
+  leaveState(exchange.req, state)
+  exchange.proceed()
+}
+
+function openRecord<Req, Res>(
+  bytes: Uint8Array,
+  { encryptionKeys }: GuardSettings<Req, Res>,
+  key: string,
+): HttpRecord | 'unknown-key' | undefined {
+  if (encryptionKeys === undefined) return decodeRecord(bytes)
+  const opened = encryptionKeys.open(bytes, key)
+  if (opened.kind === 'opened') return decodeRecord(opened.bytes)
+  if (opened.kind === 'malformed') return undefined
+  publishTrouble('http', 'decrypt', new UnknownEncryptionKeyError(), key)
+  return opened.kind
+}
+
+function codeOf(error: unknown): ProblemCode | undefined {
+  if (error instanceof WaitTimeoutError) return 'waited-too-long'
+  if (error instanceof WaiterLimitError) return 'too-many-waiters'
+  if (error instanceof ClosedError) return 'closing'
+  return error instanceof StoreError ? 'unavailable' : undefined
+}
+
+class HolderLock implements RequestLock {
+  readonly role = 'holder'
+  readonly key: string
+  readonly fence: number
+  readonly #hold: Hold
+
+  constructor(hold: Hold) {
+    this.key = hold.key
+    this.fence = hold.fence
+    this.#hold = hold
+  }
+
+  /** Made only for handlers that look at it. */
+  get signal(): AbortSignal {
+    return this.#hold.signal
+  }
+}
+
+/** A record has to be complete, so its maker must not answer 304 to its own caller's conditions. */
+function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
+  delete req.headers['if-none-match']
+  delete req.headers['if-modified-since']
+}
+
+export function refuse<Req, Res>(
+  exchange: Exchange<Req, Res>,
+  { onRefused, idempotencyKey }: GuardSettings<Req, Res>,
+  code: ProblemCode,
+  retryAfterMs?: number,
+): MaybePromise<void> {
+  noteOutcome(exchange, 'refused', code)
+  if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
+  answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
+}
+
+function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
+  if (exchange.answer === undefined) sendReply(exchange.res, reply)
+  else exchange.answer(reply)
+}
+
+/** The engine publishes what goes wrong; the lease then ends by itself. */
+function quietly(ended: MaybePromise<boolean>): void {
+  Promise.resolve(ended).catch(() => false)
+}

@@ -1,0 +1,48 @@
+// Two servers and their only client; tells how many bytes of heap a request that waits for its turn takes beyond one that is with its handler.
+
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { dspinlock } from '@dspinlock/express'
+import express, { type RequestHandler } from 'express'
+
+const REQUESTS = 600
+const { gc } = globalThis as unknown as { gc(this: void): void }
+
+/** The growth for each of `REQUESTS` equal requests that nobody answers; what the client has of them is the same for all servers. */
+async function weigh(handlers: readonly RequestHandler[]): Promise<number> {
+  let missing = 0
+  let onAll = (): void => {}
+  const app = express()
+  const count: RequestHandler = (_req, _res, next) => {
+    next()
+    if (--missing === 0) onAll()
+  }
+  app.get('/', count, ...handlers, () => {})
+  const server = createServer(app).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const ask = async (requests: number): Promise<number> => {
+    missing = requests
+    const all = new Promise<void>(resolve => {
+      onAll = resolve
+    })
+    for (let asked = 0; asked < requests; asked++) {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      socket.write('GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer 9b1deb4d3b7d4bad\r\n\r\n')
+    }
+    await all
+    // What is about to end may do so, and leave what only the next collection finds.
+    for (let round = 0; round < 5; round++) {
+      await new Promise(resolve => setImmediate(resolve))
+      gc()
+    }
+    return process.memoryUsage().heapUsed
+  }
+  // What is made once, at the first requests, is no request's.
+  const before = await ask(100)
+  return ((await ask(REQUESTS)) - before) / REQUESTS
+}
+
+const bare = await weigh([])
+const waiting = await weigh([dspinlock({ duplicates: 'serialise' })])
+process.send?.(waiting - bare, () => process.exit())
