@@ -1,7 +1,7 @@
 // dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type Exchange, type GuardOptions, peek, type RequestLock, readParsedBody } from '@dspinlock/http'
+import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { routeOf } from './route.js'
 
@@ -32,8 +32,8 @@ export interface DspinlockHandler extends RequestHandler {
 export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
   const guard = createGuard<Request, Response>(options)
   const handler = (req: Request, res: Response, next: NextFunction): void => {
-    // Express sets `route` while a route's own handlers run; app-wide and router-wide there is none.
-    const onRoute = peek(req, 'route') !== undefined
+    // Express sets `route` while a route's own handlers run; app-wide and router-wide there is none. No inline cache would know the request.
+    const onRoute = Reflect.get(req, 'route') !== undefined
     if (guard.guards(req, onRoute)) void guard.handle(new ExpressExchange(req, res, next, onRoute))
     else next()
   }
@@ -43,6 +43,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
 class ExpressExchange implements Exchange<Request, Response> {
   readonly req: Request
   readonly res: Response
+  readonly setsPrototypes = true
   readonly onRoute: boolean
   readonly url: string
   readonly currentUrl: string
@@ -55,8 +56,8 @@ class ExpressExchange implements Exchange<Request, Response> {
     this.req = req
     this.res = res
     this.onRoute = onRoute
-    this.url = peek(req, 'originalUrl')
-    this.currentUrl = peek(req, 'baseUrl') + peek(req, 'url')
+    this.url = req.originalUrl
+    this.currentUrl = req.baseUrl + req.url
     const { isParsed, parsedBody } = readParsedBody(req, req)
     this.isParsed = isParsed
     this.parsedBody = parsedBody

@@ -2,6 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MaybePromise } from '@dspinlock/core'
+import type { Exchange } from './exchange.js'
+import { shareShape } from './shared-shape.js'
 
 export type BodyRead =
   | { readonly kind: 'none' }
@@ -35,13 +37,17 @@ function isComplete(req: IncomingMessage): boolean {
   return stream === undefined ? req.complete : stream.readableEnded
 }
 
+type BodyOwner = Pick<Exchange, 'req' | 'res' | 'setsPrototypes'>
+
 /** Reads at most `maxBytes`. Afterwards the stream is paused or untouched, has not ended, and holds every byte. */
-export function readBody(req: IncomingMessage, res: ServerResponse, maxBytes: number): MaybePromise<BodyRead> {
+export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<BodyRead> {
+  const { req, res } = exchange
   if (!hasBody(req)) return noBody
   if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
   if (req.destroyed) return { kind: 'gone' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)
+  shareShape(exchange, req, 'res')
   return new Promise(resolve => new BodyReader(req, maxBytes, resolve).start())
 }
 

@@ -33,6 +33,8 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   readonly currentUrl?: string
   /** Of the route, where the framework chooses it by more than method, host and path: by a header, say. */
   readonly version?: string | undefined
+  /** The framework sets the prototypes of `req` and `res`, and links them as `req.res` and `res.req`: see shareShape. */
+  readonly setsPrototypes?: boolean
   /** Mounted on a route rather than app-wide. */
   readonly onRoute: boolean
   /** The route as its framework has it, for example `/orders/:id`: a label for metrics. Never of the client's making. */

@@ -1,7 +1,6 @@
 // What Node notes of a head that it wrote, and in which encoding it does: the one of the string that it leaves with, or else latin1.
 
 import type { ServerResponse } from 'node:http'
-import { peek } from './property.js'
 
 /** Node's own notes; HTTP/2's compatibility layer has none of them, and always writes latin1. */
 interface Notes {
@@ -28,7 +27,7 @@ export function readStatus(res: ServerResponse): number {
 }
 
 export function hasTrailers(res: ServerResponse): boolean {
-  return (peek(res as Notes, '_trailer') ?? '') !== ''
+  return ((res as Notes)._trailer ?? '') !== ''
 }
 
 /** Before the first write or end: the head has left already, by flushHeaders, which writes an empty string. */

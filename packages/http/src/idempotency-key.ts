@@ -52,24 +52,18 @@ export function readIdempotencyKeyRules(given: unknown, name: string): Idempoten
   return rules
 }
 
-export type IdempotencyKeyRead =
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'invalid' }
-  | { readonly kind: 'key'; readonly value: string }
+export type IdempotencyKeyRead = { readonly value: string } | 'key-missing' | 'key-invalid'
 
 /** Visible characters that cannot be taken for the beginning, the end or the parameters of a structured field. */
 const BARE = /^[!#-+\--:<-[\]-~]+$/
 
 export function readIdempotencyKey(headers: IncomingHttpHeaders, rules: IdempotencyKeyRules): IdempotencyKeyRead {
   const field = headers['idempotency-key']
-  if (field === undefined) return { kind: 'missing' }
+  if (field === undefined) return 'key-missing'
   // Node joins repeated headers by a comma, which no item and no bare key has.
   const value = typeof field === 'string' ? parseKey(field, rules.strict) : undefined
-  if (value === undefined || value.length < rules.minLength || value.length > rules.maxLength) {
-    return { kind: 'invalid' }
-  }
-  if (rules.pattern !== undefined && !rules.pattern.test(value)) return { kind: 'invalid' }
-  return { kind: 'key', value }
+  if (value === undefined || value.length < rules.minLength || value.length > rules.maxLength) return 'key-invalid'
+  return rules.pattern?.test(value) === false ? 'key-invalid' : { value }
 }
 
 function parseKey(field: string, strict: boolean): string | undefined {

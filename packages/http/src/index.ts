@@ -9,7 +9,6 @@ export { type IdempotencyPolicy, idempotencyPolicy } from './idempotency-policy.
 export type { Problem, ProblemCode } from './messages.js'
 export type { GuardOptions, IdentityOption } from './options.js'
 export { type ParserResult, readParsedBody } from './parsed-body.js'
-export { peek } from './property.js'
 export type { BodyForm } from './record.js'
 export type { HeaderPairs } from './replayable.js'
 export { type Reply, sendReply, setHeaders } from './reply.js'

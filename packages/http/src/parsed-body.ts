@@ -1,7 +1,6 @@
 // What body parsers left of a request's body, told from what they did not touch.
 
 import type { IncomingMessage } from 'node:http'
-import { peek } from './property.js'
 
 /** The fields that parsers set, on the request itself or on the framework's; multer and koa-body set the latter two. */
 export interface ParserResult {
@@ -20,7 +19,7 @@ export function readParsedBody(
   result: ParserResult,
   saysSo?: boolean,
 ): { readonly isParsed: boolean; readonly parsedBody: unknown } {
-  const [body, file, files] = [peek(result, 'body'), peek(result, 'file'), peek(result, 'files')]
+  const { body, file, files } = result
   const hasFiles = file !== undefined || (typeof files === 'object' && files !== null && Object.keys(files).length > 0)
   const parsedBody = hasFiles ? { body, files: listFiles([file, files]) } : body
   return { isParsed: standsForBody(req, body, hasFiles, saysSo), parsedBody }
@@ -31,7 +30,7 @@ export function readParsedBody(
  * nothing: two different requests would look the same.
  */
 function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean | undefined): boolean {
-  if (body === undefined || !(peek(req, 'readableDidRead') || req.readableEnded)) return false
+  if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
   // `{}` itself is short, and JSON.
   const isShort = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4

@@ -6,7 +6,7 @@ import { type BodyRead, noBody, readBody } from './body.js'
 import { listCredentials } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
 import type { BodyInput, Identity } from './fingerprint.js'
-import { readIdempotencyKey } from './idempotency-key.js'
+import { type IdempotencyKeyRead, readIdempotencyKey } from './idempotency-key.js'
 import { noTextError, warnings } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { isSafeMethod } from './replayable.js'
@@ -34,9 +34,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
 
   const idempotencyKey = takeIdempotencyKey(exchange, settings)
   if (idempotencyKey === 'unguarded') return handOn(exchange, state)
-  if (idempotencyKey === 'key-invalid' || idempotencyKey === 'key-missing') {
-    return refuse(exchange, settings, idempotencyKey)
-  }
+  if (typeof idempotencyKey === 'string') return refuse(exchange, settings, idempotencyKey)
   const customKey = settings.key === undefined ? undefined : assertText('key', yield* wait(settings.key(request)))
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identified = identify(exchange, settings)
@@ -74,12 +72,10 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
 function takeIdempotencyKey<Req, Res>(
   { req }: Exchange<Req, Res>,
   { idempotencyKey: rules }: GuardSettings<Req, Res>,
-): { readonly value: string } | 'unguarded' | 'key-missing' | 'key-invalid' | undefined {
+): IdempotencyKeyRead | 'unguarded' | undefined {
   if (rules === undefined) return undefined
   const read = readIdempotencyKey(req.headers, rules)
-  if (read.kind === 'key') return read
-  if (read.kind === 'invalid') return 'key-invalid'
-  return rules.required && !isSafeMethod(req.method) ? 'key-missing' : 'unguarded'
+  return read === 'key-missing' && (!rules.required || isSafeMethod(req.method)) ? 'unguarded' : read
 }
 
 function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): MaybePromise<Identity> {
@@ -104,7 +100,7 @@ function findBody<Req, Res>(
   { maxBodyBytes }: GuardSettings<Req, Res>,
 ): MaybePromise<FoundBody> {
   if (body?.kind !== 'complete' && exchange.isParsed) return { kind: 'parsed', value: exchange.parsedBody }
-  return body ?? readBody(exchange.req, exchange.res, maxBodyBytes)
+  return body ?? readBody(exchange, maxBodyBytes)
 }
 
 function takeBody<Req, Res>(

@@ -5,7 +5,7 @@ import { DeclaredLength } from './declared-length.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
-import { peek, put } from './property.js'
+import { put } from './property.js'
 import type { BodyForm } from './record.js'
 import { viewOf } from './view.js'
 
@@ -97,18 +97,18 @@ export class Recorder {
     const res = recorder.#res
     const watched = res as unknown as Replaceable
     // As they are now, which may be another middleware's.
-    const [writeHead, write, end] = [peek(watched, 'writeHead'), peek(watched, 'write'), peek(watched, 'end')]
+    const { writeHead, write, end } = watched
     const before = { writeHead, write, end }
     // The functions below have the response as their `this`, as callers expect.
     put(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater?.(args) ?? call(before.end, res, args)
-      return recorder.#isBusy() || peek(this, 'writableEnded')
+      return recorder.#isBusy() || this.writableEnded
         ? call(before.end, this, args)
         : recorder.#end(before.end, res, args)
     })
     put(watched, 'write', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#lateWrite(before, res, args)
-      return recorder.#isBusy() || peek(this, 'writableEnded')
+      return recorder.#isBusy() || this.writableEnded
         ? call(before.write, this, args)
         : recorder.#write(before, res, args)
     })

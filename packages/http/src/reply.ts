@@ -1,7 +1,6 @@
 // What a request is answered with in place of its handler, whatever way an adapter has of sending it.
 
 import { ServerResponse, STATUS_CODES } from 'node:http'
-import { peek } from './property.js'
 import type { BodyForm } from './record.js'
 import type { HeaderPairs } from './replayable.js'
 import { viewOf } from './view.js'
@@ -38,9 +37,9 @@ const MAX_TEXT_BYTES = 16_384
 
 /** Does nothing if the response was begun or its client is gone. */
 export function sendReply(res: ServerResponse, reply: Reply): void {
-  if (peek(res, 'headersSent') || peek(res, 'destroyed')) return
+  if (res.headersSent || res.destroyed) return
   const { body } = reply
-  const isHttp1 = peek(peek(res, 'req'), 'httpVersionMajor') < 2
+  const isHttp1 = res.req.httpVersionMajor < 2
   if (isHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
   if (body === undefined) {
     res.statusCode = reply.status
@@ -52,7 +51,6 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   if (mayListHeaders(res)) {
     res.writeHead(reply.status, listHeaders(reply, body))
   } else {
-    res.statusCode = reply.status
     setHeaders(res, reply)
     res.setHeader('Content-Length', body.byteLength)
     res.writeHead(reply.status)

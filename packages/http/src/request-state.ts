@@ -2,7 +2,6 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { BodyRead } from './body.js'
-import { peek } from './property.js'
 
 export interface RequestState {
   /** The middlewares that saw the request. */
@@ -33,7 +32,7 @@ interface Marked {
 
 /** Undefined where none of ours has handed the request on. */
 export function readState(req: IncomingMessage): RequestState | undefined {
-  return peek(req as Marked, STATE)
+  return (req as Marked)[STATE]
 }
 
 /** For the next of them, before the request is handed on; what is answered here is seen by none. */

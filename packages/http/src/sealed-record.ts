@@ -2,6 +2,7 @@
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { badEncryptionKeys } from './messages.js'
+import { viewOf } from './view.js'
 
 /** `D`, `E`, the version of this format. */
 const MAGIC = Buffer.from([0x44, 0x45, 1])
@@ -56,7 +57,7 @@ export class RecordSealer {
   }
 
   #decrypt(given: Uint8Array, lockKey: string): Opened {
-    const frame = Buffer.from(given.buffer, given.byteOffset, given.byteLength)
+    const frame = viewOf(given)
     if (frame.length < HEAD_BYTES || !frame.subarray(0, MAGIC.length).equals(MAGIC)) return { kind: 'malformed' }
     let at = MAGIC.length
     const take = (length: number): Buffer => frame.subarray(at, (at += length))

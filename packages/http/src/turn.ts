@@ -18,7 +18,6 @@ import { type IdentityLimit, whileHeld } from './identity-limit.js'
 import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warnings } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { composeProblem } from './problem.js'
-import { peek } from './property.js'
 import { decodeRecord, type HttpRecord } from './record.js'
 import { composeReplay } from './replay.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
@@ -26,6 +25,7 @@ import { type Reply, sendReply } from './reply.js'
 import { type NameParts, nameRequest, type RequestName } from './request-name.js'
 import { leaveState, type RequestState } from './request-state.js'
 import { openSettlement } from './settlement.js'
+import { shareShape } from './shared-shape.js'
 import { inTick } from './steps.js'
 import { followReplay, labelOf, noteOutcome } from './tracing.js'
 import { watchResponse } from './watch-response.js'
@@ -105,6 +105,9 @@ function onError<Req, Res>(
 function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): MaybePromise<void> {
   const { exchange, tools } = turn
   const { settings } = tools
+  // Not sooner: while a request waits, both take less memory without.
+  shareShape(exchange, exchange.req, 'res')
+  shareShape(exchange, exchange.res, 'req')
   if (entry.role !== 'follower') return act(turn, key, entry)
   const record = openRecord(entry.record, settings, key)
   if (record === 'unknown-key') return refuse(exchange, settings, 'unavailable')
@@ -172,7 +175,7 @@ function act<Req, Res>(
     return handOn(exchange, state)
   }
   // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
-  if (peek(res, 'destroyed') || peek(res, 'writableEnded')) return quietly(hold.release())
+  if (res.destroyed || res.writableEnded) return quietly(hold.release())
   if (leave !== undefined) {
     res.removeListener('close', leave)
     hold = whileHeld(hold, leave)

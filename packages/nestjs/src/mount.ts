@@ -156,12 +156,13 @@ export function translate(
   way: Pick<Exchange<object, object>, 'expose' | 'proceed' | 'fail'>,
 ): Exchange<object, object> {
   const hideHeaders = target.showHeaders()
-  const { req, res, request, response, url, currentUrl, route, isParsed, parsedBody } = target
+  const { req, res, request, response, setsPrototypes, url, currentUrl, route, isParsed, parsedBody } = target
   return {
     req,
     res,
     request,
     response,
+    setsPrototypes,
     url,
     currentUrl,
     onRoute,

@@ -11,6 +11,8 @@ export interface Target {
   /** The platform's. */
   readonly request: object
   readonly response: object
+  /** Of `req` and `res`. */
+  readonly setsPrototypes: boolean
   readonly url: string
   readonly currentUrl: string
   /** The route's pattern with the application's prefix. */
@@ -74,6 +76,7 @@ function ofExpress(req: ExpressRequest, res: ServerResponse): Target {
     res,
     request: req,
     response: res,
+    setsPrototypes: true,
     url: req.originalUrl ?? req.url ?? '',
     currentUrl: req.url ?? '',
     // Nest mounts every route on the application itself, so that this is all of it.
@@ -92,6 +95,7 @@ function ofFastify(request: FastifyRequest, reply: FastifyReply): Target {
     res,
     request,
     response: reply,
+    setsPrototypes: false,
     url: request.originalUrl ?? req.url ?? '',
     currentUrl: req.url ?? '',
     route: () => request.routeOptions?.url,
