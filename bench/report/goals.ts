@@ -12,6 +12,8 @@ export interface Goal {
   readonly goal: { readonly atLeast: number } | { readonly atMost: number }
   /** Ids of the alternatives' figures in the same run; the best one is shown. */
   readonly others?: readonly string[]
+  /** Of what does nothing else, in the same run: what there is to reach. */
+  readonly bound?: { readonly figure: string; readonly metric: Metric }
 }
 
 export type Verdict = 'met' | 'missed' | 'not measured'
@@ -24,7 +26,13 @@ export interface Reached {
   readonly summary?: Summary
   /** How far from the goal, as a share of it. */
   readonly missedBy?: number
-  readonly bestOther?: { readonly title: string; readonly summary: Summary }
+  readonly bestOther?: Named
+  readonly bound?: Named
+}
+
+interface Named {
+  readonly title: string
+  readonly summary: Summary
 }
 
 const policies = ['serialise', 'replay', 'reject'] as const
@@ -54,6 +62,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atLeast: 1.2 },
     others: ids('http.replay.memory', middleware),
+    bound: { figure: 'http.answer-only.route', metric: 'ratio' },
   },
   {
     title: 'http, replay, Redis, × bare',
@@ -61,6 +70,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atLeast: 1.1 },
     others: ids('http.replay.redis', middleware),
+    bound: { figure: 'http.answer-only.route', metric: 'ratio' },
   },
   {
     title: 'http, replay, Redis: commands for each',
@@ -74,12 +84,14 @@ export const goals: readonly Goal[] = [
     figures: ['http.replay-before-parser.redis'],
     metric: 'ratio',
     goal: { atLeast: 1.4 },
+    bound: { figure: 'http.answer-only.before-parser', metric: 'ratio' },
   },
   {
     title: 'http, replay, in-process layer, × bare',
     figures: ['http.replay.local-cache'],
     metric: 'ratio',
     goal: { atLeast: 1.2 },
+    bound: { figure: 'http.answer-only.route', metric: 'ratio' },
   },
   {
     title: 'http, replay, in-process layer: commands for each',
@@ -92,6 +104,7 @@ export const goals: readonly Goal[] = [
     figures: ['http.replay.in-front'],
     metric: 'ratio',
     goal: { atLeast: 3 },
+    bound: { figure: 'http.answer-only.in-front', metric: 'ratio' },
   },
   {
     title: 'stampede, 2 processes on Redis: wall time, × Varnish',
@@ -202,6 +215,7 @@ export const goals: readonly Goal[] = [
     figures: ids('scale.records', ['memory', 'redis']),
     metric: 'cost',
     goal: { atMost: 1.1 },
+    bound: { figure: 'scale.records.map', metric: 'cost' },
   },
   {
     title: 'memory of a waiter, beyond its request, bytes',
@@ -214,6 +228,7 @@ export const goals: readonly Goal[] = [
     figures: ids('scale.memory.record', ['memory', 'redis']),
     metric: 'overhead',
     goal: { atMost: 250 },
+    bound: { figure: 'scale.memory.record.redis', metric: 'baselineOverhead' },
   },
 ]
 
@@ -227,9 +242,9 @@ function shortfall(goal: Goal, value: number): number {
 }
 
 export function judge(goal: Goal, figures: ReadonlyMap<string, Figure>): Reached {
-  const read = (id: string): { figure: Figure; summary: Summary } | undefined => {
+  const read = (id: string, metric = goal.metric): { figure: Figure; summary: Summary } | undefined => {
     const figure = figures.get(id)
-    const summary = figure && readMetric(figure, goal.metric)
+    const summary = figure && readMetric(figure, metric)
     return figure && summary && { figure, summary }
   }
   const byShortfall = (names: readonly string[]): { figure: Figure; summary: Summary }[] =>
@@ -239,10 +254,20 @@ export function judge(goal: Goal, figures: ReadonlyMap<string, Figure>): Reached
   const ours = byShortfall(goal.figures)
   const [worst] = ours
   const best = byShortfall(goal.others ?? []).at(-1)
-  const other = best === undefined ? {} : { bestOther: { title: best.figure.title, summary: best.summary } }
-  if (worst === undefined || ours.length < goal.figures.length) return { goal, verdict: 'not measured', ...other }
+  const bound = goal.bound && read(goal.bound.figure, goal.bound.metric)
+  const beside = {
+    ...(best === undefined ? {} : { bestOther: { title: best.figure.title, summary: best.summary } }),
+    ...(bound === undefined
+      ? {}
+      : { bound: { title: titleOf(bound.figure, goal.bound?.metric), summary: bound.summary } }),
+  }
+  if (worst === undefined || ours.length < goal.figures.length) return { goal, verdict: 'not measured', ...beside }
   const missedBy = shortfall(goal, worst.summary.median)
-  return { goal, verdict: missedBy > 0 ? 'missed' : 'met', missedBy, ...worst, ...other }
+  return { goal, verdict: missedBy > 0 ? 'missed' : 'met', missedBy, ...worst, ...beside }
+}
+
+function titleOf({ title, baseline }: Figure, metric: Metric | undefined): string {
+  return metric?.startsWith('baseline') === true ? baseline : title
 }
 
 /** Ids of our figures that miss a goal. */

@@ -17,8 +17,9 @@ export type Metric =
   /** CPU time of one operation, in microseconds: all of it, and what is added to the baseline's. */
   | 'cpuUs'
   | 'cpuExcessUs'
-  /** Of a record: what it takes beyond its own bytes. */
+  /** Of a record: what it takes beyond its own bytes, with the subject and with the baseline. */
   | 'overhead'
+  | 'baselineOverhead'
   /** Something that was counted. */
   | `fact:${string}`
 
@@ -27,6 +28,10 @@ export function readMetric(figure: Figure, metric: Metric): Summary | undefined 
   const differences = (of: 'value' | 'cpuUs'): Summary | undefined => {
     const all = figure.pairs.map(({ baseline, subject }) => (subject[of] ?? Number.NaN) - (baseline[of] ?? Number.NaN))
     return all.some(Number.isNaN) ? undefined : summarise(all)
+  }
+  const overheadOf = (side: 'subject' | 'baseline'): Summary | undefined => {
+    const bytes = Number(figure.facts?.['recordBytes'])
+    return Number.isNaN(bytes) ? undefined : summarise(figure.pairs.map(pair => pair[side].value - bytes))
   }
   switch (metric) {
     case 'ratio':
@@ -45,10 +50,10 @@ export function readMetric(figure: Figure, metric: Metric): Summary | undefined 
       return summariseSide(figure, 'subject', 'cpuUs')
     case 'cpuExcessUs':
       return differences('cpuUs')
-    case 'overhead': {
-      const bytes = Number(figure.facts?.['recordBytes'])
-      return Number.isNaN(bytes) ? undefined : summarise(figure.pairs.map(({ subject }) => subject.value - bytes))
-    }
+    case 'overhead':
+      return overheadOf('subject')
+    case 'baselineOverhead':
+      return overheadOf('baseline')
     default: {
       const fact = Number.parseFloat(String(figure.facts?.[metric.slice('fact:'.length)]))
       return Number.isNaN(fact) ? undefined : summarise([fact])

@@ -46,6 +46,17 @@ describe('goals of the benchmarks', () => {
     expect(judge(commands, figures).bestOther?.title).to.equal('x')
   })
 
+  it('show what there is to reach: the same of what does nothing else, or what the baseline takes', () => {
+    const bounded: Goal = { ...rate, bound: { figure: 'least', metric: 'ratio' } }
+    const figures = known(figure('a', 1), figure('b', 1), figure('least', 1.3, { recordBytes: 40 }))
+    expect(judge(rate, figures).bound).to.equal(undefined)
+    expect(judge(bounded, figures).bound).to.deep.include({ title: 'least' })
+    expect(judge(bounded, figures).bound?.summary.median).to.equal(1.3)
+    const ofBaseline = judge({ ...rate, bound: { figure: 'least', metric: 'baselineOverhead' } }, figures).bound
+    expect(ofBaseline).to.deep.include({ title: 'bare' })
+    expect(ofBaseline?.summary.median).to.equal(60)
+  })
+
   it('of none at all are missed by what there is', () => {
     const none: Goal = { title: 'failures', figures: ['a'], metric: 'fact:failures', goal: { atMost: 0 } }
     expect(judge(none, known(figure('a', 1, { failures: '0 of 50' }))).verdict).to.equal('met')

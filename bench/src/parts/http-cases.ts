@@ -10,8 +10,9 @@ export interface Case {
   readonly title: string
   readonly group: string
   readonly framework: ServerSpec['framework']
-  /** Undefined: bare against bare, which is the noise. */
+  /** Undefined: bare against bare, which is the noise, or nothing but an answer. */
   readonly guard: OwnGuard | PeerGuard | undefined
+  readonly answerOnly?: NonNullable<ServerSpec['answerOnly']>
   readonly shape: RequestShape
   /** Of every answer. */
   readonly status: number
@@ -65,6 +66,12 @@ function noise(framework: ServerSpec['framework'], group: string, status = 200):
     isOurs: false,
   }
 }
+
+const places = [
+  { place: 'route', where: 'behind the body parser' },
+  { place: 'before-parser', where: 'before the body parser' },
+  { place: 'in-front', where: 'in front of Express' },
+] as const
 
 const groups = {
   unique: 'Express: requests that have no duplicate',
@@ -130,6 +137,15 @@ export const cases: readonly Case[] = [
     groups.replay,
     { store: 'memory', place: 'in-front', options: replay },
     again,
+  ),
+  ...places.map(
+    ({ place, where }): Case => ({
+      ...noise('express', groups.replay),
+      id: `http.answer-only.${place}`,
+      title: `nothing but the answer, ${where}`,
+      answerOnly: place,
+      isReplay: true,
+    }),
   ),
   ...alternatives.flatMap(({ name }) =>
     stores.flatMap(store =>

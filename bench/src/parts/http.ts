@@ -45,7 +45,7 @@ export const http: Part = {
 }
 
 function compare(one: Case, redisUrl: string): Comparison {
-  const { id, title, group, shape, status, framework, guard } = one
+  const { id, title, group, shape, status, framework, guard, answerOnly } = one
   const baseline = { framework, redisUrl }
   return {
     ...LOAD,
@@ -56,7 +56,11 @@ function compare(one: Case, redisUrl: string): Comparison {
     status,
     baselineTitle: `bare ${framework}`,
     baseline,
-    subject: guard === undefined ? baseline : { ...baseline, guard },
+    subject: {
+      ...baseline,
+      ...(guard === undefined ? {} : { guard }),
+      ...(answerOnly === undefined ? {} : { answerOnly }),
+    },
     reachHandler: one.isReplay ? 'none' : 'all',
   }
 }

@@ -8,7 +8,8 @@ import type { KeeperSpec, Worked } from '../servers/keeper.js'
 
 const FEW = 1_000
 const MANY = 1_000_000
-const OPERATIONS = { memory: 40_000, redis: 6_000 } as const
+const OPERATIONS = { memory: 40_000, redis: 6_000, map: 40_000 } as const
+const titles = { memory: 'memory', redis: 'Redis', map: 'no store, but a Map of the same names and bytes' } as const
 
 /** Copies what is under a key, name and all, as often as is asked for: the server does in seconds what clients do in minutes. */
 const COPY = `
@@ -20,7 +21,7 @@ return 1
 `
 
 export async function compareRecords(context: Context): Promise<void> {
-  for (const store of ['memory', 'redis'] as const) {
+  for (const store of ['memory', 'redis', 'map'] as const) {
     const id = `scale.records.${store}`
     await attempt(context, id, async () => {
       await context.redis.clear()
@@ -39,8 +40,8 @@ export async function compareRecords(context: Context): Promise<void> {
       try {
         await few.call('fill', { from: 0, to: FEW })
         await lots.call('fill', { from: 0, to: FEW })
-        if (store === 'memory') await lots.call('fill', { from: FEW, to: many })
-        else await copyRecords(context, FEW, many)
+        if (store === 'redis') await copyRecords(context, FEW, many)
+        else await lots.call('fill', { from: FEW, to: many })
         const operations = scaled(context.effort, OPERATIONS[store], 2_000)
         const delays = new Map<Remote, number>()
         const run = (keeper: Remote, records: number) => async (): Promise<Sample> => {
@@ -57,7 +58,7 @@ export async function compareRecords(context: Context): Promise<void> {
         const pairs = await takePairs(context.effort, run(few, FEW), run(lots, many))
         context.add({
           id,
-          title: `${store === 'memory' ? 'memory' : 'Redis'}: ${many.toLocaleString('en')} live records`,
+          title: `${titles[store]}: ${many.toLocaleString('en')} live records`,
           baseline: `${FEW.toLocaleString('en')} live records`,
           group: 'New records and replays, in turn, beside many records',
           unit: 'operations/s',

@@ -14,7 +14,7 @@ import type { OwnGuard, PeerGuard } from '../servers/spec.js'
 
 const DUPLICATES = 200
 /** A server that is up for a while has its code compiled. */
-const WARM_UP_BURSTS = 8
+const WARM_UP_BURSTS = 20
 const PROCESSES = [1, 2, 4] as const
 
 /** Something that answers the burst: some processes, perhaps guarded, perhaps behind a proxy. */

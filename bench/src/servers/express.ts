@@ -3,6 +3,7 @@
 import { dspinlock } from '@dspinlock/express'
 import express, { type Express, type RequestHandler } from 'express'
 import { findSubject } from '../peers/middleware/index.js'
+import { answerOnly } from './answer-only.js'
 import { makeAnswer, runs, SLOW_MS } from './answers.js'
 import { openStore } from './own-store.js'
 import type { ServerSpec } from './spec.js'
@@ -22,6 +23,8 @@ export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
     handlers.push(mounted.handler)
     hasAnswered = mounted.hasAnswered ?? hasAnswered
   }
+  if (spec.answerOnly === 'before-parser') handlers.unshift(answerOnly)
+  else if (spec.answerOnly === 'route') handlers.push(answerOnly)
   app.post('/orders', ...handlers, (req, res) => {
     if (hasAnswered(req)) return
     runs.count++

@@ -6,6 +6,8 @@ export interface ServerSpec {
   readonly framework: 'express' | 'koa' | 'nest'
   /** Undefined: nothing is mounted. */
   readonly guard?: OwnGuard | PeerGuard
+  /** In place of any guard: something there that answers all requests with what a replay answers, and does nothing else. */
+  readonly answerOnly?: Exclude<OwnGuard['place'], 'app'>
   readonly redisUrl: string
   /** Who listens to dspinlock's diagnostics channels. */
   readonly listener?: 'channels' | 'prometheus' | 'opentelemetry' | 'log'
