@@ -32,8 +32,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const fields = listSet(res)
-  for (const [name, values] of readGiven(hasMessage ? args[2] : args[1])) {
-    const field = toField(name, values, true)
+  for (const field of readGiven(hasMessage ? args[2] : args[1])) {
     const at = fields.findIndex(({ key }) => key === field.key)
     const known = fields[at]
     if (known === undefined) fields.push(field)
@@ -50,11 +49,16 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
 }
 
 function listSet(res: ServerResponse): Field[] {
-  return listNames(res).map(name => toField(name, readValues(res.getHeader(name)), false))
+  const fields: Field[] = []
+  for (const name of listNames(res)) fields.push(toField(name, res.getHeader(name), false))
+  return fields
 }
 
-function toField(name: string, values: readonly string[], isGiven: boolean): Field {
-  return { key: name.toLowerCase(), pairs: values.map(value => [name, value]), isGiven }
+function toField(name: string, value: unknown, isGiven: boolean): Field {
+  const pairs = Array.isArray(value)
+    ? value.map((one): [string, string] => [name, String(one)])
+    : [[name, String(value)] as const]
+  return { key: name.toLowerCase(), pairs, isGiven }
 }
 
 function isSame(a: Field, b: Field): boolean {
@@ -76,11 +80,11 @@ function isAscii(text: string): boolean {
 }
 
 /** writeHead takes an object, a flat list, or a list of pairs. */
-function readGiven(given: unknown): [string, string[]][] {
+function readGiven(given: unknown): Field[] {
   if (typeof given !== 'object' || given === null) return []
-  const fields: [string, string[]][] = []
+  const fields: Field[] = []
   const add = (name: unknown, value: unknown): void => {
-    if (value !== undefined) fields.push([String(name), readValues(value)])
+    if (value !== undefined) fields.push(toField(String(name), value, true))
   }
   if (!Array.isArray(given)) for (const [name, value] of Object.entries(given as OutgoingHttpHeaders)) add(name, value)
   else if (Array.isArray(given[0])) for (const pair of given as unknown[][]) add(pair[0], pair[1])
@@ -97,8 +101,4 @@ function readMessage(res: ServerResponse): string | undefined {
 function listNames(res: ServerResponse): string[] {
   const { getRawHeaderNames } = res as unknown as { getRawHeaderNames?: (this: ServerResponse) => string[] }
   return getRawHeaderNames === undefined ? res.getHeaderNames() : getRawHeaderNames.call(res)
-}
-
-function readValues(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(String) : [String(value)]
 }
