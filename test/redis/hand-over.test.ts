@@ -1,6 +1,6 @@
 // What handing a key over costs Redis: the same however many wait, and next to nothing inside one process.
 
-import { type Hold, LockEngine, type Store } from '@dspinlock/core'
+import { channels, type Hold, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
@@ -92,6 +92,63 @@ describe('handing a key over', () => {
       }
     })
   }
+
+  it('who ends the hold in the turn in which it came renews nothing', async () => {
+    await makeEngines(2)
+    const first = holdOf(await engine(0).enter('k', { leaseMs }))
+    const served = engine(1)
+      .enter('k', { leaseMs, waitMs })
+      .then(entry => holdOf(entry).release())
+    await untilSo('it waits', async () => (await waiters('k')) === 1)
+    const calls = await count(async () => {
+      await first.release()
+      expect(await served).to.equal(true)
+    })
+    // Each operation reads the state once: two releases.
+    expect(calls['get']).to.equal(2)
+  })
+
+  it('a message that is none of the script hands nothing over, and is told of', async () => {
+    await makeEngines(2)
+    const first = holdOf(await engine(0).enter('k', { leaseMs }))
+    let served = false
+    const turn = engine(1).enter('k', { leaseMs, waitMs }).then(holdOf)
+    void turn.then(() => {
+      served = true
+    })
+    await untilSo('it waits', async () => (await waiters('k')) === 1)
+    const [member = ''] = (await askServer(redis.port, 'ZRANGE', 'dspinlock:{=k}:w', 0, -1)) as string[]
+    const [token = ''] = member.split(' ')
+    const inAMinute = Date.now() + 60_000
+    const texts = [
+      `${token}`,
+      `${token}\n7`,
+      `${token}\n\n${inAMinute}`,
+      `${token}\n7\n`,
+      `${token}\n7\n${inAMinute}\n`,
+    ]
+    texts.push(
+      `${token}\n7\n${inAMinute} `,
+      `${token}\n-7\n${inAMinute}`,
+      `${token}\n7\n1e15`,
+      `${token}\n7:\n${inAMinute}`,
+    )
+    texts.push(`${token}\n${'7'.repeat(17)}\n${inAMinute}`)
+    const troubles: string[] = []
+    const listener = (event: unknown): void => void troubles.push((event as TroubleEvent).operation)
+    channels.trouble.subscribe(listener)
+    try {
+      for (const text of texts)
+        await askServer(redis.port, 'PUBLISH', `dspinlock:wake:${token.split('-')[0]}`, `t${text}`)
+      await untilSo('all were told of', async () => troubles.length === texts.length)
+    } finally {
+      channels.trouble.unsubscribe(listener)
+    }
+    expect(served).to.equal(false)
+    expect(new Set(troubles)).to.deep.equal(new Set(['wake']))
+    await first.release()
+    expect(await (await turn).release()).to.equal(true)
+  })
 
   it('300 waiters of one process cost one claim and one settling under replay', async () => {
     await makeEngines(1)

@@ -193,8 +193,9 @@ export class Lane implements HoldOwner, WaiterOwner {
     keeper.remove(hold)
     const heir = passMs > 0 || this.#hold !== hold ? undefined : this.#queue.head
     const next = heir === undefined ? undefined : this.#claimFor(heir, this.#host.newToken(this), 0)
-    const leaseEndsAt = leaseEnd(performance.now(), next?.leaseMs ?? 0)
+    let leaseEndsAt = 0
     if (next !== undefined) {
+      leaseEndsAt = leaseEnd(performance.now(), next.leaseMs)
       this.#asking = true
       this.#askAgain = false
       // A wake for the next token may overtake the answer to this command.
@@ -332,7 +333,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#lateGrants = 0
     this.#queue.remove(head)
     const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
-    this.#queue.refuseWhileBusy(hold.payload, this.#leaseLeftMs())
+    if (this.#queue.size > 0) this.#queue.refuseWhileBusy(hold.payload, this.#leaseLeftMs())
     head.answer({ role: 'holder', hold })
   }
 

@@ -69,7 +69,8 @@ export class LeaseKeeper {
     hold.kept = kept
     queue.append(kept)
     if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
-    if (renewNow) this.#renew(kept)
+    // Behind the turn in which the holder starts, which need not wait for this; one that has ended by then needs no lease.
+    if (renewNow) setImmediate(() => this.#renewUnlessUnderWay(kept))
     this.#arm(renewAt)
   }
 
@@ -153,9 +154,7 @@ export class LeaseKeeper {
       publishTrouble('core', 'renew', error, hold.key)
       if (!this.#isKept(kept)) return
       this.#watchExpiry(kept)
-      kept.retryTimer = setTimeout(() => {
-        if (this.#isKept(kept) && !kept.renewing) this.#renew(kept)
-      }, RETRY_MS).unref()
+      kept.retryTimer = setTimeout(() => this.#renewUnlessUnderWay(kept), RETRY_MS).unref()
     }
     try {
       const answer = hold.renew()
@@ -166,6 +165,10 @@ export class LeaseKeeper {
     } catch (error) {
       failed(error)
     }
+  }
+
+  #renewUnlessUnderWay(kept: Kept): void {
+    if (this.#isKept(kept) && !kept.renewing) this.#renew(kept)
   }
 
   #watchExpiry(kept: Kept): void {
