@@ -1,15 +1,16 @@
-// What is done about those who wait for a key, in Lua: functions, which are made only where somebody waits or has to.
+// What is done about those who wait for a key, in Lua: functions, in two groups, each made only where an operation needs it.
 
 import { BUSY, HELD, MISMATCH } from './answers.js'
 import { free, take } from './steps.js'
 
 /** They share the script's variables; a key's crowd goes by its name. */
 export const crowdVariables: string = `
-local waiters, isOf, unqueue, tell, dismiss, hand, queue
+local dropForeign, waiters, isOf, unqueue, tell, dismiss, hand, queue
 `
 
-export const crowds: string = `
-local function dropForeign(reply)
+/** Who is there, and who is next: all that a plain release needs. */
+export const handing: string = `
+dropForeign = function(reply)
   if not find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err, 0) end
   call('DEL', key .. ':w')
   isForeign = true
@@ -26,33 +27,8 @@ waiters = function(from, to)
   return found
 end
 
-isOf = function(member, token) return sub(member, 1, #token + 1) == token .. ' ' end
-
-unqueue = function(token)
-  for _, member in ipairs(waiters(0, -1)) do
-    if isOf(member, token) then call('ZREM', key .. ':w', member) end
-  end
-end
-
-local function arrivalOf(member)
-  local score = tryCall('ZSCORE', key .. ':w', member)
-  if type(score) ~= 'table' then return score and tonumber(score) end
-  dropForeign(score)
-end
-
 tell = function(token, message)
   return call('PUBLISH', match(ARGV[1], '^%S+') .. match(token, '^[^-]*'), message)
-end
-
--- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens.
-dismiss = function(message)
-  for _, member in ipairs(waiters(0, -1)) do
-    local token, wish = match(member, '^(%S+) (.)')
-    if wish == 'r' then
-      call('ZREM', key .. ':w', member)
-      tell(token, message(token))
-    end
-  end
 end
 
 -- Gives the key to the first waiter that still lives. 'me' is the claim that is being answered, if it is one: it is not sent
@@ -74,6 +50,34 @@ hand = function(me, ms)
     end
   end
   if holder ~= '' then ${free} end
+end
+`
+
+/** Who joins, who leaves, and who has an answer. */
+export const queueing: string = `
+isOf = function(member, token) return sub(member, 1, #token + 1) == token .. ' ' end
+
+unqueue = function(token)
+  for _, member in ipairs(waiters(0, -1)) do
+    if isOf(member, token) then call('ZREM', key .. ':w', member) end
+  end
+end
+
+local function arrivalOf(member)
+  local score = tryCall('ZSCORE', key .. ':w', member)
+  if type(score) ~= 'table' then return score and tonumber(score) end
+  dropForeign(score)
+end
+
+-- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens.
+dismiss = function(message)
+  for _, member in ipairs(waiters(0, -1)) do
+    local token, wish = match(member, '^(%S+) (.)')
+    if wish == 'r' then
+      call('ZREM', key .. ':w', member)
+      tell(token, message(token))
+    end
+  end
 end
 
 -- The claim's answer where another holds the key; it joins those who wait if it 'waits'.

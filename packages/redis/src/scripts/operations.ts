@@ -1,7 +1,7 @@
 // What each operation is given, replies, and does beyond the shared steps, in Lua.
 
 import { BUSY, HELD, MISMATCH, PASS, RECORD } from './answers.js'
-import { crowds, crowdVariables } from './crowds.js'
+import { crowdVariables, handing, queueing } from './crowds.js'
 import { codeOf, ZERO } from './rows.js'
 import { howEnded, isEnded, load, remember, save } from './state.js'
 import { extend, free, take, tellDropped } from './steps.js'
@@ -226,9 +226,12 @@ while at <= count do
     last = last - 1
   end
   ${load(`op == ${codeOf('release')} and ms == 0`)}
-  if not hand and (isCrowded or op == ${codeOf('forget')}
+  if not hand and op ~= ${codeOf('renew')} and (isCrowded or op == ${codeOf('forget')}
     or (holder ~= '' and holder ~= own and ends > now and (op == ${codeOf('claim')} or op == ${codeOf('handOn')}))) then
-    ${crowds}
+    ${handing}
+  end
+  if not queue and hand and op ~= ${codeOf('renew')} and (op ~= ${codeOf('release')} or ms > 0) then
+    ${queueing}
   end
   local reply, isOver, how
   if op == ${codeOf('claim')} or op == ${codeOf('handOn')} then
