@@ -88,11 +88,21 @@ export class Batch {
   }
 }
 
-/** Digest or source, the names, what every call is given first (`common`), and the rows. */
-function composeCall(how: 'EVALSHA' | 'EVAL', rows: readonly Row[], common: string): CommandPart[] {
-  const [only] = rows
-  const names = rows.length === 1 && only !== undefined ? besideState(only.state) : rows.map(({ state }) => state)
-  const command: CommandPart[] = [how, how === 'EVALSHA' ? sha : source, String(names.length), ...names, common]
+/**
+ * Digest or source, the names, what every call is given first (`common`), and the rows. `how` is in small letters, by which ioredis looks
+ * up what it knows of a command.
+ */
+function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: string): CommandPart[] {
+  const script = how === 'evalsha' ? sha : source
+  const only = rows.length === 1 ? rows[0] : undefined
+  if (only !== undefined) {
+    const [state, crowd] = besideState(only.state)
+    const row = composeRow(only.name, only.given)
+    const command: CommandPart[] = [how, script, '2', state, crowd, common, row]
+    if (only.record !== undefined) command.push(only.record)
+    return command
+  }
+  const command: CommandPart[] = [how, script, String(rows.length), ...rows.map(({ state }) => state), common]
   // A client writes every part by itself: fewer of them cost it less.
   for (const { name, given, record } of rows) {
     command.push(composeRow(name, given))
@@ -112,8 +122,8 @@ export function callScript<T>(
   onAnswer: (answer: T) => void,
   onFailure: (error: unknown) => void,
 ): void {
-  send(composeCall('EVALSHA', rows, common)).then(onAnswer, (error: unknown) => {
-    if (isMissingScript(error)) send(composeCall('EVAL', rows, common)).then(onAnswer, onFailure)
+  send(composeCall('evalsha', rows, common)).then(onAnswer, (error: unknown) => {
+    if (isMissingScript(error)) send(composeCall('eval', rows, common)).then(onAnswer, onFailure)
     else onFailure(error)
   })
 }

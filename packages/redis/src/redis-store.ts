@@ -221,7 +221,7 @@ export class RedisStore implements Store {
   }
 
   release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
-    const sentAt = performance.now()
+    const sentAt = next === undefined ? 0 : performance.now()
     const read = (reply: unknown): ReleaseReply => {
       if (reply === 0) return { mine: false }
       if (reply === 1) return { mine: true }

@@ -6,7 +6,7 @@ import type { Wake } from '@dspinlock/core'
 export const TO_ALL = 'all'
 
 const NEWLINE = 0x0a
-const NUMBER = /^\d{1,16}$/
+const MAX_DIGITS = 16
 
 /** Undefined for anything that the scripts do not send. */
 export function decodeWake(message: Buffer): Wake | undefined {
@@ -15,10 +15,11 @@ export function decodeWake(message: Buffer): Wake | undefined {
   if (token === '') return undefined
   switch (String.fromCharCode(message[0] ?? 0)) {
     case 't': {
-      const [fence, leaseEndsAt, ...rest] = end < 0 ? [] : message.toString('latin1', end + 1).split('\n')
-      if (fence === undefined || leaseEndsAt === undefined || rest.length > 0) return undefined
-      if (!NUMBER.test(fence) || !NUMBER.test(leaseEndsAt)) return undefined
-      return { kind: 'turn', token, fence: Number(fence), leaseEndsAt: Number(leaseEndsAt) }
+      const between = end < 0 ? -1 : message.indexOf(NEWLINE, end + 1)
+      if (between < 0) return undefined
+      const fence = readNumber(message, end + 1, between)
+      const leaseEndsAt = readNumber(message, between + 1, message.length)
+      return fence < 0 || leaseEndsAt < 0 ? undefined : { kind: 'turn', token, fence, leaseEndsAt }
     }
     case 'r':
       return end < 0 ? undefined : { kind: 'record', token, record: message.subarray(end + 1) }
@@ -31,6 +32,18 @@ export function decodeWake(message: Buffer): Wake | undefined {
     default:
       return undefined
   }
+}
+
+/** The digits from `from` to `to`, which are all that may stand there; -1 for anything else. A waiter's turn waits for this. */
+function readNumber(message: Buffer, from: number, to: number): number {
+  if (to === from || to - from > MAX_DIGITS) return -1
+  let number = 0
+  for (let at = from; at < to; at++) {
+    const digit = (message[at] as number) - 48
+    if (digit < 0 || digit > 9) return -1
+    number = number * 10 + digit
+  }
+  return number
 }
 
 /** The state whose record is gone, if that is what the message says. */

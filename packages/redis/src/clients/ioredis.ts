@@ -113,7 +113,7 @@ export class IoredisStoreClient implements StoreClient {
     const pipeline = this.#client.pipeline() as Pipeline
     const replies = await pipeline
       .callBuffer(String(name), ...args)
-      .callBuffer('WAIT', String(replicas), String(timeoutMs))
+      .callBuffer('wait', String(replicas), String(timeoutMs))
       .exec()
     const [first, second] = replies ?? []
     if (first === undefined || second === undefined) throw new Error('Connection is closed.')
