@@ -16,6 +16,16 @@ const HAND_OVERS = 8
 const WAITERS = 50
 const libraries: readonly LockLibrary[] = [dspinlock, ...alternatives]
 
+/** What no hand-over by a message can do without: the message, and a script that sends it. `call`: of the process that would be the holder. */
+interface Floor {
+  readonly id: string
+  readonly title: string
+  readonly call: 'publish' | 'publishByScript'
+}
+const bare: Floor = { id: 'noise', title: 'PUBLISH against itself (noise)', call: 'publish' }
+const byScript: Floor = { id: 'script', title: 'a script that only sends the message', call: 'publishByScript' }
+const floors: readonly Floor[] = [bare, byScript]
+
 export const handOver: Part = {
   name: 'hand-over',
   about: 'from one process letting go of a key to another having it: one waiter, 50 waiters, commands',
@@ -28,7 +38,7 @@ export const handOver: Part = {
       await Promise.all([holder, waiter].map(process => process.call('connect', url)))
       await waiter.call('listen')
       const both = { holder, waiter }
-      for (const library of [undefined, ...libraries]) await compareOne(context, both, library)
+      for (const subject of [...floors, ...libraries]) await compareOne(context, both, subject)
       for (const library of [redisSemaphore, ...libraries.filter(other => other !== redisSemaphore)]) {
         await compareMany(context, both, library)
       }
@@ -47,25 +57,26 @@ let keys = 0
 const nextKey = (): string => `hand-over:${++keys}`
 const nameOf = (library: LockLibrary): string => library.package.replace('@dspinlock/redis', 'dspinlock')
 
-/** Undefined: the floor against itself. */
-async function compareOne(context: Context, both: Both, library: LockLibrary | undefined): Promise<void> {
-  const id = `hand-over.one.${library === undefined ? 'noise' : nameOf(library)}`
+async function compareOne(context: Context, both: Both, compared: LockLibrary | Floor): Promise<void> {
+  const isFloor = 'call' in compared
+  const id = `hand-over.one.${isFloor ? compared.id : nameOf(compared)}`
   await attempt(context, id, async () => {
     const count = scaled(context.effort, HAND_OVERS, 3)
-    const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both))
-    const subject = library === undefined ? floor : () => medianOf(count, () => handOverOnce(both, library))
+    const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both, bare))
+    const measure = isFloor ? () => sendMessage(both, compared) : () => handOverOnce(both, compared)
+    const subject = (): Promise<Sample> => medianOf(count, measure)
     await floor()
     await subject()
     const pairs = await takePairs(context.effort, floor, subject)
     context.add({
       id,
-      title: library?.name ?? 'PUBLISH against itself (noise)',
+      title: isFloor ? compared.title : compared.name,
       baseline: 'a bare PUBLISH to another process',
       group: 'Hand-over to one waiter in another process',
       unit: 'ms',
       better: 'lower',
       pairs,
-      ...(library === undefined ? {} : { facts: await countCommands(context, both, library) }),
+      ...(isFloor ? {} : { facts: await countCommands(context, both, compared) }),
     })
   })
 }
@@ -77,10 +88,10 @@ async function medianOf(count: number, measure: () => Promise<number>): Promise<
 }
 
 /** In milliseconds, on the clock that all processes of a machine share. */
-async function sendMessage({ holder, waiter }: Both): Promise<number> {
+async function sendMessage({ holder, waiter }: Both, { call }: Floor): Promise<number> {
   await waiter.call('expectMessage')
   await pause()
-  const calledAt = await holder.call<bigint>('publish')
+  const calledAt = await holder.call<bigint>(call)
   return Number((await waiter.call<bigint>('heardAt')) - calledAt) / 1e6
 }
 

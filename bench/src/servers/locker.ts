@@ -31,6 +31,7 @@ let waiting: Promise<bigint> | undefined
 let draining: Promise<Drain> | undefined
 const listener = { count: 0, heardAt: 0n, onMessage: (): void => {} }
 let publisher: Redis | undefined
+let script: Promise<string> | undefined
 
 function userOf(name: string): Promise<LockUser> {
   let user = users.get(name)
@@ -143,6 +144,16 @@ async function publish(): Promise<bigint> {
   return calledAt
 }
 
+/** As `publish`, by a script that does nothing else. */
+async function publishByScript(): Promise<bigint> {
+  publisher ??= new Redis(url)
+  script ??= publisher.script('LOAD', `return redis.call('PUBLISH', ARGV[1], ARGV[2])`) as Promise<string>
+  const digest = await script
+  const calledAt = process.hrtime.bigint()
+  await publisher.evalsha(digest, 0, 'bench:floor', 'x')
+  return calledAt
+}
+
 answerCalls({
   connect: async (to: string) => {
     url = to
@@ -158,5 +169,6 @@ answerCalls({
   expectMessage,
   heardAt,
   publish,
+  publishByScript,
   ...profiling,
 })
