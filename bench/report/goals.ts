@@ -181,6 +181,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atMost: 1.2 },
     others: ids('hand-over.one', locks),
+    bound: { figure: 'hand-over.one.script', metric: 'ratio' },
   },
   {
     title: 'hand-over, 50 waiters: drain, × redis-semaphore',
