@@ -17,13 +17,18 @@ const webStream = (): ReadableStream =>
     },
   })
 
-const answers: Readonly<Record<string, (ctx: Context) => void>> = {
+const answers: Record<string, (ctx: Context) => void> = {
   string: ctx => void (ctx.body = 'täxt'),
   html: ctx => void (ctx.body = '<p>'),
   buffer: ctx => void (ctx.body = Buffer.from([0, 250])),
   object: ctx => void (ctx.body = { a: 1 }),
+  list: ctx => void (ctx.body = ['one']),
   number: ctx => void (ctx.body = 42),
   date: ctx => void (ctx.body = new Date(0)),
+  // An object lists its indices first, whatever the order in which they come from elsewhere.
+  'index-last': ctx => {
+    ctx.body = { rows: [0, new Proxy({ b: -1.5, 1: 2 }, { ownKeys: () => ['b', '1'] })] }
+  },
   'json-null': ctx => {
     ctx.body = { toJSON: () => null }
   },
@@ -52,6 +57,13 @@ const answers: Readonly<Record<string, (ctx: Context) => void>> = {
     ctx.body = 'x'
   },
   redirect: ctx => ctx.redirect('/elsewhere'),
+}
+/** JSON as other languages write it, where Node can say so (22 and later). */
+const { rawJSON } = JSON as { rawJSON?: (text: string) => unknown }
+const raws = ['-0', '1.0', '1e3', '0.0000001', '12345678901234567890', '"\\u0041"', '"\\/"']
+for (const [at, text] of raws.entries()) {
+  if (rawJSON === undefined) continue
+  answers[`raw-${at}`] = ctx => void (ctx.body = { first: rawJSON(text), list: [rawJSON(text), 1, rawJSON(text)] })
 }
 /** Koa 2 renders them as `{}`. */
 const webAnswers: Readonly<Record<string, (ctx: Context) => void>> = {
@@ -103,5 +115,19 @@ for (const { name, Koa } of koas) {
         expect(second.headers['cache-status']).to.equal('dspinlock; hit')
       })
     }
+
+    it('what somebody taught arrays to be in JSON is done to them once', async () => {
+      const prototype = Array.prototype as { toJSON?: (this: unknown[]) => unknown }
+      prototype.toJSON = function () {
+        return [...this, 'more']
+      }
+      try {
+        const first = await server.ask('/list?taught')
+        expect(first.body).to.equal('["one","more"]')
+        expect((await server.ask('/list?taught')).body).to.equal(first.body)
+      } finally {
+        delete prototype.toJSON
+      }
+    })
   })
 }

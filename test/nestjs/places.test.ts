@@ -1,5 +1,6 @@
 // Our place among guards, interceptors, middleware and hooks: what is outside applies to a replay, what is inside ran once.
 
+import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
 import {
@@ -23,6 +24,8 @@ import { finalize, map, type Observable, retry, tap, timeout } from 'rxjs'
 import { Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
+type Raw = ServerResponse & { readonly raw?: ServerResponse }
+
 let runs = 0
 let log: string[] = []
 let gate = new Gate()
@@ -41,6 +44,15 @@ class LogInterceptor implements NestInterceptor {
       tap(value => log.push(`value ${typeof value}`)),
       finalize(() => log.push('end')),
     )
+  }
+}
+
+@Injectable()
+class HeaderInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const response = context.switchToHttp().getResponse<Raw>()
+    const read = (): void => void log.push(String((response.raw ?? response).getHeader('cache-status')))
+    return next.handle().pipe(tap(read))
   }
 }
 
@@ -118,6 +130,25 @@ class PlacesController {
   @Get('late-headers') @Dspinlock({ ...replayed, identity: 'public' }) lateHeaders(): string {
     runs++
     return 'whose'
+  }
+}
+
+@Controller()
+class OutsideController {
+  @Get('header') @Dspinlock(replayed) @UseInterceptors(HeaderInterceptor) header(): string {
+    runs++
+    return 'inner'
+  }
+  @Post('refused')
+  @Dspinlock<unknown, Raw>({
+    duplicates: 'reject',
+    ttlMs: 60_000,
+    onRefused: (_problem, _request, response) => void (response.raw ?? response).end('refused by hand'),
+  })
+  @UseInterceptors(LogInterceptor)
+  refused(): string {
+    runs++
+    return 'inner'
   }
 }
 
@@ -206,6 +237,24 @@ for (const platform of platforms) {
       await until(() => log.length === 4, 'both have ended')
       expect([first.body, second.body, runs]).to.deep.equal(['{"data":"inner"}', '{"data":"inner"}', 1])
       expect(log.slice(2)).to.deep.equal(['value object', 'end'])
+    })
+
+    it('interceptors outside find the headers of a replay, and end with an answer by hand', async () => {
+      // Nothing else sets headers or waits for the end.
+      const imports = [DspinlockModule.forRoot()]
+      const alone = await startNest(platform, { imports, controllers: [OutsideController] })
+      try {
+        const [first, second] = [await alone.ask('/header'), await alone.ask('/header')]
+        await until(() => log.length === 2, 'both have ended')
+        expect([first.body, second.body, log[1]]).to.deep.equal(['inner', 'inner', 'dspinlock; hit'])
+        log = []
+        await alone.ask('/refused', json({}))
+        expect((await alone.ask('/refused', json({}))).body).to.equal('refused by hand')
+        await until(() => log.length === 4, 'both have ended')
+        expect(log).to.deep.equal(['value string', 'end', 'value undefined', 'end'])
+      } finally {
+        await alone.stop()
+      }
     })
 
     it('a timeout outside answers while its duplicate waits, which runs nothing later', async () => {

@@ -19,7 +19,7 @@ export function setAnswer(ctx: Context, reply: Reply): void {
     // Setting a body makes up a type, and setting none takes the status and the type back.
     if (type === undefined) ctx.res.removeHeader('Content-Type')
     else if (ctx.res.getHeader('Content-Type') !== type) ctx.res.setHeader('Content-Type', type)
-    ctx.status = status
+    if (ctx.status !== status) ctx.status = status
   }
   // RFC 9113, section 8.3.2: HTTP/2 has no reason phrase.
   if (ctx.req.httpVersionMajor < 2 && ctx.message !== message) ctx.message = message

@@ -4,6 +4,7 @@ import { type Readable, Stream } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import type { BodyForm } from '@dspinlock/http'
 import type { Context } from 'koa'
+import { isSameAgain } from './round-trip.js'
 
 export interface Rendered {
   readonly bytes: Buffer
@@ -48,7 +49,7 @@ function isStream(body: unknown): body is Readable {
 function renderJson(body: unknown): Rendered | undefined {
   try {
     const text = JSON.stringify(body)
-    return { bytes: Buffer.from(text), form: JSON.stringify(JSON.parse(text)) === text ? 'json' : 'bytes' }
+    return { bytes: Buffer.from(text), form: isSameAgain(text) ? 'json' : 'bytes' }
   } catch {
     return undefined
   }

@@ -2,43 +2,61 @@
 
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import { type Baseline, type Settlement, takeBaseline, takeHead, watchResponse } from '@dspinlock/http'
+import {
+  type Baseline,
+  type Ending,
+  type Settlement,
+  takeBaseline,
+  takeHead,
+  type Watching,
+  watchResponse,
+} from '@dspinlock/http'
 import type { Context, Next } from 'koa'
 import { bodyOf } from './body.js'
 import { Outflow } from './outflow.js'
 
-export interface Downstream {
-  /** Rejects with what `next` rejects with. */
-  through(next: Next): Promise<void>
-  /** From now on somebody else guards the request. */
-  stop(): void
-}
+export class Downstream implements Ending {
+  readonly #ctx: Context
+  readonly #settlement: Settlement
+  /** Of the headers; undefined where they are of no use. */
+  readonly #baseline: Baseline | undefined
+  readonly #watching: Watching
+  /** Somebody else guards the request. */
+  #stopped = false
 
-/** To be called before anything inside runs. */
-export function prepareDownstream(ctx: Context, settlement: Settlement): Downstream {
-  const baseline = settlement.keepsBody ? takeBaseline(ctx.res) : undefined
-  let stopped = false
-  // What a handler sends past Koa has passed what is mounted outside, too: it is no record, but the hold ends with it.
-  const watching = watchResponse(ctx.req, ctx.res, settlement, false)
-  return {
-    stop: () => {
-      stopped = true
-      watching.stop()
-    },
-    through: async next => {
-      try {
-        await next()
-      } catch (error) {
-        watching.stop()
-        const ended = settlement.fail(statusOf(error))
-        if (ended !== undefined) await ended
-        throw error
-      }
-      if (stopped || isSentByHand(ctx)) return
-      watching.stop()
-      const settled = settle(ctx, settlement, baseline)
-      if (settled !== undefined) await settled
-    },
+  /** To be called before anything inside runs. */
+  constructor(ctx: Context, settlement: Settlement) {
+    this.#ctx = ctx
+    this.#settlement = settlement
+    this.#baseline = settlement.keepsBody ? takeBaseline(ctx.res) : undefined
+    // What a handler sends past Koa has passed what is mounted outside, too: it is no record, but the hold ends with it.
+    this.#watching = watchResponse(ctx.req, ctx.res, settlement, false)
+  }
+
+  /** Rejects with what `next` rejects with. */
+  async through(next: Next): Promise<void> {
+    try {
+      await next()
+    } catch (error) {
+      this.#watching.stop()
+      const ended = this.#settlement.fail(statusOf(error))
+      if (ended !== undefined) await ended
+      throw error
+    }
+    if (this.#stopped || isSentByHand(this.#ctx)) return
+    this.#watching.stop()
+    const settled = settle(this.#ctx, this.#settlement, this.#baseline)
+    if (settled !== undefined) await settled
+  }
+
+  release(): void {
+    this.#stopped = true
+    this.#watching.stop()
+    void this.#settlement.release()
+  }
+
+  cut(): void {
+    this.release()
   }
 }
 

@@ -1,11 +1,10 @@
 // dspinlock for Koa 3 and 2: middleware that works at its place in the onion.
 
 import type { LockEngine } from '@dspinlock/core'
-import { createGuard, type GuardOptions, type RequestLock, type Settlement } from '@dspinlock/http'
+import { createGuard, type GuardOptions, type RequestLock } from '@dspinlock/http'
 import type { Context, Middleware, Next } from 'koa'
-import { setAnswer } from './answer.js'
-import { prepareDownstream } from './downstream.js'
-import { isOnRoute, translate } from './translate.js'
+import { isOnRoute } from './route.js'
+import { KoaExchange } from './translate.js'
 
 export * from '@dspinlock/http/for-users'
 
@@ -35,37 +34,10 @@ export function dspinlock(options?: DspinlockOptions): DspinlockMiddleware {
   const guard = createGuard<Context, Context>(options)
   const middleware = (ctx: Context, next: Next): Promise<void> => {
     const onRoute = isOnRoute(ctx, middleware)
-    return guard.guards(ctx.req, onRoute) ? seeThrough(ctx, next, onRoute) : next()
-  }
-  const seeThrough = async (ctx: Context, next: Next, onRoute: boolean): Promise<void> => {
-    let goesOn = false
-    let failure: { readonly error: unknown } | undefined
-    let downstream = next
-    const handled = guard.handle({
-      ...translate(ctx, onRoute),
-      expose: lock => {
-        ctx.state.dspinlock = lock
-      },
-      answer: reply => setAnswer(ctx, reply),
-      watch: (settlement: Settlement) => {
-        const prepared = prepareDownstream(ctx, settlement)
-        downstream = () => prepared.through(next)
-        const release = (): void => {
-          prepared.stop()
-          void settlement.release()
-        }
-        return { release, cut: release }
-      },
-      proceed: () => {
-        goesOn = true
-      },
-      fail: error => {
-        failure = { error }
-      },
-    })
-    if (handled !== undefined) await handled
-    if (failure !== undefined) throw failure.error
-    if (goesOn) await downstream()
+    if (!guard.guards(ctx.req, onRoute)) return next()
+    const exchange = new KoaExchange(ctx, next, onRoute)
+    const handled = guard.handle(exchange)
+    return handled === undefined ? exchange.goOn() : handled.then(() => exchange.goOn())
   }
   return Object.assign(middleware, { engine: guard.engine, close: () => guard.close() })
 }

@@ -1,27 +1,86 @@
-// A Koa request in the words of @dspinlock/http.
+// A Koa request in the words of @dspinlock/http, and what became of it in Koa's.
 
-import { type Exchange, readParsedBody } from '@dspinlock/http'
-import type { Context } from 'koa'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Exchange, type Reply, type RequestLock, readParsedBody, type Settlement } from '@dspinlock/http'
+import type { Context, Next } from 'koa'
+import { setAnswer } from './answer.js'
+import { Downstream } from './downstream.js'
+import { routeOf } from './route.js'
 
-type Facts = Pick<
-  Exchange<Context, Context>,
-  'req' | 'res' | 'request' | 'response' | 'url' | 'currentUrl' | 'onRoute' | 'route' | 'isParsed' | 'parsedBody'
->
+/** One for each request. It has a class because it is on every request's path (docs/decisions/072). */
+export class KoaExchange implements Exchange<Context, Context> {
+  readonly request: Context
+  readonly onRoute: boolean
+  /** As the client sent it: koa-mount and rewriting middleware change `url` and `path`. */
+  readonly url: string
+  readonly currentUrl: string
+  readonly isParsed: boolean
+  readonly parsedBody: unknown
+  readonly #next: Next
+  /** Undefined where nothing is held for it. */
+  #downstream: Downstream | undefined
+  #goesOn = false
+  #failure: { readonly error: unknown } | undefined
 
-export function translate(ctx: Context, onRoute: boolean): Facts {
-  const left = ctx.request as Parsed
-  return {
-    req: ctx.req,
-    res: ctx.res,
-    request: ctx,
-    response: ctx,
-    // As the client sent it: koa-mount and rewriting middleware change `url` and `path`.
-    url: ctx.originalUrl,
-    currentUrl: ctx.url,
-    onRoute,
-    route: () => routeOf(ctx),
+  constructor(ctx: Context, next: Next, onRoute: boolean) {
+    this.request = ctx
+    this.onRoute = onRoute
+    this.url = ctx.originalUrl
+    this.currentUrl = ctx.url
+    const left = ctx.request as Parsed
     // @koa/bodyparser leaves what it read beside what it made of it, and `{}` alone for what it does not parse.
-    ...readParsedBody(ctx.req, left, left.rawBody !== undefined),
+    const { isParsed, parsedBody } = readParsedBody(ctx.req, left, left.rawBody !== undefined)
+    this.isParsed = isParsed
+    this.parsedBody = parsedBody
+    this.#next = next
+  }
+
+  get response(): Context {
+    return this.request
+  }
+
+  get req(): IncomingMessage {
+    return this.request.req
+  }
+
+  get res(): ServerResponse {
+    return this.request.res
+  }
+
+  route(): string | undefined {
+    return routeOf(this.request)
+  }
+
+  expose(lock: RequestLock): void {
+    this.request.state.dspinlock = lock
+  }
+
+  answer(reply: Reply): void {
+    setAnswer(this.request, reply)
+  }
+
+  watch(settlement: Settlement): Downstream {
+    this.#downstream = new Downstream(this.request, settlement)
+    return this.#downstream
+  }
+
+  proceed(): void {
+    this.#goesOn = true
+  }
+
+  fail(error: unknown): void {
+    this.#failure = { error }
+  }
+
+  /** Once http is through with it: what the middleware resolves or rejects with. */
+  goOn(): Promise<void> {
+    if (!this.#goesOn || this.#failure !== undefined || this.#downstream === undefined) return this.#goOnUnwatched()
+    return this.#downstream.through(this.#next)
+  }
+
+  async #goOnUnwatched(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#goesOn) await this.#next()
   }
 }
 
@@ -31,36 +90,4 @@ interface Parsed {
   readonly rawBody?: unknown
   readonly file?: unknown
   readonly files?: object
-}
-
-/** What @koa/router leaves on the context. */
-interface Routed {
-  /** The layers that match the request: routes, and what was mounted by `router.use`, which have no methods. */
-  readonly matched?: readonly Layer[]
-  /** Of the layer that runs. */
-  readonly routerPath?: unknown
-  /** The pattern of the route that matches best, with the prefixes of its routers: a string or a regular expression. */
-  readonly _matchedRoute?: string | RegExp
-}
-
-/** Undefined where no route was found yet: app-wide. */
-function routeOf(ctx: Context): string | undefined {
-  const { _matchedRoute: matched } = ctx as unknown as Routed
-  return matched?.toString()
-}
-
-interface Layer {
-  readonly path: unknown
-  readonly methods: readonly string[]
-  readonly stack: readonly unknown[]
-}
-
-/** Whether `middleware` runs as part of a route rather than app-wide or by `router.use`. */
-export function isOnRoute(ctx: Context, middleware: unknown): boolean {
-  const { matched, routerPath } = ctx as unknown as Routed
-  if (matched === undefined || routerPath === undefined) return false
-  const holders = matched.filter(layer => layer.stack.includes(middleware))
-  if (holders.length > 0) return holders.some(layer => layer.methods.length > 0)
-  // Composed with others, it is in no stack itself.
-  return matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
 }

@@ -2,7 +2,13 @@
 
 import type { AbstractHttpAdapter } from '@nestjs/core'
 
-const answered = new WeakSet<object>()
+/** A property of the platform's response. */
+const ANSWERED = Symbol('dspinlock answered')
+
+interface Answered {
+  [ANSWERED]?: true
+}
+
 const taught = new WeakSet<object>()
 
 /** The ways in which Nest, its exception filters and filters built on them write an answer. */
@@ -10,7 +16,7 @@ const answers = ['reply', 'render', 'redirect', 'end'] as const
 
 /** Nest will not write to this response (the platform's) any more. */
 export function markAnswered(response: object): void {
-  answered.add(response)
+  ;(response as Answered)[ANSWERED] = true
 }
 
 /** From now on the adapter leaves answered responses alone. Once for each adapter. */
@@ -21,7 +27,7 @@ export function teachAdapter(adapter: AbstractHttpAdapter): void {
     const write = adapter[name] as (...args: unknown[]) => unknown
     Object.defineProperty(adapter, name, {
       value(this: AbstractHttpAdapter, response: object, ...rest: unknown[]): unknown {
-        return answered.has(response) ? undefined : Reflect.apply(write, this, [response, ...rest])
+        return (response as Answered)[ANSWERED] === true ? undefined : Reflect.apply(write, this, [response, ...rest])
       },
       configurable: true,
       enumerable: false,

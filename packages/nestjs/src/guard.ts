@@ -1,7 +1,8 @@
 // The guard: refuses duplicates before pipes and interceptors run.
 
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common'
-import { Mount, translate } from './mount.js'
+import { NestExchange } from './exchange.js'
+import { Mount } from './mount.js'
 
 /**
  * For routes whose duplicates are only refused (`duplicates: 'reject'`), by `@UseGuards(DspinlockGuard)` after the guards that
@@ -15,7 +16,12 @@ export class DspinlockGuard extends Mount implements CanActivate {
     // Never settles for a request that was refused: either answer would make Nest write a second response.
     return new Promise((resolve, reject) => {
       void admission.guard.handle(
-        translate(admission, { expose: () => {}, proceed: () => resolve(true), fail: error => reject(error) }),
+        new NestExchange(admission, {
+          expose: () => {},
+          expectAnswer: () => {},
+          proceed: () => resolve(true),
+          fail: error => reject(error as Error),
+        }),
       )
     })
   }

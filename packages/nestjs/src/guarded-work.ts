@@ -1,12 +1,12 @@
 // The handler's Observable under a lock. What Nest makes of it is written by Nest; a replay is not.
 
-import { endWithoutResponse } from '@dspinlock/http'
+import { endWithoutResponse, type RequestLock } from '@dspinlock/http'
 import { StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
 import type { AbstractHttpAdapter } from '@nestjs/core'
 import { Observable, type Subscriber, type Subscription } from 'rxjs'
 import { markAnswered } from './answered.js'
-import { type Admission, translate } from './mount.js'
+import { type Admission, NestExchange, type Way } from './exchange.js'
 import type { Target } from './target.js'
 
 export interface Means {
@@ -25,27 +25,23 @@ export function guardWork(admission: Admission, work: Observable<unknown>, means
     if (isAdmitted) return work.subscribe(subscriber)
     isAdmitted = true
     const passage = new Passage(admission.target, work, means, subscriber)
-    void admission.guard.handle(
-      translate(admission, {
-        expose: ({ role }) => {
-          passage.isHolder = role === 'holder'
-        },
-        proceed: () => passage.run(),
-        fail: error => passage.fail(error),
-      }),
-    )
+    void admission.guard.handle(new NestExchange(admission, passage))
+    passage.expectAnswerUnlessDecided()
     return () => passage.tearDown()
   })
 }
 
-class Passage {
-  isHolder = false
+class Passage implements Way {
+  #isHolder = false
   readonly #target: Target
   readonly #work: Observable<unknown>
   readonly #means: Means
   readonly #subscriber: Subscriber<unknown>
   /** Set once the work runs. */
   #running: Subscription | undefined
+  /** The work runs, or failed before it could. */
+  #isDecided = false
+  #expectsAnswer = false
   #last: { readonly value: unknown } | undefined
   /** Nest lost interest, because the client left; the work goes on for the duplicates. */
   #isAlone = false
@@ -55,32 +51,48 @@ class Passage {
     this.#work = work
     this.#means = means
     this.#subscriber = subscriber
-    target.res.once('finish', this.#onAnswered)
-    target.res.once('close', this.#onAnswered)
+  }
+
+  expose({ role }: RequestLock): void {
+    this.#isHolder = role === 'holder'
+  }
+
+  expectAnswer(): void {
+    if (this.#expectsAnswer) return
+    this.#expectsAnswer = true
+    this.#target.res.once('finish', this.#onAnswered)
+    this.#target.res.once('close', this.#onAnswered)
+  }
+
+  /** To be called once the request is being seen to: one that had its turn at once needs no listeners. */
+  expectAnswerUnlessDecided(): void {
+    if (!this.#isDecided) this.expectAnswer()
   }
 
   /** The response is out, or its client gone, and the work had no part in it. */
   readonly #onAnswered = (): void => {
     this.#unlisten()
-    this.#target.takeOver()
+    this.#target.takeOver?.()
     markAnswered(this.#target.response)
     this.#subscriber.next(undefined)
     this.#subscriber.complete()
   }
 
   #unlisten(): void {
+    this.#isDecided = true
+    if (!this.#expectsAnswer) return
     this.#target.res.removeListener('finish', this.#onAnswered)
     this.#target.res.removeListener('close', this.#onAnswered)
   }
 
-  run(): void {
+  proceed(): void {
     this.#unlisten()
     // Somebody further out gave up waiting and has answered, or is about to.
     if (this.#subscriber.closed) return endWithoutResponse(this.#target.req, 'unbegun')
     this.#running = this.#work.subscribe({
       next: value => {
         this.#last = { value }
-        if (this.isHolder && isStream(value)) this.#watchStream(value)
+        if (this.#isHolder && isStream(value)) this.#watchStream(value)
         this.#subscriber.next(value)
       },
       error: (error: unknown) => {
@@ -103,7 +115,7 @@ class Passage {
   tearDown(): void {
     const { req, res } = this.#target
     if (this.#running === undefined || this.#running.closed) return
-    if (this.isHolder && (res.destroyed || req.socket?.destroyed)) this.#isAlone = true
+    if (this.#isHolder && (res.destroyed || req.socket?.destroyed)) this.#isAlone = true
     else this.#running.unsubscribe()
   }
 

@@ -1,26 +1,19 @@
 // What interceptor and guard share: the hooks for subclasses, and the question whether a request is theirs to guard.
 
 import type { IncomingMessage } from 'node:http'
-import { type Exchange, type Problem, sendReply } from '@dspinlock/http'
+import { type Problem, shareShape } from '@dspinlock/http'
 import { type ExecutionContext, Inject, type OnModuleInit } from '@nestjs/common'
 import { ModulesContainer } from '@nestjs/core'
 import { findSets, isProvided } from './container.js'
-import type { AnyGuard, LockSet } from './lock-set.js'
+import type { Admission } from './exchange.js'
+import type { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import type { Mode } from './options.js'
 import { type Class, type Handler, type Route, readRoute } from './rule.js'
-import { readRaw, readTarget, type Target } from './target.js'
+import { readRaw, readTarget } from './target.js'
 import { DEFAULT_SET } from './tokens.js'
 
 type Answer<T> = T | Promise<T>
-
-/** The way of a request that is to be guarded. */
-export interface Admission {
-  readonly guard: AnyGuard
-  readonly target: Target
-  readonly onRoute: boolean
-  readonly version: string | undefined
-}
 
 interface Visits {
   /** How many of the places at which we are bound to the route it has passed. */
@@ -29,10 +22,24 @@ interface Visits {
   taken: boolean
 }
 
+/**
+ * Also of requests that are not guarded, which a property would make slow on Express. What hangs on its values lives until the next full
+ * collection: nothing but a number and a flag.
+ */
 const visited = new WeakMap<IncomingMessage, Visits>()
 
-/** By whom and in which context a request was taken, for the hooks. Keys are the platform's requests. */
-const entered = new WeakMap<object, { readonly mount: Mount; readonly context: ExecutionContext }>()
+/** By whom and in which context a request was taken, for the hooks. */
+interface Entry {
+  readonly mount: Mount
+  readonly context: ExecutionContext
+}
+
+/** A property of the platform's request, so that the context of a request goes with it. */
+const ENTRY = Symbol('dspinlock entry')
+
+interface Entered {
+  [ENTRY]?: Entry
+}
 
 /** For routes without options of their own. */
 const noOptions = Object.freeze({})
@@ -90,14 +97,17 @@ export abstract class Mount implements OnModuleInit {
     })
     if (!guard.guards(raw, onRoute)) return undefined
     const target = readTarget(context)
-    entered.set(target.request, { mount: this, context })
+    // Before it gets a property of ours.
+    shareShape(target, raw, 'res')
+    ;(target.request as Entered)[ENTRY] = { mount: this, context }
     return { guard, target, onRoute, version: route.version }
   }
 
   /** At how many places an interceptor (or guard) of ours is bound to the route. */
   #countPlaces(route: Route, mode: Mode): number {
-    const list = mode === 'any' ? route.interceptors : route.guards
-    return list.filter(bound => isMount(bound)).length
+    let places = 0
+    for (const bound of mode === 'any' ? route.interceptors : route.guards) if (isMount(bound)) places++
+    return places
   }
 
   /** The place nearest to the handler decides: what runs in between, an upload for one, has been through by then. */
@@ -122,8 +132,8 @@ export abstract class Mount implements OnModuleInit {
 
   /** Only what a subclass defines. The same for all instances of a class, so it finds the instance by the request. */
   #listHooks(): object {
-    const of = (request: object): { readonly mount: Mount; readonly context: ExecutionContext } => {
-      const found = entered.get(request)
+    const of = (request: object): Entry => {
+      const found = (request as Entered)[ENTRY]
       if (found === undefined) throw mistakes.notFromNest(this.constructor.name)
       return found
     }
@@ -148,43 +158,4 @@ export abstract class Mount implements OnModuleInit {
 /** Of `@UseInterceptors` and `@UseGuards`: classes, or instances. */
 export function isMount(bound: unknown): boolean {
   return bound instanceof Mount || (typeof bound === 'function' && bound.prototype instanceof Mount)
-}
-
-/** What both hand to http; the rest is how a request goes on. */
-export function translate(
-  { target, onRoute, version }: Admission,
-  way: Pick<Exchange<object, object>, 'expose' | 'proceed' | 'fail'>,
-): Exchange<object, object> {
-  const hideHeaders = target.showHeaders()
-  const { req, res, request, response, setsPrototypes, url, currentUrl, route, isParsed, parsedBody } = target
-  return {
-    req,
-    res,
-    request,
-    response,
-    setsPrototypes,
-    url,
-    currentUrl,
-    onRoute,
-    route,
-    version,
-    isParsed,
-    parsedBody,
-    expose: lock => {
-      Object.assign(request, { dspinlock: lock })
-      way.expose(lock)
-    },
-    proceed: () => {
-      hideHeaders()
-      way.proceed()
-    },
-    answer: reply => {
-      target.takeOver()
-      sendReply(target.res, reply)
-    },
-    fail: error => {
-      hideHeaders()
-      way.fail(error)
-    },
-  }
 }

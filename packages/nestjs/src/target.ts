@@ -16,16 +16,17 @@ export interface Target {
   readonly url: string
   readonly currentUrl: string
   /** The route's pattern with the application's prefix. */
-  readonly route: () => string | undefined
+  route(): string | undefined
   readonly isParsed: boolean
   readonly parsedBody: unknown
   /**
    * Makes headers that the platform keeps for later visible in `res`: they were set outside of us, and belong to a
    * replay as much as to the original. The returned function takes them back, for a handler may still remove them.
+   * Left out: it keeps none.
    */
-  showHeaders(): () => void
-  /** Tells the platform that the response is written without it. */
-  takeOver(): void
+  showHeaders?(): () => void
+  /** Tells the platform that the response is written without it. Left out: it need not know. */
+  takeOver?(): void
 }
 
 interface FastifyRequest {
@@ -50,75 +51,104 @@ type ExpressRequest = IncomingMessage & {
   readonly files?: unknown
 }
 
+/** Not by `switchToHttp()`, which makes functions for each call of it. */
 export function readTarget(context: ExecutionContext): Target {
-  const http = context.switchToHttp()
-  const request = http.getRequest<object>()
-  const response = http.getResponse<object>()
+  const request = context.getArgByIndex<object>(0)
+  const response = context.getArgByIndex<object>(1)
   return isFastify(response)
-    ? ofFastify(request as FastifyRequest, response)
-    : ofExpress(request as ExpressRequest, response as ServerResponse)
+    ? new FastifyTarget(request as FastifyRequest, response)
+    : new ExpressTarget(request as ExpressRequest, response as ServerResponse)
 }
 
 /** Node's request, by which a request is known on either platform. */
 export function readRaw(context: ExecutionContext): IncomingMessage {
-  const http = context.switchToHttp()
-  const request = http.getRequest<object>()
-  return isFastify(http.getResponse<object>()) ? (request as FastifyRequest).raw : (request as IncomingMessage)
+  const request = context.getArgByIndex<object>(0)
+  return isFastify(context.getArgByIndex<object>(1)) ? (request as FastifyRequest).raw : (request as IncomingMessage)
 }
 
 function isFastify(response: object): response is FastifyReply {
   return 'raw' in response && 'hijack' in response
 }
 
-function ofExpress(req: ExpressRequest, res: ServerResponse): Target {
-  return {
-    req,
-    res,
-    request: req,
-    response: res,
-    setsPrototypes: true,
-    url: req.originalUrl ?? req.url ?? '',
-    currentUrl: req.url ?? '',
-    // Nest mounts every route on the application itself, so that this is all of it.
-    route: () => req.route?.path?.toString(),
-    ...readParsedBody(req, req),
-    showHeaders: () => () => {},
-    takeOver: () => {},
+class ExpressTarget implements Target {
+  readonly req: ExpressRequest
+  readonly res: ServerResponse
+  readonly setsPrototypes = true
+  readonly url: string
+  readonly currentUrl: string
+  readonly isParsed: boolean
+  readonly parsedBody: unknown
+
+  constructor(req: ExpressRequest, res: ServerResponse) {
+    this.req = req
+    this.res = res
+    this.url = req.originalUrl ?? req.url ?? ''
+    this.currentUrl = req.url ?? ''
+    const { isParsed, parsedBody } = readParsedBody(req, req)
+    this.isParsed = isParsed
+    this.parsedBody = parsedBody
+  }
+
+  get request(): object {
+    return this.req
+  }
+
+  get response(): object {
+    return this.res
+  }
+
+  /** Nest mounts every route on the application itself, so that this is all of it. */
+  route(): string | undefined {
+    return this.req.route?.path?.toString()
   }
 }
 
-function ofFastify(request: FastifyRequest, reply: FastifyReply): Target {
-  const { raw: req } = request
-  const { raw: res } = reply
-  return {
-    req,
-    res,
-    request,
-    response: reply,
-    setsPrototypes: false,
-    url: request.originalUrl ?? req.url ?? '',
-    currentUrl: req.url ?? '',
-    route: () => request.routeOptions?.url,
+class FastifyTarget implements Target {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly request: FastifyRequest
+  readonly response: FastifyReply
+  readonly setsPrototypes = false
+  readonly url: string
+  readonly currentUrl: string
+  readonly isParsed: boolean
+  readonly parsedBody: unknown
+
+  constructor(request: FastifyRequest, reply: FastifyReply) {
+    const { raw: req } = request
+    this.req = req
+    this.res = reply.raw
+    this.request = request
+    this.response = reply
+    this.url = request.originalUrl ?? req.url ?? ''
+    this.currentUrl = req.url ?? ''
     // Fastify leaves undefined for what it did not parse.
-    isParsed: request.body !== undefined && (req.readableDidRead || req.readableEnded),
-    parsedBody: request.body,
-    showHeaders: () => {
-      const before = new Map<string, OutgoingHttpHeader | undefined>()
-      for (const [name, value] of Object.entries(reply.getHeaders())) {
-        if (value === undefined || res.headersSent) continue
-        before.set(name, res.getHeader(name))
-        res.setHeader(name, value)
+    this.isParsed = request.body !== undefined && (req.readableDidRead || req.readableEnded)
+    this.parsedBody = request.body
+  }
+
+  route(): string | undefined {
+    return this.request.routeOptions?.url
+  }
+
+  showHeaders(): () => void {
+    const { res } = this
+    const before = new Map<string, OutgoingHttpHeader | undefined>()
+    for (const [name, value] of Object.entries(this.response.getHeaders())) {
+      if (value === undefined || res.headersSent) continue
+      before.set(name, res.getHeader(name))
+      res.setHeader(name, value)
+    }
+    return () => {
+      if (res.headersSent) return
+      for (const [name, value] of before) {
+        if (value === undefined) res.removeHeader(name)
+        else res.setHeader(name, value)
       }
-      return () => {
-        if (res.headersSent) return
-        for (const [name, value] of before) {
-          if (value === undefined) res.removeHeader(name)
-          else res.setHeader(name, value)
-        }
-      }
-    },
-    takeOver: () => {
-      if (!reply.sent) reply.hijack()
-    },
+    }
+  }
+
+  takeOver(): void {
+    if (!this.response.sent) this.response.hijack()
   }
 }

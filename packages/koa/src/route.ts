@@ -1,0 +1,39 @@
+// What @koa/router tells of the route that a request came to.
+
+import type { Context } from 'koa'
+
+/** What it leaves on the context. */
+interface Routed {
+  /** The layers that match the request: routes, and what was mounted by `router.use`, which have no methods. */
+  readonly matched?: readonly Layer[]
+  /** Of the layer that runs. */
+  readonly routerPath?: unknown
+  /** The pattern of the route that matches best, with the prefixes of its routers: a string or a regular expression. */
+  readonly _matchedRoute?: string | RegExp
+}
+
+interface Layer {
+  readonly path: unknown
+  readonly methods: readonly string[]
+  readonly stack: readonly unknown[]
+}
+
+/** Undefined where no route was found yet: app-wide. */
+export function routeOf(ctx: Context): string | undefined {
+  const { _matchedRoute: matched } = ctx as unknown as Routed
+  return matched?.toString()
+}
+
+/** Whether `middleware` runs as part of a route rather than app-wide or by `router.use`. */
+export function isOnRoute(ctx: Context, middleware: unknown): boolean {
+  const { matched, routerPath } = ctx as unknown as Routed
+  if (matched === undefined || routerPath === undefined) return false
+  let isHeld = false
+  for (const { stack, methods } of matched) {
+    if (!stack.includes(middleware)) continue
+    if (methods.length > 0) return true
+    isHeld = true
+  }
+  // Composed with others, it is in no stack itself.
+  return !isHeld && matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
+}
