@@ -20,7 +20,7 @@ export type RecordNumbers = readonly [
   retainedUntil: number,
 ]
 
-/** A block takes this many records, and as many bytes, unless it is one record that has more. */
+/** A block takes this many records, and no more once they have this many bytes. */
 const BLOCK_RECORDS = 256
 const BLOCK_BYTES = 256 * 1024
 
@@ -30,11 +30,6 @@ const RETAINED_UNTIL = 4
 const END = 5
 const FIELDS = 6
 
-/** Less than this share of a block that takes no more is worth a copy without the rest. */
-const LEAST_FILLED = 0.9
-
-const nothing = new Uint8Array(0)
-
 /** In order of settling. */
 class Block {
   /** Blocks are found by it. */
@@ -43,11 +38,11 @@ class Block {
   keys: (string | undefined)[] = []
   payloads: string[] = []
   numbers: number[] = []
-  /** Of its records side by side, with room for more as long as it takes more. What was written is not written to again. */
-  bytes: Uint8Array = nothing
+  /** Of its records side by side, as soon as it takes no more; until then as they were given. */
+  bytes: Uint8Array | undefined
+  pieces: (Uint8Array | undefined)[] = []
   /** How many records are there. */
   live = 0
-  #isTrimmed = false
   /** None runs out before. */
   dueAt: number = Number.POSITIVE_INFINITY
 
@@ -55,22 +50,13 @@ class Block {
     this.number = number
   }
 
-  hasRoomFor({ bytes }: StoredRecord): boolean {
-    const count = this.keys.length
-    return count === 0 || (count < BLOCK_RECORDS && this.endOf(count - 1) + bytes.length <= BLOCK_BYTES)
-  }
-
-  add(key: string, { bytes, payload, numbers }: StoredRecord): number {
+  add(key: string, record: StoredRecord): number {
+    const { bytes, payload, numbers } = record
     const index = this.keys.length
-    const startsAt = this.endOf(index - 1)
-    const endsAt = startsAt + bytes.length
-    // Copied at once: what is made for one request would grow old with it otherwise, with all that shares its memory.
-    if (endsAt > this.bytes.length)
-      this.#resize(Math.max(endsAt, Math.min(2 * this.bytes.length, BLOCK_BYTES)), startsAt)
-    this.bytes.set(bytes, startsAt)
     this.keys.push(key)
+    this.pieces.push(bytes)
     this.payloads.push(payload)
-    this.numbers.push(...numbers, endsAt)
+    this.numbers.push(...numbers, this.endOf(index - 1) + bytes.length)
     this.live++
     this.dueAt = Math.min(this.dueAt, numbers[RETAINED_UNTIL])
     return index
@@ -78,7 +64,7 @@ class Block {
 
   read(index: number): StoredRecord {
     return {
-      bytes: this.bytes.subarray(this.endOf(index - 1), this.endOf(index)),
+      bytes: this.bytes?.subarray(this.endOf(index - 1), this.endOf(index)) ?? (this.pieces[index] as Uint8Array),
       payload: this.payloads[index] ?? '',
       numbers: this.numbers.slice(index * FIELDS, index * FIELDS + END) as unknown as RecordNumbers,
     }
@@ -89,27 +75,19 @@ class Block {
     const size = this.endOf(index) - this.endOf(index - 1)
     this.keys[index] = undefined
     this.payloads[index] = ''
+    if (this.bytes === undefined) this.pieces[index] = undefined
     this.live--
     return size
   }
 
-  /** To take no more: the room for more goes. */
-  trim(): void {
-    if (this.#isTrimmed) return
-    this.#isTrimmed = true
-    this.keys = this.keys.slice()
-    this.payloads = this.payloads.slice()
-    this.numbers = this.numbers.slice()
-    const size = this.endOf(this.keys.length - 1)
-    if (size < this.bytes.length * LEAST_FILLED) this.#resize(size, size)
-  }
-
-  #resize(size: number, used: number): void {
-    const bytes = new Uint8Array(size)
+  /** To take no more. */
+  seal(): void {
+    const bytes = new Uint8Array(this.endOf(this.live - 1))
     // Not to be taken away by whoever sends a record to a worker: there are others in it.
     markAsUntransferable(bytes.buffer)
-    bytes.set(this.bytes.subarray(0, used))
+    for (const [index, piece] of this.pieces.entries()) bytes.set(piece as Uint8Array, this.endOf(index - 1))
     this.bytes = bytes
+    this.pieces = []
   }
 
   endOf(index: number): number {
@@ -140,7 +118,8 @@ export class MemoryRecords {
   keep(key: string, record: StoredRecord): boolean {
     this.drop(key)
     let open = this.#open
-    if (open.live === 0 || !open.hasRoomFor(record)) {
+    const count = open.keys.length
+    if (open.live === 0 || count === BLOCK_RECORDS || open.endOf(count - 1) >= BLOCK_BYTES) {
       this.#open = new Block(open.number + 1)
       this.#pack(open)
       open = this.#open
@@ -211,15 +190,14 @@ export class MemoryRecords {
   /** Leaves a block that takes no more with what its records need, and again once half of them are gone. */
   #pack(block: Block): void {
     const { number, keys, live } = block
-    if (live === 0 || block === this.#open) return
-    if (live * 2 > keys.length) return block.trim()
+    if (live === 0 || block === this.#open || (block.bytes !== undefined && live * 2 > keys.length)) return
     const packed = new Block(number)
     for (const [from, key] of keys.entries()) {
       if (key === undefined) continue
       const to = packed.add(key, block.read(from))
       if (to !== from) this.places.set(key, number * BLOCK_RECORDS + to)
     }
-    packed.trim()
+    packed.seal()
     this.#blocks.set(number, packed)
   }
 }
