@@ -1,9 +1,10 @@
-// A server and its only client; tells how many bytes of each request grew old.
+// A server and its only client; tells how many bytes of each request grew old. With the argument `async` its store answers with promises, as one on a network does.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { getHeapSpaceStatistics } from 'node:v8'
+import { memoryStore, type Store } from '@dspinlock/core'
 import { guard } from '@dspinlock/http'
 
 const { gc } = globalThis as unknown as { gc(this: void, options?: { type: 'minor' }): void }
@@ -12,7 +13,23 @@ function oldBytes(): number {
   return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space')?.space_used_size ?? 0
 }
 
-const server = createServer(guard((_req, res) => void res.end('done'), { methods: ['GET'] })).listen(0, '127.0.0.1')
+function openStore(): Store {
+  const store = memoryStore()
+  if (process.argv[2] !== 'async') return store
+  const answersLater = new Set<PropertyKey>(['claim', 'renew', 'settle', 'release', 'leave'])
+  return new Proxy(store, {
+    get(of, name) {
+      if (name === 'synchronous') return false
+      const found: unknown = Reflect.get(of, name)
+      if (typeof found !== 'function') return found
+      const call = (...args: unknown[]): unknown => Reflect.apply(found as (...given: unknown[]) => unknown, of, args)
+      return answersLater.has(name) ? (...args: unknown[]) => Promise.resolve(call(...args)) : call
+    },
+  })
+}
+
+const listener = guard((_req, res) => void res.end('done'), { methods: ['GET'], store: openStore() })
+const server = createServer(listener).listen(0, '127.0.0.1')
 await once(server, 'listening')
 // The client's own objects are to be as few as can be.
 const client = connect((server.address() as AddressInfo).port, '127.0.0.1')

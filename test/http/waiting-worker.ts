@@ -6,7 +6,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { dspinlock } from '@dspinlock/express'
 import express, { type RequestHandler } from 'express'
 
-const REQUESTS = 600
+const REQUESTS = 400
 const { gc } = globalThis as unknown as { gc(this: void): void }
 
 /** The growth for each of `REQUESTS` equal requests that nobody answers; what the client has of them is the same for all servers. */
@@ -43,6 +43,11 @@ async function weigh(handlers: readonly RequestHandler[]): Promise<number> {
   return ((await ask(REQUESTS)) - before) / REQUESTS
 }
 
-const bare = await weigh([])
-const waiting = await weigh([dspinlock({ duplicates: 'serialise' })])
-process.send?.(waiting - bare, () => process.exit())
+// Compiled code and tables that grow come into it now and then: the one in the middle is of neither.
+const differences: number[] = []
+for (let round = 0; round < 3; round++) {
+  const bare = await weigh([])
+  differences.push((await weigh([dspinlock({ duplicates: 'serialise' })])) - bare)
+}
+differences.sort((a, b) => a - b)
+process.send?.(differences[1] ?? Number.NaN, () => process.exit())

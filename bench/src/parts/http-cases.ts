@@ -13,6 +13,8 @@ export interface Case {
   /** Undefined: bare against bare, which is the noise, or nothing but an answer. */
   readonly guard: OwnGuard | PeerGuard | undefined
   readonly answerOnly?: NonNullable<ServerSpec['answerOnly']>
+  /** Of a sample, where it would be over too soon otherwise. */
+  readonly requests?: number
   readonly shape: RequestShape
   /** Of every answer. */
   readonly status: number
@@ -26,6 +28,9 @@ const unique: RequestShape = { method: 'POST', path: '/orders', bodyBytes: BODY_
 /** Many more names than connections: duplicates of one name that meet are answered in the process, and never reach the store. */
 const again: RequestShape = { ...unique, names: 512 }
 const read: RequestShape = { method: 'GET', path: '/orders', bodyBytes: 0 }
+
+/** Without a framework they are answered in a fraction of the time. */
+const MANY = 12_000
 
 const replay = { duplicates: 'replay', ttlMs: 600_000 } as const
 const stores: readonly StoreKind[] = ['memory', 'redis']
@@ -137,6 +142,7 @@ export const cases: readonly Case[] = [
     groups.replay,
     { store: 'memory', place: 'in-front', options: replay },
     again,
+    { requests: MANY },
   ),
   ...places.map(
     ({ place, where }): Case => ({
@@ -145,6 +151,7 @@ export const cases: readonly Case[] = [
       title: `nothing but the answer, ${where}`,
       answerOnly: place,
       isReplay: true,
+      ...(place === 'in-front' ? { requests: MANY } : {}),
     }),
   ),
   ...alternatives.flatMap(({ name }) =>

@@ -45,10 +45,11 @@ export const http: Part = {
 }
 
 function compare(one: Case, redisUrl: string): Comparison {
-  const { id, title, group, shape, status, framework, guard, answerOnly } = one
+  const { id, title, group, shape, status, framework, guard, answerOnly, requests = LOAD.requests } = one
   const baseline = { framework, redisUrl }
   return {
     ...LOAD,
+    requests,
     id,
     title,
     group,

@@ -27,8 +27,11 @@ export class Waiter implements Linked<Waiter> {
   readonly #signal: Cancellation | undefined
   #resolve!: (entry: Entry) => void
   #reject!: (reason: unknown) => void
-  /** Set while it listens to its signal. */
-  #onAbort: (() => void) | undefined
+  /**
+   * Set once it listens to its signal. In a list, because V8 keeps a function that is assigned to a property, and all that it knows, until the next full
+   * collection (docs/decisions/069).
+   */
+  #onAbort: readonly [() => void] | undefined
 
   constructor(policy: Policy, payload: string, signal: Cancellation | undefined) {
     this.policy = policy
@@ -43,11 +46,12 @@ export class Waiter implements Linked<Waiter> {
   /** From now on its signal ends the wait. */
   listen(owner: WaiterOwner): void {
     if (this.#signal === undefined || this.#onAbort !== undefined) return
-    this.#onAbort = () => {
+    const onAbort = (): void => {
       owner.gone(this)
       this.reject(this.#signal?.reason)
     }
-    this.#signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#onAbort = [onAbort]
+    this.#signal.addEventListener('abort', onAbort, { once: true })
   }
 
   answer(entry: Entry): void {
@@ -61,6 +65,6 @@ export class Waiter implements Linked<Waiter> {
   }
 
   #unlisten(): void {
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort[0])
   }
 }
