@@ -1,6 +1,6 @@
 // An AbortSignal that aborts when something closes, for one listener.
 
-import type { Cancellation } from './policy.js'
+import type { AbortListener, Cancellation } from './policy.js'
 
 /** The part of an emitter that is used, for example of a response. */
 interface Closable {
@@ -8,10 +8,16 @@ interface Closable {
   removeListener(event: 'close', listener: () => void): unknown
 }
 
-/** For who makes one for each request: a controller, its signal and what they listen with are most of what a waiting request takes. */
+/**
+ * For who makes one for each request: a controller, its signal and what they listen with are most of what a waiting request takes. It listens
+ * once, and knows nobody any more afterwards: V8 keeps the function that Node puts among a response's listeners, and all that it knows, until the
+ * next full collection (docs/decisions/069).
+ */
 export class Closing implements Cancellation {
-  readonly #closable: Closable
+  #closable: Closable | undefined
+  #listener: AbortListener | undefined
   #reason: unknown
+  readonly #onClose = (): void => this.#listener?.handleEvent()
 
   constructor(closable: Closable) {
     this.#closable = closable
@@ -27,11 +33,13 @@ export class Closing implements Cancellation {
     return this.#reason
   }
 
-  addEventListener(_type: 'abort', listener: () => void): void {
-    this.#closable.on('close', listener)
+  addEventListener(_type: 'abort', listener: AbortListener): void {
+    this.#listener = listener
+    this.#closable?.on('close', this.#onClose)
   }
 
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#closable.removeListener('close', listener)
+  removeEventListener(): void {
+    this.#closable?.removeListener('close', this.#onClose)
+    this.#closable = this.#listener = undefined
   }
 }

@@ -39,6 +39,7 @@ export {
 } from './logger.js'
 export { MemoryStore, type MemoryStoreOptions, memoryStore } from './memory-store.js'
 export {
+  type AbortListener,
   type CallOptions,
   type Cancellation,
   type EnginePolicyOptions,

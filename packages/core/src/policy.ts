@@ -19,8 +19,13 @@ export interface CallOptions extends Pick<EnterOptions, 'payload' | 'label'> {
 export interface Cancellation {
   readonly aborted: boolean
   readonly reason: unknown
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void
-  removeEventListener(type: 'abort', listener: () => void): void
+  addEventListener(type: 'abort', listener: AbortListener, options?: { readonly once: boolean }): void
+  removeEventListener(type: 'abort', listener: AbortListener): void
+}
+
+/** An object, as the DOM has it, and no function: one for each wait would be kept longer than the wait (docs/decisions/069). */
+export interface AbortListener {
+  handleEvent(): void
 }
 
 /** Below this, a lease ends before anything can be done under it. */

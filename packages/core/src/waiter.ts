@@ -2,7 +2,7 @@
 
 import type { Entry } from './entry.js'
 import type { Linked } from './linked-list.js'
-import type { Cancellation, Policy } from './policy.js'
+import type { AbortListener, Cancellation, Policy } from './policy.js'
 import type { EnterCall } from './tracing.js'
 
 export interface WaiterOwner {
@@ -10,7 +10,7 @@ export interface WaiterOwner {
   gone(waiter: Waiter): void
 }
 
-export class Waiter implements Linked<Waiter> {
+export class Waiter implements Linked<Waiter>, AbortListener {
   readonly policy: Policy
   readonly payload: string
   /** Whether it counts towards the limits: not while it may still get the key without waiting. */
@@ -27,11 +27,8 @@ export class Waiter implements Linked<Waiter> {
   readonly #signal: Cancellation | undefined
   #resolve!: (entry: Entry) => void
   #reject!: (reason: unknown) => void
-  /**
-   * Set once it listens to its signal. In a list, because V8 keeps a function that is assigned to a property, and all that it knows, until the next full
-   * collection (docs/decisions/069).
-   */
-  #onAbort: readonly [() => void] | undefined
+  /** Set once it listens to its signal. */
+  #owner: WaiterOwner | undefined
 
   constructor(policy: Policy, payload: string, signal: Cancellation | undefined) {
     this.policy = policy
@@ -45,13 +42,15 @@ export class Waiter implements Linked<Waiter> {
 
   /** From now on its signal ends the wait. */
   listen(owner: WaiterOwner): void {
-    if (this.#signal === undefined || this.#onAbort !== undefined) return
-    const onAbort = (): void => {
-      owner.gone(this)
-      this.reject(this.#signal?.reason)
-    }
-    this.#onAbort = [onAbort]
-    this.#signal.addEventListener('abort', onAbort, { once: true })
+    if (this.#signal === undefined || this.#owner !== undefined) return
+    this.#owner = owner
+    this.#signal.addEventListener('abort', this, { once: true })
+  }
+
+  /** Called by its signal. */
+  handleEvent(): void {
+    this.#owner?.gone(this)
+    this.reject(this.#signal?.reason)
   }
 
   answer(entry: Entry): void {
@@ -65,6 +64,6 @@ export class Waiter implements Linked<Waiter> {
   }
 
   #unlisten(): void {
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort[0])
+    if (this.#owner !== undefined) this.#signal?.removeEventListener('abort', this)
   }
 }
