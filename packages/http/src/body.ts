@@ -47,6 +47,7 @@ export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<Bo
   if (req.destroyed) return { kind: 'gone' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)
+  // Reading makes more use of the request than anything else that comes before its turn.
   shareShape(exchange, req, 'res')
   return new Promise(resolve => new BodyReader(req, maxBytes, resolve).start())
 }

@@ -5,7 +5,7 @@ import { DeclaredLength } from './declared-length.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
-import { put } from './property.js'
+import { put } from './put.js'
 import type { BodyForm } from './record.js'
 import { viewOf } from './view.js'
 

@@ -3,8 +3,8 @@
 import type { LockEngine } from '@dspinlock/core'
 import { createGuard, type GuardOptions, type RequestLock } from '@dspinlock/http'
 import type { Context, Middleware, Next } from 'koa'
+import { KoaExchange } from './exchange.js'
 import { isOnRoute } from './route.js'
-import { KoaExchange } from './translate.js'
 
 export * from '@dspinlock/http/for-users'
 
