@@ -41,13 +41,20 @@ const locks = ['redlock4', 'redlock5', 'redis-semaphore', 'redlock-universal'] a
 const ids = (prefix: string, names: readonly string[]): string[] => names.map(name => `${prefix}.${name}`)
 
 export const goals: readonly Goal[] = [
-  { title: 'http, not guarded, × bare', figures: ['http.not-guarded'], metric: 'ratio', goal: { atLeast: 0.98 } },
+  {
+    title: 'http, not guarded, × bare',
+    figures: ['http.not-guarded'],
+    metric: 'ratio',
+    goal: { atLeast: 0.98 },
+    bound: { figure: 'http.least.pass', metric: 'ratio' },
+  },
   {
     title: 'http, unique keys, memory, × bare',
     figures: ids('http.unique.memory', policies),
     metric: 'ratio',
     goal: { atLeast: 0.9 },
     others: ids('http.unique.memory', middleware),
+    bound: { figure: 'http.least.record.memory', metric: 'ratio' },
   },
   {
     title: 'http, unique keys, Redis, × bare',
@@ -55,6 +62,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atLeast: 0.85 },
     others: ids('http.unique.redis', middleware),
+    bound: { figure: 'http.least.record.redis', metric: 'ratio' },
   },
   {
     title: 'http, replay, memory, × bare',
@@ -62,7 +70,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atLeast: 1.2 },
     others: ids('http.replay.memory', middleware),
-    bound: { figure: 'http.answer-only.route', metric: 'ratio' },
+    bound: { figure: 'http.least.answer.route', metric: 'ratio' },
   },
   {
     title: 'http, replay, Redis, × bare',
@@ -70,7 +78,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atLeast: 1.1 },
     others: ids('http.replay.redis', middleware),
-    bound: { figure: 'http.answer-only.route', metric: 'ratio' },
+    bound: { figure: 'http.least.ask.route', metric: 'ratio' },
   },
   {
     title: 'http, replay, Redis: commands for each',
@@ -84,14 +92,14 @@ export const goals: readonly Goal[] = [
     figures: ['http.replay-before-parser.redis'],
     metric: 'ratio',
     goal: { atLeast: 1.4 },
-    bound: { figure: 'http.answer-only.before-parser', metric: 'ratio' },
+    bound: { figure: 'http.least.ask.before-parser', metric: 'ratio' },
   },
   {
     title: 'http, replay, in-process layer, × bare',
     figures: ['http.replay.local-cache'],
     metric: 'ratio',
     goal: { atLeast: 1.2 },
-    bound: { figure: 'http.answer-only.route', metric: 'ratio' },
+    bound: { figure: 'http.least.answer.route', metric: 'ratio' },
   },
   {
     title: 'http, replay, in-process layer: commands for each',
@@ -104,7 +112,7 @@ export const goals: readonly Goal[] = [
     figures: ['http.replay.in-front'],
     metric: 'ratio',
     goal: { atLeast: 3 },
-    bound: { figure: 'http.answer-only.in-front', metric: 'ratio' },
+    bound: { figure: 'http.least.answer.in-front', metric: 'ratio' },
   },
   {
     title: 'stampede, 2 processes on Redis: wall time, × Varnish',
@@ -147,6 +155,7 @@ export const goals: readonly Goal[] = [
     metric: 'ratio',
     goal: { atLeast: 0.95 },
     others: ids('lock.sequential', locks),
+    bound: { figure: 'lock.sequential.scripts', metric: 'ratio' },
   },
   {
     title: 'lock: commands for acquire and release',

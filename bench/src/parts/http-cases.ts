@@ -3,16 +3,16 @@
 import type { RequestShape } from '../load/request.js'
 import { alternatives } from '../peers/middleware/index.js'
 import type { StoreKind } from '../peers/middleware/subject.js'
-import type { OwnGuard, PeerGuard, ServerSpec } from '../servers/spec.js'
+import type { Least, OwnGuard, PeerGuard, ServerSpec } from '../servers/spec.js'
 
 export interface Case {
   readonly id: string
   readonly title: string
   readonly group: string
   readonly framework: ServerSpec['framework']
-  /** Undefined: bare against bare, which is the noise, or nothing but an answer. */
+  /** Undefined: bare against bare, which is the noise, or the least that can be done. */
   readonly guard: OwnGuard | PeerGuard | undefined
-  readonly answerOnly?: NonNullable<ServerSpec['answerOnly']>
+  readonly least?: Least
   /** Of a sample, where it would be over too soon otherwise. */
   readonly requests?: number
   readonly shape: RequestShape
@@ -72,11 +72,11 @@ function noise(framework: ServerSpec['framework'], group: string, status = 200):
   }
 }
 
-const places = [
-  { place: 'route', where: 'behind the body parser' },
-  { place: 'before-parser', where: 'before the body parser' },
-  { place: 'in-front', where: 'in front of Express' },
-] as const
+const places = {
+  route: 'behind the body parser',
+  'before-parser': 'before the body parser',
+  'in-front': 'in front of Express',
+} as const
 
 const groups = {
   unique: 'Express: requests that have no duplicate',
@@ -92,6 +92,30 @@ const policies = [
 ] as const
 
 const frameworks = ['koa', 'nest'] as const
+
+/** What there is to reach: the least that does what is measured beside it, or less. */
+const leasts: readonly Pick<Case, 'id' | 'title' | 'shape' | 'least' | 'requests'>[] = [
+  { id: 'pass', title: 'middleware that only calls the next', shape: read, least: { does: 'pass', place: 'app' } },
+  ...stores.map(store => ({
+    id: `record.${store}`,
+    title: `a hash, a claim and the answer kept, no more, ${storeNames[store]}`,
+    shape: unique,
+    least: { does: 'record', place: 'route', store } as const,
+  })),
+  ...(['route', 'before-parser', 'in-front'] as const).map(place => ({
+    id: `answer.${place}`,
+    title: `nothing but the answer, ${places[place]}`,
+    shape: again,
+    least: { does: 'answer', place } as const,
+    ...(place === 'in-front' ? { requests: MANY } : {}),
+  })),
+  ...(['route', 'before-parser'] as const).map(place => ({
+    id: `ask.${place}`,
+    title: `a GET and its answer, no more, ${places[place]}`,
+    shape: again,
+    least: { does: 'ask', place } as const,
+  })),
+]
 
 export const cases: readonly Case[] = [
   noise('express', groups.unique),
@@ -144,16 +168,11 @@ export const cases: readonly Case[] = [
     again,
     { requests: MANY },
   ),
-  ...places.map(
-    ({ place, where }): Case => ({
-      ...noise('express', groups.replay),
-      id: `http.answer-only.${place}`,
-      title: `nothing but the answer, ${where}`,
-      answerOnly: place,
-      isReplay: true,
-      ...(place === 'in-front' ? { requests: MANY } : {}),
-    }),
-  ),
+  ...leasts.map(({ id, title, ...more }): Case => {
+    const isReplay = more.shape === again
+    const group = isReplay ? groups.replay : groups.unique
+    return { ...noise('express', group), ...more, id: `http.least.${id}`, title, isReplay }
+  }),
   ...alternatives.flatMap(({ name }) =>
     stores.flatMap(store =>
       ([unique, again] as const).map(

@@ -45,7 +45,7 @@ export const http: Part = {
 }
 
 function compare(one: Case, redisUrl: string): Comparison {
-  const { id, title, group, shape, status, framework, guard, answerOnly, requests = LOAD.requests } = one
+  const { id, title, group, shape, status, framework, guard, least, requests = LOAD.requests } = one
   const baseline = { framework, redisUrl }
   return {
     ...LOAD,
@@ -60,7 +60,7 @@ function compare(one: Case, redisUrl: string): Comparison {
     subject: {
       ...baseline,
       ...(guard === undefined ? {} : { guard }),
-      ...(answerOnly === undefined ? {} : { answerOnly }),
+      ...(least === undefined ? {} : { least }),
     },
     reachHandler: one.isReplay ? 'none' : 'all',
   }

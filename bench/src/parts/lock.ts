@@ -5,7 +5,7 @@ import { attempt, type Context, type Part, wantedProfiles } from '../harness/con
 import { scaled, takePairs } from '../harness/pairs.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
-import { alternatives, dspinlock, rawPair, twoPings } from '../peers/locks/index.js'
+import { alternatives, dspinlock, rawPair, twoPings, twoScripts } from '../peers/locks/index.js'
 import type { LockLibrary } from '../peers/locks/library.js'
 import type { Rounds } from '../servers/locker.js'
 
@@ -22,6 +22,13 @@ const ways: readonly Way[] = [
   { id: 'at-once', group: 'Acquire and release, 64 at once on different keys', width: 64, rounds: 120 },
 ]
 
+/** What is in no package, by what it is called here. */
+const floors: ReadonlyMap<LockLibrary, string> = new Map([
+  [rawPair, 'noise'],
+  [twoScripts, 'scripts'],
+  [twoPings, 'ping'],
+])
+
 /** How many pairs of commands are watched: enough to see that each is the same. */
 const WATCHED = 20
 
@@ -30,9 +37,8 @@ export const lock: Part = {
   about: 'acquire and release without contention, sequential and 64 at once',
   packages: ['@dspinlock/core', '@dspinlock/redis', 'ioredis', ...alternatives.map(library => library.package)],
   async measure(context) {
-    for (const way of ways) {
-      for (const library of [rawPair, dspinlock, twoPings, ...alternatives]) await compare(context, way, library)
-    }
+    const compared = [rawPair, dspinlock, twoScripts, twoPings, ...alternatives]
+    for (const way of ways) for (const library of compared) await compare(context, way, library)
     const wanted = wantedProfiles(
       context,
       ways.map(way => `lock.${way.id}.dspinlock`),
@@ -46,7 +52,7 @@ export const lock: Part = {
 async function compare(context: Context, way: Way, library: LockLibrary): Promise<void> {
   const { redis, effort } = context
   const isNoise = library === rawPair
-  const id = `lock.${way.id}.${isNoise ? 'noise' : library.package.replace('@dspinlock/redis', 'dspinlock').replace('ioredis', 'ping')}`
+  const id = `lock.${way.id}.${floors.get(library) ?? library.package.replace('@dspinlock/redis', 'dspinlock')}`
   await attempt(context, id, async () => {
     await redis.clear()
     const process = Remote.start('servers/locker.js', undefined)

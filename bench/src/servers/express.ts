@@ -3,28 +3,29 @@
 import { dspinlock } from '@dspinlock/express'
 import express, { type Express, type RequestHandler } from 'express'
 import { findSubject } from '../peers/middleware/index.js'
-import { answerOnly } from './answer-only.js'
 import { makeAnswer, runs, SLOW_MS } from './answers.js'
+import { makeLeast } from './least.js'
 import { openStore } from './own-store.js'
-import type { ServerSpec } from './spec.js'
+import type { OwnGuard, ServerSpec } from './spec.js'
 
 export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
   const app = express()
   const parse = express.json(spec.maxBodyBytes === undefined ? {} : { limit: spec.maxBodyBytes })
   const handlers: RequestHandler[] = [parse]
   let hasAnswered: (req: express.Request) => boolean = () => false
-  const { guard } = spec
+  const { guard, least, redisUrl } = spec
+  const mount = (place: OwnGuard['place'], handler: RequestHandler): void => {
+    if (place === 'app') app.use(handler)
+    else handlers.splice(place === 'route' ? 1 : 0, 0, handler)
+  }
+  if (least !== undefined && least.place !== 'in-front') mount(least.place, makeLeast(least, redisUrl))
   if (guard !== undefined && 'place' in guard && guard.place !== 'in-front') {
-    const own = dspinlock({ ...guard.options, store: await openStore(guard, spec.redisUrl) })
-    if (guard.place === 'app') app.use(own)
-    else handlers.splice(guard.place === 'route' ? 1 : 0, 0, own)
+    mount(guard.place, dspinlock({ ...guard.options, store: await openStore(guard, redisUrl) }))
   } else if (guard !== undefined && !('place' in guard)) {
-    const mounted = await findSubject(guard.by).mount({ store: guard.store, redisUrl: spec.redisUrl })
+    const mounted = await findSubject(guard.by).mount({ store: guard.store, redisUrl })
     handlers.push(mounted.handler)
     hasAnswered = mounted.hasAnswered ?? hasAnswered
   }
-  if (spec.answerOnly === 'before-parser') handlers.unshift(answerOnly)
-  else if (spec.answerOnly === 'route') handlers.push(answerOnly)
   app.post('/orders', ...handlers, (req, res) => {
     if (hasAnswered(req)) return
     runs.count++

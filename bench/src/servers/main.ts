@@ -4,8 +4,8 @@ import { createServer, type RequestListener } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { profiling } from '../harness/profile.js'
 import { answerCalls, readArgument } from '../harness/remote.js'
-import { answerOnly } from './answer-only.js'
 import { runs } from './answers.js'
+import { answerAtOnce } from './least.js'
 import { openStore } from './own-store.js'
 import type { ServerSpec, Usage } from './spec.js'
 
@@ -29,8 +29,8 @@ if (spec.listener !== undefined) (await import('./listeners.js')).listenBy(spec.
 const delay = monitorEventLoopDelay({ resolution: 20 })
 
 async function guardInFront(listener: RequestListener): Promise<RequestListener> {
-  const { guard } = spec
-  if (spec.answerOnly === 'in-front') return answerOnly
+  const { guard, least } = spec
+  if (least?.place === 'in-front') return answerAtOnce
   if (guard === undefined || !('place' in guard) || guard.place !== 'in-front') return listener
   const { guard: guardListener } = await import('@dspinlock/http')
   return guardListener(listener, { ...guard.options, store: await openStore(guard, spec.redisUrl) })

@@ -6,8 +6,8 @@ export interface ServerSpec {
   readonly framework: 'express' | 'koa' | 'nest'
   /** Undefined: nothing is mounted. */
   readonly guard?: OwnGuard | PeerGuard
-  /** In place of any guard: something there that answers all requests with what a replay answers, and does nothing else. */
-  readonly answerOnly?: Exclude<OwnGuard['place'], 'app'>
+  /** In place of any guard. */
+  readonly least?: Least
   readonly redisUrl: string
   /** Who listens to dspinlock's diagnostics channels. */
   readonly listener?: 'channels' | 'prometheus' | 'opentelemetry' | 'log'
@@ -25,6 +25,18 @@ export interface OwnGuard {
   readonly options: Readonly<Record<string, unknown>>
   /** Records already seen are kept in the process. */
   readonly localCache?: { readonly maxBytes: number; readonly maxAgeMs: number }
+}
+
+/** Something that does no more than it has to. */
+export interface Least {
+  /**
+   * It calls what comes next (`pass`), answers with what a replay answers (`answer`), does so with what it is given by one GET (`ask`), or claims
+   * a name and keeps the answer under it (`record`).
+   */
+  readonly does: 'pass' | 'answer' | 'ask' | 'record'
+  readonly place: OwnGuard['place']
+  /** Of `record`. Default memory. */
+  readonly store?: StoreKind
 }
 
 export interface PeerGuard {
