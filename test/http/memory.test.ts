@@ -66,6 +66,26 @@ describe('memory', () => {
     await store.close()
   })
 
+  it('of a large text that is written in one piece, of declared length: little more than the text', async () => {
+    const [, makeStore] = storeKinds[1] as (typeof storeKinds)[number]
+    const store = makeStore()
+    const large = Buffer.alloc(10_000_000, 'x').toString('latin1')
+    let takenBytes = 0
+    const app = express()
+    app.post('/', dspinlock({ store }), (_req, res) => {
+      res.setHeader('Content-Length', large.length)
+      const before = process.memoryUsage().heapUsed
+      res.write(large)
+      takenBytes = process.memoryUsage().heapUsed - before
+      res.end()
+    })
+    const server = await serve(app)
+    expect((await server.ask('/', json({}))).bytes.toString('latin1')).to.equal(large)
+    expect(takenBytes).to.be.below(30_000_000)
+    await server.stop()
+    await store.close()
+  })
+
   it('of large bodies: no more than maxBodyBytes is read to compare one, whether its length is declared or not', async () => {
     const app = express()
     let runs = 0

@@ -36,7 +36,7 @@ export class DeclaredLength {
     const name = encodingOf(encoding)
     if (typeof chunk === 'string' && (name === 'utf8' || name === 'latin1')) {
       // A string stays one: Node writes the head in the encoding of the string that comes with it.
-      const last = Array.from(chunk).at(-1) ?? ''
+      const last = Array.from(chunk.slice(-2)).pop() ?? ''
       this.#kept = Buffer.from(last, name)
       return [chunk.slice(0, -last.length), ...args.slice(1)]
     }
