@@ -80,6 +80,16 @@ for (const { name, express } of frameworks) {
       expect(await text(await server.dial(head + chunked))).to.contain('y'.repeat(50))
     })
 
+    it('over maxBodyBytes in chunks: the rest is pulled off the wire, and the next request on the connection is served', async () => {
+      const chunk = `186a0\r\n${'x'.repeat(100_000)}\r\n`
+      const refused = `POST /refusing HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(20)}0\r\n\r\n`
+      const next = 'POST /iterate HTTP/1.1\r\nHost: next\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'
+      const wire = await text(await server.dial(refused + next))
+      expect(wire)
+        .to.match(/^HTTP\/1\.1 413 /)
+        .and.to.contain('got 2')
+    })
+
     it('half a body and gone: nothing ran and nothing is held', async () => {
       const head = 'POST /iterate HTTP/1.1\r\nHost: half\r\nContent-Length: 10\r\nConnection: close\r\n\r\n'
       const socket = await server.dial(`${head}12345`)

@@ -42,7 +42,11 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const read = customKey === undefined ? findBody(exchange, state, settings) : noBody
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
-  if (body === 'too-large') return refuse(exchange, settings, 'too-large')
+  if (body === 'too-large') {
+    // Node pulls what nobody has begun to read off the wire, and nothing else; the next request comes behind it.
+    exchange.req.resume()
+    return refuse(exchange, settings, 'too-large')
+  }
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
 
   const leave = tools.identityLimit?.enter(identity)
