@@ -246,6 +246,23 @@ for (const { name, express } of frameworks) {
       expect([(await pay('a')).body, (await pay('a')).body, (await pay('b')).status]).to.deep.equal(['a', 'a', 409])
     })
 
+    it('by what its response varies by, also where something further in has taken that away', async () => {
+      const app = express()
+      const users: (string | undefined)[] = []
+      app.get('/me', dspinlock({ duplicates: 'replay', ttlMs: 60_000 }), (req, res) => {
+        const user = req.get('x-ticket')
+        delete req.headers['x-ticket']
+        users.push(user)
+        res.vary('X-Ticket').send(String(user))
+      })
+      const server = await serve(app)
+      servers.push(server)
+      for (const headers of [{ 'x-ticket': 'ann' }, {}, { 'x-ticket': 'ann' }, { 'x-ticket': 'bob' }, {}]) {
+        expect((await server.ask('/me', { headers })).body).to.equal(String(headers['x-ticket']))
+      }
+      expect(users).to.deep.equal(['ann', undefined, 'bob'])
+    })
+
     it('the Idempotency-Key of somebody else says nothing', async () => {
       const app = express()
       app.post(

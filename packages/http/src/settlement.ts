@@ -59,20 +59,22 @@ export function openSettlement<Req, Res>(input: SettlementInput<Req, Res>): Sett
   return new HoldSettlement(input)
 }
 
+/** The request as it came to us: middleware further in may change it, and take away what the response varies by. */
+type Asked = Pick<IncomingMessage, 'method' | 'headers'>
+
 class HoldSettlement<Req, Res> implements Settlement {
   readonly keepsBody: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
   readonly holdsBack: boolean
   readonly #input: SettlementInput<Req, Res>
-  /** Middleware further in may change the request; what counts is how it came to us. */
-  readonly #method: string | undefined
+  readonly #asked: Asked
 
   constructor(input: SettlementInput<Req, Res>) {
     const { req, settings } = input
     this.#input = input
-    this.#method = req.method
     this.keepsBody = settings.policy.duplicates === 'replay'
+    this.#asked = { method: req.method, headers: this.keepsBody ? { ...req.headers } : {} }
     this.maxRecordBytes = settings.maxRecordBytes
     this.settleTimeoutMs = settings.settleTimeoutMs
     this.holdsBack = settings.settle === 'before-end' && !input.isSynchronous
@@ -80,7 +82,7 @@ class HoldSettlement<Req, Res> implements Settlement {
 
   end(outcome: Outcome): Promise<void> | undefined {
     try {
-      return this.#bound(end(this.#input, this.#method, outcome))
+      return this.#bound(end(this.#input, this.#asked, outcome))
     } catch {
       return undefined
     }
@@ -119,20 +121,17 @@ function unseen(status: number): Outcome {
   }
 }
 
-function end<Req, Res>(
-  input: SettlementInput<Req, Res>,
-  method: string | undefined,
-  outcome: Outcome,
-): MaybePromise<boolean> {
+function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: Outcome): MaybePromise<boolean> {
   const { hold, settings, isShared } = input
   const { status } = outcome
   const { policy } = settings
   const keepsFailures = settings.serverErrors === 'keep'
   if (policy.duplicates === 'serialise' || isFailure(status, keepsFailures)) return hold.release()
   if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? settleWith(input, tombstone) : hold.release()
-  const record = makeRecord(input, outcome)
+  const record = makeRecord(input, asked, outcome)
   if (record !== undefined) return settleWith(input, record)
-  if (whenUnreplayable(method, settings.onUnreplayable) === 'pass') return hold.release({ passMs: settings.passMs })
+  if (whenUnreplayable(asked.method, settings.onUnreplayable) === 'pass')
+    return hold.release({ passMs: settings.passMs })
   // Refused for what may be the caller's own fault, nothing was done, and others are not told that it was.
   return isShared && isCallersOwn(status) ? hold.release() : settleWith(input, tombstone)
 }
@@ -146,7 +145,8 @@ function settleWith<Req, Res>(
 
 /** Undefined if duplicates may not be given this response. */
 function makeRecord<Req, Res>(
-  { req, hold, settings, covered, isShared }: SettlementInput<Req, Res>,
+  { hold, settings, covered, isShared }: SettlementInput<Req, Res>,
+  { headers }: Asked,
   { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
 ): Uint8Array | undefined {
   const keepsFailures = settings.serverErrors === 'keep'
@@ -170,7 +170,7 @@ function makeRecord<Req, Res>(
       message: head.message,
       headers: selectStorable(head.headers),
       removed: head.removed,
-      vary: names.map(name => [name, digestHeader(req.headers, name, settings.secret)] as const),
+      vary: names.map(name => [name, digestHeader(headers, name, settings.secret)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
       form,
       ...(traceparent === undefined ? {} : { traceparent }),
