@@ -59,6 +59,45 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
+    it('who left while it was asked who it is, or while it stood behind others of its connection, counts no more', async () => {
+      let gate = new Gate()
+      let asked = 0
+      const app = express()
+      app.get('/slow', (_req, res, next) => void gate.opened.then(() => res.send('slow'), next))
+      const options = { maxRequestsPerIdentity: 2, duplicates: 'replay', ttlMs: 60_000 } as const
+      const identity = async () => {
+        asked++
+        await gate.opened
+        return 'eve'
+      }
+      app.post('/asked', dspinlock({ ...options, identity }), (_req, res) => void res.send('done'))
+      app.post('/', dspinlock(options), (_req, res) => void res.send('done'))
+      const server = await serve(app)
+      const write = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n`
+      const leave = async (wire: string, holds: () => boolean): Promise<void> => {
+        const socket = await server.dial(wire)
+        await until(holds, 'it is there')
+        const left = server.left()
+        socket.destroy()
+        await left
+      }
+      const ask = async (path: string): Promise<number> =>
+        (await server.ask(path, { method: 'POST', headers: { host: 'h' } })).status
+      for (let n = 1; n <= 2; n++) await leave(write('/asked'), () => asked === n)
+      gate.open()
+      expect(await ask('/asked')).to.equal(200)
+
+      expect(await ask('/')).to.equal(200)
+      gate = new Gate()
+      for (let n = 1; n <= 2; n++) {
+        // What comes behind them in the same piece has been seen to when the slow one has.
+        await leave(`GET /slow HTTP/1.1\r\nHost: h\r\n\r\n${write('/')}${write('/asked')}`, () => asked === 3 + n)
+      }
+      gate.open()
+      expect(await ask('/')).to.equal(200)
+      await server.stop()
+    })
+
     it('a handler that never ends, and a client that never reads, hold their key for maxHoldMs at the most', async () => {
       const guard = dspinlock({ maxHoldMs: 150, leaseMs: 100, waitMs: 5_000 })
       let runs = 0

@@ -6,7 +6,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   type ClientHttp2Session,
   connect,
+  constants,
   createSecureServer,
+  createServer,
   type Http2SecureServer,
   type Http2ServerResponse,
   type IncomingHttpHeaders,
@@ -22,7 +24,7 @@ import { expect } from 'chai'
 import { codeOf } from '../support/behaviour.js'
 import { certificate } from '../support/certificate.js'
 import { openTopic, SAME } from '../support/fidelity-table.js'
-import { until } from '../support/http.js'
+import { Gate, until } from '../support/http.js'
 import { type GuardedHandle, guardHandle } from '../support/plain.js'
 import { redisUrl } from '../support/redis.js'
 import { OWN_TO_EACH } from '../support/wire.js'
@@ -279,6 +281,70 @@ describe('HTTP/2', () => {
       )
     })
   }
+
+  it('a client that leaves before the first byte: the work goes on, and a duplicate gets its answer', async () => {
+    for (const [n, client] of clients.entries()) {
+      const engine = guards[n - 1]?.engine
+      if (engine === undefined) continue
+      runs = 0
+      const gate = new Gate()
+      current = async (_req, res) => {
+        await gate.opened
+        res.setHeader('X-Whole', 'yes')
+        res.write('whole ')
+        res.end('answer')
+      }
+      const path = `/${randomUUID()}`
+      const asked = client.request({ ':path': path, ':method': 'POST', ':authority': 'h' })
+      asked.on('error', () => {})
+      asked.end()
+      await until(() => runs === 1, 'it runs')
+      asked.close(constants.NGHTTP2_CANCEL)
+      await closed
+      const duplicate = ask(client, path, { what: '', method: 'POST', answer: current })
+      await until(() => engine.waiters === 1, 'another one waits')
+      gate.open()
+      const { headers, body } = await duplicate
+      expect([headers[':status'], headers['x-whole'], body, runs]).to.deep.equal([200, 'yes', 'whole answer', 1])
+    }
+    topic.row('a client that leaves before the first byte', 'the work goes on', 'waits for it and gets its answer')
+  })
+
+  it('a client that leaves while it is asked who it is: nothing runs for it', async () => {
+    const gate = new Gate()
+    let asked = 0
+    const identity = async () => {
+      asked++
+      await gate.opened
+      return 'ann'
+    }
+    let begun = 0
+    const { handle } = guardHandle({ identity }, (_req, res) => {
+      begun++
+      res.end('body')
+    })
+    let left: Promise<unknown> = Promise.resolve()
+    const server = createServer((req, res) => {
+      left = once(res, 'close')
+      handle(req as unknown as IncomingMessage, res as unknown as ServerResponse)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const post = () => client.request({ ':path': '/', ':method': 'POST' })
+    const leaving = post()
+    leaving.on('error', () => {})
+    leaving.end('x')
+    await until(() => asked === 1, 'it is asked')
+    leaving.close(constants.NGHTTP2_CANCEL)
+    await left
+    gate.open()
+    const staying = post()
+    staying.end('x')
+    expect([await text(staying), begun]).to.deep.equal(['body', 1])
+    client.destroy()
+    server.close()
+    await once(server, 'close')
+  })
 
   it('a record of HTTP/1.1 is replayed on HTTP/2, and the other way round, on one port', async () => {
     current = (_req, res) => {

@@ -1,7 +1,7 @@
 // What takes time, as tracing channels: the start and the end of one operation carry the same object. Made only when someone listens.
 
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
-import type { Duplicates, Entry, Hold } from './entry.js'
+import type { Duplicates, Entry } from './entry.js'
 import { channels } from './events.js'
 import type { MaybePromise } from './store.js'
 
@@ -209,7 +209,7 @@ export function holderOf(record: Uint8Array): HoldTrace | undefined {
 }
 
 /** Undefined while nobody listens. */
-export function traceOf(hold: Hold): HoldTrace | undefined {
+export function traceOf(hold: object): HoldTrace | undefined {
   return (hold as Partial<Traceable>).trace
 }
 

@@ -44,7 +44,6 @@ export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<Bo
   const { req, res } = exchange
   if (!hasBody(req)) return noBody
   if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
-  if (req.destroyed) return { kind: 'gone' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)
   // Reading makes more use of the request than anything else that comes before its turn.

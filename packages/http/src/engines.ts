@@ -2,8 +2,8 @@
 
 import cluster from 'node:cluster'
 import { LockEngine, memoryStore, type Store } from '@dspinlock/core'
-import { logByEnvironment, warnOnce } from '@dspinlock/core/support'
-import { warnings } from './messages.js'
+import { logByEnvironment } from '@dspinlock/core/support'
+import { warn } from './messages.js'
 
 export interface EngineLease {
   readonly engine: LockEngine
@@ -35,7 +35,7 @@ export function leaseEngine(wishes: EngineWishes): EngineLease {
   }
   if (wishes.store === undefined) {
     if (cluster.isWorker) {
-      warnOnce('DSPINLOCK_W_MEMORY_CLUSTER', warnings.DSPINLOCK_W_MEMORY_CLUSTER)
+      warn('DSPINLOCK_W_MEMORY_CLUSTER')
     }
     const store = memoryStore()
     const engine = new LockEngine({ store, ...limits })

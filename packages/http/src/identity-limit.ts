@@ -1,6 +1,7 @@
 // How many requests one identity may have under way in this process, so that nobody can hold all locks or waiting places.
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { Hold, HoldTrace } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
 import type { Identity } from './fingerprint.js'
@@ -14,26 +15,42 @@ export class IdentityLimit {
     this.#max = max
   }
 
-  /** Counts one more, and returns what takes it back once; undefined if there are too many. */
-  enter(identity: Identity): (() => void) | undefined {
+  /** Counts one more until nobody receives `res` any more, and returns what takes it back before; undefined if there are too many. */
+  enter(identity: Identity, res: ServerResponse): (() => void) | undefined {
     const id = digest(identity)
     const count = this.#counts.get(id) ?? 0
     if (count >= this.#max) return undefined
     this.#counts.set(id, count + 1)
     let left = false
-    return () => {
+    const leave = (): void => {
       if (left) return
       left = true
+      stayOn(res, leave)
       const rest = (this.#counts.get(id) ?? 1) - 1
       if (rest === 0) this.#counts.delete(id)
       else this.#counts.set(id, rest)
     }
+    res.once('close', leave)
+    // One that stands behind others of its connection is never closed if that is.
+    if (res.socket === null) res.req.socket.once('close', leave)
+    return leave
   }
 }
 
+/** From now on it counts whether its client is there or not. */
+export function stayOn(res: ServerResponse, leave: () => void): void {
+  for (const one of [res, res.req.socket]) one.removeListener('close', leave)
+}
+
+/** One that whoever has it ends by `settle` or `release`. */
+export type RequestHold = Omit<Hold, typeof Symbol.asyncDispose>
+
 /** The same hold, which counts until it has ended: a client that leaves does not end what it began. */
-export function whileHeld(hold: Hold, leave: () => void): Hold & { readonly trace: HoldTrace | undefined } {
-  hold.signal.addEventListener('abort', leave, { once: true })
+export function whileHeld(
+  hold: RequestHold,
+  leave: () => void,
+): RequestHold & { readonly trace: HoldTrace | undefined } {
+  hold.signal.addEventListener('abort', leave)
   return {
     key: hold.key,
     get trace() {
@@ -51,17 +68,10 @@ export function whileHeld(hold: Hold, leave: () => void): Hold & { readonly trac
       leave()
       return hold.release(options)
     },
-    [Symbol.asyncDispose]: () => {
-      leave()
-      return hold[Symbol.asyncDispose]()
-    },
   }
 }
 
 /** Requests that nobody in particular sent count as one identity's. */
 function digest(identity: Identity): string {
-  const hash = createHash('sha256')
-  if (identity.kind === 'custom') hash.update(identity.id ?? '')
-  if (identity.kind === 'headers') hash.update(JSON.stringify(identity.credentials))
-  return `${identity.kind} ${hash.digest('base64')}`
+  return hash('sha256', JSON.stringify(identity), 'base64url')
 }

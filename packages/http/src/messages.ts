@@ -1,5 +1,7 @@
 // Every message that a user of this package can see.
 
+import { warnOnce } from '@dspinlock/core/support'
+
 /** One refusal as RFC 9457 describes it, with a `code` that programs can rely on. */
 export interface Problem {
   readonly type: string
@@ -70,12 +72,12 @@ export type WarningCode =
   | 'DSPINLOCK_W_VARY'
   | 'DSPINLOCK_W_MEMORY_CLUSTER'
 
-export const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
+const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
   DSPINLOCK_W_MEMORY_CLUSTER:
     'in a cluster worker with a memory store, duplicates that reach another worker are not seen. Use redisStore()',
   DSPINLOCK_W_MOUNTED_TWICE: 'the same dspinlock middleware saw one request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
-    'a request body was read before dspinlock saw it and no parser left it on the request, so the request ran unlocked. Mount dspinlock before whatever reads it, or after a parser that leaves it there',
+    'a body was read before dspinlock saw it and no parser left it on the request, so the request ran unlocked. Mount dspinlock before whatever reads it, or after a parser',
   DSPINLOCK_W_BODY_UNHASHABLE:
     'the parsed body holds something that cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked. Mount dspinlock before that parser, or give the option key',
   DSPINLOCK_W_BODY_TOO_LARGE:
@@ -83,6 +85,11 @@ export const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
   DSPINLOCK_W_VARY:
     'a replayable response varies by request headers outside of its key; requests that differ in them run for themselves',
 })
+
+/** Once for each code in this process. */
+export function warn(code: WarningCode): void {
+  warnOnce(code, warnings[code])
+}
 
 /** Where in a parsed body the trouble is, never what it holds. */
 export class UnhashableBodyError extends TypeError {

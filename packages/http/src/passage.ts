@@ -1,13 +1,13 @@
 // One request's passage up to its turn, top to bottom: skip, read the body, see who asks.
 
 import type { MaybePromise } from '@dspinlock/core'
-import { warnOnce } from '@dspinlock/core/support'
 import { type BodyRead, noBody, readBody } from './body.js'
 import { listCredentials } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
 import type { BodyInput, Identity } from './fingerprint.js'
+import { isGone } from './gone.js'
 import { type IdempotencyKeyRead, readIdempotencyKey } from './idempotency-key.js'
-import { noTextError, warnings } from './messages.js'
+import { noTextError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { isSafeMethod } from './replayable.js'
 import type { NameParts } from './request-name.js'
@@ -24,7 +24,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
 
   const known = readState(req)
   if (known?.seenBy.includes(settings)) {
-    warnOnce('DSPINLOCK_W_MOUNTED_TWICE', warnings.DSPINLOCK_W_MOUNTED_TWICE)
+    warn('DSPINLOCK_W_MOUNTED_TWICE')
     return handOn(exchange, known)
   }
   known?.seenBy.push(settings)
@@ -39,6 +39,8 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identified = identify(exchange, settings)
   const identity = isPromise(identified) ? yield* wait(identified) : identified
+  // Its client may have left while any of these was awaited, and nobody would hear of that any more.
+  if (isGone(exchange.res)) return
   const read = customKey === undefined ? findBody(exchange, state, settings) : noBody
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
@@ -49,9 +51,9 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   }
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
 
-  const leave = tools.identityLimit?.enter(identity)
-  if (leave !== undefined) exchange.res.once('close', leave)
-  else if (tools.identityLimit !== undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
+  const leave = tools.identityLimit?.enter(identity, exchange.res)
+  if (leave === undefined && tools.identityLimit !== undefined)
+    return refuse(exchange, settings, 'too-many-of-identity', 1_000)
 
   // The mount nearest to the handler decides: what one further out holds ends here.
   state.ending?.release()
@@ -123,10 +125,10 @@ function takeBody<Req, Res>(
       return 'gone'
     case 'too-large':
       if (settings.oversize === 'reject') return 'too-large'
-      warnOnce('DSPINLOCK_W_BODY_TOO_LARGE', warnings.DSPINLOCK_W_BODY_TOO_LARGE)
+      warn('DSPINLOCK_W_BODY_TOO_LARGE')
       return 'unlockable'
     case 'unreadable':
-      warnOnce('DSPINLOCK_W_BODY_UNREADABLE', warnings.DSPINLOCK_W_BODY_UNREADABLE)
+      warn('DSPINLOCK_W_BODY_UNREADABLE')
       return 'unlockable'
   }
 }

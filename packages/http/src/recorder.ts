@@ -2,6 +2,7 @@
 
 import type { ServerResponse } from 'node:http'
 import { DeclaredLength } from './declared-length.js'
+import { isGone } from './gone.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
@@ -185,7 +186,7 @@ export class Recorder {
 
   /** Once its client is gone, a response does not write a head any more; what it would have been still counts. */
   #takeUnsentHead(): void {
-    if (this.#owner.keepsBody && this.#res.destroyed && !this.#res.headersSent) this.#head ??= this.#takeHead([])
+    if (this.#owner.keepsBody && isGone(this.#res) && !this.#res.headersSent) this.#head ??= this.#takeHead([])
   }
 
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {

@@ -1,6 +1,7 @@
 // What a request is answered with in place of its handler, whatever way an adapter has of sending it.
 
 import { ServerResponse, STATUS_CODES } from 'node:http'
+import { isGone } from './gone.js'
 import type { BodyForm } from './record.js'
 import type { HeaderPairs } from './replayable.js'
 import { viewOf } from './view.js'
@@ -37,7 +38,7 @@ const MAX_TEXT_BYTES = 16_384
 
 /** Does nothing if the response was begun or its client is gone. */
 export function sendReply(res: ServerResponse, reply: Reply): void {
-  if (res.headersSent || res.destroyed) return
+  if (res.headersSent || isGone(res)) return
   const { body } = reply
   const isHttp1 = res.req.httpVersionMajor < 2
   if (isHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message

@@ -2,11 +2,10 @@
 
 import type { IncomingMessage } from 'node:http'
 import { publishTrouble } from '@dspinlock/core'
-import { warnOnce } from '@dspinlock/core/support'
 import { listRouting } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
 import { type BodyInput, type FingerprintParts, fingerprint, type Identity } from './fingerprint.js'
-import { UnhashableBodyError, warnings } from './messages.js'
+import { UnhashableBodyError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { digestHeader, isSafeMethod } from './replayable.js'
 
@@ -65,7 +64,7 @@ export function nameRequest<Req, Res>(
     } catch (error) {
       if (!(error instanceof UnhashableBodyError)) throw error
       publishTrouble('http', 'fingerprint', error)
-      warnOnce('DSPINLOCK_W_BODY_UNHASHABLE', warnings.DSPINLOCK_W_BODY_UNHASHABLE)
+      warn('DSPINLOCK_W_BODY_UNHASHABLE')
       return undefined
     }
   }

@@ -1,8 +1,9 @@
 // Ending a hold when its response has ended: what duplicates are left with, and for how long the last bytes wait for it.
 
 import type { IncomingMessage } from 'node:http'
-import { type Hold, type MaybePromise, publishTrouble } from '@dspinlock/core'
+import { type MaybePromise, publishTrouble } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
+import type { RequestHold } from './identity-limit.js'
 import { SettleTimeoutError } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
@@ -45,7 +46,7 @@ export interface Settlement {
 
 export interface SettlementInput<Req, Res> {
   readonly req: IncomingMessage
-  readonly hold: Hold
+  readonly hold: RequestHold
   readonly settings: GuardSettings<Req, Res>
   /** Request headers, in lower case, that the key covers. */
   readonly covered: ReadonlySet<string>

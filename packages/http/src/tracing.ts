@@ -4,6 +4,7 @@ import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import { type HoldTrace, tracing } from '@dspinlock/core'
 import { completeTrace as complete, holderOf } from '@dspinlock/core/support'
 import type { Exchange } from './exchange.js'
+import { isGone } from './gone.js'
 import type { ProblemCode } from './messages.js'
 
 /**
@@ -89,7 +90,7 @@ export function followRequest<R extends void | Promise<void>>(exchange: AnyExcha
   calls.set(exchange, call)
   const { start, end } = requestTracing.request
   const ended = (): void => {
-    call.outcome ??= exchange.res.destroyed ? 'gone' : 'unguarded'
+    call.outcome ??= isGone(exchange.res) ? 'gone' : 'unguarded'
     complete(requestTracing.request, call)
   }
   const failed = (error: unknown): never => {

@@ -3,7 +3,6 @@
 import {
   ClosedError,
   type Entry,
-  type Hold,
   type LockEngine,
   type MaybePromise,
   publishTrouble,
@@ -11,11 +10,12 @@ import {
   WaiterLimitError,
   WaitTimeoutError,
 } from '@dspinlock/core'
-import { Closing, warnOnce } from '@dspinlock/core/support'
+import { Closing } from '@dspinlock/core/support'
 import { isCredential } from './conventional-headers.js'
 import type { Exchange, RequestLock } from './exchange.js'
-import { type IdentityLimit, whileHeld } from './identity-limit.js'
-import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warnings } from './messages.js'
+import { isGone } from './gone.js'
+import { type IdentityLimit, type RequestHold, stayOn, whileHeld } from './identity-limit.js'
+import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { composeProblem } from './problem.js'
 import { decodeRecord, type HttpRecord } from './record.js'
@@ -128,7 +128,7 @@ function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): May
     return followReplay(exchange, facts, () => answer(exchange, reply))
   }
   if (isIdempotent) return refuse(exchange, settings, 'not-kept')
-  warnOnce('DSPINLOCK_W_VARY', warnings.DSPINLOCK_W_VARY)
+  warn('DSPINLOCK_W_VARY')
   turn.doubted = undefined
   turn.variant = [...turn.variant, ...vary.map(([varied]) => [varied, digestOf(varied)] as const)]
   return takeTurn(turn)
@@ -168,16 +168,16 @@ function act<Req, Res>(
     return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
   }
   if (entry.role === 'pass') return goWithout(turn, key, 'pass')
-  let { hold } = entry
+  let hold: RequestHold = entry.hold
   // There is no record that a HEAD could be answered from; only a GET makes one.
   if (req.method === 'HEAD') {
     quietly(hold.release())
     return handOn(exchange, state)
   }
   // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
-  if (res.destroyed || res.writableEnded) return quietly(hold.release())
+  if (isGone(res) || res.writableEnded) return quietly(hold.release())
   if (leave !== undefined) {
-    res.removeListener('close', leave)
+    stayOn(res, leave)
     hold = whileHeld(hold, leave)
   }
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
@@ -224,9 +224,9 @@ class HolderLock implements RequestLock {
   readonly role = 'holder'
   readonly key: string
   readonly fence: number
-  readonly #hold: Hold
+  readonly #hold: RequestHold
 
-  constructor(hold: Hold) {
+  constructor(hold: RequestHold) {
     this.key = hold.key
     this.fence = hold.fence
     this.#hold = hold

@@ -75,8 +75,8 @@ class ResponseWatch implements Watching, RecordingOwner {
     this.#recorder.detach()
   }
 
-  #outcomeOf({ head, body, form, tooLarge, hasTrailers }: Recording, complete: boolean): Outcome {
+  #outcomeOf(recording: Recording, complete: boolean): Outcome {
     // What is set after the head was written changes nothing any more.
-    return { status: head?.status ?? readStatus(this.#res), head, body, form, tooLarge, hasTrailers, complete }
+    return { ...recording, status: recording.head?.status ?? readStatus(this.#res), complete }
   }
 }
