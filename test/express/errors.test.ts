@@ -50,6 +50,18 @@ for (const { name, express } of frameworks) {
       })
     }
 
+    it('a function among the options that rejects with nothing is an error all the same, and nothing runs', async () => {
+      const app = express()
+      const nothing = async (): Promise<never> => Promise.reject(undefined)
+      app.post('/identity', dspinlock({ identity: nothing }), (_req, res) => {
+        runs++
+        res.send('ran')
+      })
+      const server = await serve(app)
+      expect([(await server.ask('/identity', { method: 'POST' })).status, runs]).to.deep.equal([500, 0])
+      await server.stop()
+    })
+
     it('of duplicates that wait for a failure, one runs, and the rest get its success', async () => {
       const answers = await Promise.all(Array.from({ length: 5 }, () => server.ask('/late')))
       expect(answers.map(answer => answer.status).sort((a, b) => a - b)).to.deep.equal([200, 200, 200, 200, 500])

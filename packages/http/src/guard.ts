@@ -7,6 +7,7 @@ import { isGuarded } from './eligible.js'
 import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
 import { IdentityLimit } from './identity-limit.js'
+import { nothingThrown } from './messages.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
 import { passThrough } from './passage.js'
 import { runSteps } from './steps.js'
@@ -55,15 +56,20 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
     handle: exchange => {
       try {
         const handled = followRequest(exchange, () => runSteps(passThrough(exchange, tools)))
-        return handled instanceof Promise ? handled.catch((error: unknown) => exchange.fail(error)) : handled
+        return handled instanceof Promise ? handled.catch((error: unknown) => fail(exchange, error)) : handled
       } catch (error) {
-        exchange.fail(error)
+        fail(exchange, error)
       }
     },
     close: async () => {
       await Promise.all([lease.close(), local?.close()])
     },
   }
+}
+
+/** To a framework no error may mean that all is well. */
+function fail<Req, Res>(exchange: Exchange<Req, Res>, error: unknown): void {
+  exchange.fail(error || nothingThrown())
 }
 
 /** Request headers that make two requests different already. */

@@ -132,6 +132,8 @@ export const noTextError = (option: 'identity' | 'key', given: unknown): TypeErr
     `dspinlock: the function given as option ${option} must return a string or undefined, or a promise of one; received ${given === null ? 'null' : `a value of type ${typeof given}`}. Return what is unique to it, for example String(user.id)`,
   )
 
+export const nothingThrown = (): Error => new Error('dspinlock: a function among the options threw no error')
+
 export const badEncryptionKeys = (): TypeError =>
   new TypeError(
     'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, each a Uint8Array or its base64 (what was received is not shown)',
