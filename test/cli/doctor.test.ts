@@ -75,6 +75,14 @@ describe('dspinlock doctor', () => {
     expect(find(report, 'scripts')?.detail).to.match(/NOPERM.+\+eval \+evalsha/)
   })
 
+  it('a user who lacks a command that the scripts call: which remedy, once', async () => {
+    const { url, client } = await start()
+    await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-publish')
+    const { run, report } = await examine(['--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
+    expect(run.code).to.equal(1)
+    expect(find(report, 'messages')?.detail.split('give the Redis user')).to.have.length(2)
+  })
+
   it('a user who may not use the channels: messages fail, and why', async () => {
     const { url, client } = await start()
     await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', 'resetchannels', '+@all')

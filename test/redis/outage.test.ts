@@ -5,6 +5,7 @@ import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
+import { Redis } from 'ioredis'
 import { failure } from '../support/engine.js'
 import { serve, type TestServer } from '../support/http.js'
 
@@ -71,6 +72,30 @@ describe('Redis away', () => {
     expect(error.message).to.match(/the redis store failed in list: /)
   })
 
+  it('the error says what keeps the connection from coming about, and not what ioredis could be told', async () => {
+    const error = await failure(Promise.resolve(store.inspect('key')))
+    expect(error.message).to.match(
+      /^the redis store failed in inspect for the key "key": there is no connection; connecting failed with: connect ECONNREFUSED \S+; check that Redis runs there/,
+    )
+    const listing = await failure(collect(store.list()))
+    expect(listing.message).to.include('ECONNREFUSED').and.not.include('enableOfflineQueue')
+  })
+
+  it('so it does where the client of the application queues commands', async () => {
+    const client = new Redis(redis.url)
+    client.on('error', () => {})
+    const queued = redisStore(client, { commandTimeoutMs: 300 })
+    try {
+      const error = await failure(Promise.resolve(queued.inspect('key')))
+      expect(error.message).to.match(
+        /: no answer within commandTimeoutMs \(300\); connecting failed with: connect ECONNREFUSED/,
+      )
+    } finally {
+      await queued.close()
+      client.disconnect()
+    }
+  })
+
   it('a walk that began while Redis was away goes on when it is back, and so does one that does not wait for the connection', async () => {
     const patient = redisStore(redis.url, { commandTimeoutMs: 10_000 })
     const walk = collect(patient.list())
@@ -81,6 +106,21 @@ describe('Redis away', () => {
       expect(await collect(other.list())).to.deep.equal([])
     } finally {
       await Promise.all([patient.close(), other.close()])
+    }
+  })
+
+  it('a wrong password is told to who asks, with what to check', async () => {
+    const locked = await startRedisServer(['--requirepass', 'right'])
+    const other = redisStore(locked.url.replace('//', '//:wrong@'), { commandTimeoutMs: 300 })
+    try {
+      const error = await failure(Promise.resolve(other.inspect('key')))
+      expect(error.message).to.match(
+        /there is no connection; connecting failed with: WRONGPASS .+; check user name and password/,
+      )
+      expect(error.message).to.not.include('check that Redis runs')
+    } finally {
+      await other.close()
+      await locked.stop()
     }
   })
 

@@ -26,11 +26,31 @@ export function isCrossSlot(error: unknown): boolean {
   return messageOf(error).startsWith('CROSSSLOT')
 }
 
-/** Adds what to do about it to the errors that only people can mend. */
+/** Adds what to do about it to the errors that only people can mend, and that do not say it yet. */
 export function withRemedy(error: unknown): unknown {
   const message = messageOf(error)
   const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1]
-  return remedy === undefined ? error : new Error(`${message}; ${remedy}`, { cause: error })
+  return remedy === undefined || message.includes(remedy) ? error : new Error(`${message}; ${remedy}`, { cause: error })
+}
+
+/** ioredis' own words name an option that is better left alone, and not what is wrong. */
+const WITHOUT_CONNECTION = /Stream isn't writeable|Cluster isn't ready|Connection is closed/
+
+/**
+ * What a caller is told of a failure. `cause` undefined: there was no answer in time. `heard`: what the connection failed with
+ * a moment ago, which says more.
+ */
+export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number): unknown {
+  const isOffline = WITHOUT_CONNECTION.test(messageOf(cause))
+  if (cause !== undefined && !isOffline) return withRemedy(cause)
+  const what = isOffline ? 'there is no connection' : `no answer within commandTimeoutMs (${timeoutMs})`
+  if (heard === undefined) {
+    if (!isOffline) return new Error(what)
+    return new Error(`${what}; check that Redis runs there, lets this client in, and whether it wants TLS`, { cause })
+  }
+  const told = withRemedy(heard)
+  const remedy = told === heard ? '; check that Redis runs there and lets this client in' : ''
+  return new Error(`${what}; connecting failed with: ${messageOf(told)}${remedy}`, { cause: heard })
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [

@@ -25,7 +25,7 @@ import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
 import { Deadlines } from './deadlines.js'
-import { tooFewReplicasError, unreadableError, withRemedy } from './failures.js'
+import { explainFailure, tooFewReplicasError, unreadableError, withRemedy } from './failures.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
 import { Operation, type OperationHost } from './operation.js'
@@ -81,6 +81,8 @@ const shape = {
 
 /** How often a failing connection is told of: a server that is away fails every attempt. */
 const TELL_EVERY_MS = 1_000
+/** For how long a failure of the connection explains others: longer than from one attempt to connect to the next. */
+const EXPLAINS_MS = 5_000
 
 /**
  * A store that is shared by all processes on the same Redis. Connecting goes on in the background: an unreachable
@@ -116,6 +118,8 @@ export class RedisStore implements Store {
   /** Why nothing can be done on this server, once that is known. */
   #unfit: Error | undefined
   #toldAt = Number.NEGATIVE_INFINITY
+  /** What the connection failed with last, and when. */
+  #heard: { readonly error: unknown; readonly at: number } | undefined
   #nextMailbox = 0
   #closed = false
 
@@ -265,7 +269,7 @@ export class RedisStore implements Store {
       }
     } catch (error) {
       if (error instanceof DspinlockError) throw error
-      throw this.#closed ? new ClosedError('store') : new StoreError(this.name, 'list', undefined, withRemedy(error))
+      throw this.#closed ? new ClosedError('store') : new StoreError(this.name, 'list', undefined, this.#explain(error))
     }
   }
 
@@ -333,8 +337,7 @@ export class RedisStore implements Store {
       },
       describe: (what, key, cause) => {
         if (this.#closed) return new ClosedError('store', key)
-        const error = cause ?? new Error(`no answer within commandTimeoutMs (${this.#commandTimeoutMs})`)
-        return new StoreError(this.name, what, key, withRemedy(error))
+        return new StoreError(this.name, what, key, this.#explain(cause))
       },
     }
   }
@@ -344,8 +347,15 @@ export class RedisStore implements Store {
     if (this.#unfit !== undefined) publishTrouble('redis', 'connect', this.#unfit)
   }
 
+  #explain(cause: unknown): unknown {
+    const heard = this.#heard
+    const why = heard !== undefined && performance.now() - heard.at < EXPLAINS_MS ? heard.error : undefined
+    return explainFailure(cause, why, this.#commandTimeoutMs)
+  }
+
   #onTrouble(error: unknown): void {
     const now = performance.now()
+    this.#heard = { error, at: now }
     if (this.#closed || now - this.#toldAt < TELL_EVERY_MS) return
     this.#toldAt = now
     publishTrouble('redis', 'connect', withRemedy(error))
