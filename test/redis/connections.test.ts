@@ -60,6 +60,16 @@ describe('connections', () => {
       .not.contain('hunter2')
   })
 
+  it('options of the store among those of the connection are a TypeError that says where they go', () => {
+    for (const misplaced of [{ prefix: 'shop' }, { localCache: {} }, { minReplicas: 1 }]) {
+      const [name] = Object.keys(misplaced)
+      expect(() => redisStore({ host: '127.0.0.1', ...misplaced } as object)).to.throw(
+        TypeError,
+        `option ${name} is none of the connection, which would ignore it; give it to redisStore as its second argument`,
+      )
+    }
+  })
+
   for (const [options, message] of [
     [{ prefix: 'a{b}' }, /prefix must be .*"a\{b\}"/],
     [{ commandTimeoutMs: Number.NaN }, /commandTimeoutMs must be .*NaN/],

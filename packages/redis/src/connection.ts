@@ -40,7 +40,24 @@ function isPlainObject(given: object): given is RedisOptions {
 /** Options of RedisParameters and of other clients, which ioredis would ignore: it would connect to somewhere else, or in the clear. */
 const notOfIoredis = ['url', 'ssl', 'socket', 'cluster', 'nodes', 'connectTimeoutMs', 'sentinelName'] as const
 
+/** Options of redisStore: beside those of the connection they would do nothing, and two services could share one prefix. */
+const ofTheStore = [
+  'prefix',
+  'commandTimeoutMs',
+  'grantMs',
+  'maxWakeRecordBytes',
+  'minReplicas',
+  'replicasTimeoutMs',
+  'localCache',
+] as const
+
 function checkOptions(options: RedisOptions): RedisOptions {
+  const misplaced = ofTheStore.find(name => name in options)
+  if (misplaced !== undefined) {
+    throw new TypeError(
+      `dspinlock: the option ${misplaced} is none of the connection, which would ignore it; give it to redisStore as its second argument: redisStore(connection, { ${misplaced}: … })`,
+    )
+  }
   const foreign = notOfIoredis.find(name => name in options)
   if (foreign === undefined) return options
   throw new TypeError(
