@@ -174,4 +174,13 @@ describe('createRedisConnection', () => {
     expect((error.cause as Error).message).to.include('ECONNREFUSED')
     expect(await failure(createRedisConnection({ port: -1 }))).to.be.instanceOf(TypeError)
   })
+
+  it('a URL in place of parameters is a TypeError that does not show it', async () => {
+    const url = 'redis://:secret@127.0.0.1' as unknown as RedisParameters
+    const error = await failure(createRedisConnection(url))
+    expect(error).to.be.instanceOf(TypeError)
+    expect(error.message)
+      .to.match(/redisParams must be .+\{ url \}/)
+      .and.not.include('secret')
+  })
 })

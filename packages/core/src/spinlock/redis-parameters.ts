@@ -110,6 +110,8 @@ const shape = {
  * @throws TypeError naming the parameter, what was received (unless it may hold a password) and what it takes.
  */
 export function readRedisParameters(given?: RedisParameters): RedisSettings {
+  // A URL in place of parameters is a likely mistake, and may hold a password.
+  if (typeof given === 'string') throw secretOptionError('redisParams', 'an object of parameters, for example { url }')
   const parsed = parseOptions('redisParams', given, shape)
   const where = (['url', 'path', 'cluster', 'sentinels', 'host'] as const).filter(name => parsed[name] !== undefined)
   if (where.length > 1) throw secretOptionError(where[1] as string, `left out where ${where[0]} says where Redis is`)
