@@ -57,6 +57,15 @@ describe('LockEngine', () => {
     expect(await engine.run('k', () => 'third', options)).to.equal('second')
   })
 
+  it('milliseconds in place of options are refused, and the work does not run', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    let runs = 0
+    const error = await failure(engine.run('key', () => runs++, 5_000 as never))
+    expect(error).to.be.instanceOf(TypeError)
+    expect([error.message, runs]).to.deep.equal(['dspinlock: option options must be an object, but received 5000', 0])
+    await engine.close()
+  })
+
   it('ends every wait: by timeout, by abort, by limit, by closing', async () => {
     const engine = new LockEngine({ store: memoryStore(), maxWaitersPerKey: 2 })
     const holder = holdOf(await engine.enter('k'))

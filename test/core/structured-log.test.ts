@@ -98,6 +98,16 @@ describe('a log with fields', () => {
     expect(entries).to.have.length(2)
   })
 
+  it('what is no logger is refused at once: it would be a log that stays empty', () => {
+    for (const wrong of [undefined, {}, { info: () => {} }]) {
+      expect(() => attachLogger(wrong as never)).to.throw(
+        TypeError,
+        'option logger must be a logger with a method debug',
+      )
+      expect(() => attachStructuredLogger(wrong as never)).to.throw(TypeError, 'option logger must be')
+    }
+  })
+
   it('lines alone tell of a call that failed, too', async () => {
     const lines: string[] = []
     const detachLines = attachLogger({ debug: line => lines.push(line) }, { key })

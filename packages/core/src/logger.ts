@@ -1,6 +1,6 @@
 // The diagnostic log: what the diagnostics channels carry, one line each, to whoever wants to read it.
 
-import { shortKey } from './errors.js'
+import { optionError, shortKey } from './errors.js'
 import {
   channels,
   type EndEvent,
@@ -69,7 +69,7 @@ function levelOf(name: keyof typeof channels, event: object): Level {
  * A logger that throws is ignored. This is the log of the middleware, too.
  */
 export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void {
-  return listen(filter, (level, line) => {
+  return listen(logger, filter, (level, line) => {
     if (level === 'warn' && logger.warn !== undefined) logger.warn(line())
     else logger.debug(line())
   })
@@ -77,16 +77,19 @@ export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void
 
 /** As `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
 export function attachStructuredLogger(logger: StructuredLogger, filter: LogFilter = {}): () => void {
-  return listen(filter, (level, line, fields) => {
+  return listen(logger, filter, (level, line, fields) => {
     const to = logger[level] === undefined ? 'debug' : level
     logger[to]?.(fields(), line())
   })
 }
 
 function listen(
+  logger: Logger | StructuredLogger,
   filter: LogFilter,
   write: (level: Level, line: () => string, fields: () => LogFields) => void,
 ): () => void {
+  // What throws while it writes is ignored, so that this would be a log that stays empty.
+  if (typeof logger?.debug !== 'function') throw optionError('logger', logger, 'a logger with a method debug')
   const detach: (() => void)[] = []
   for (const name of Object.keys(lines) as (keyof typeof channels)[]) {
     if (filter.accepts !== undefined && !filter.accepts(name)) continue
