@@ -278,6 +278,10 @@ describe('the policy for Idempotency-Key', () => {
       strict: false,
     })
     expect(policy.text).to.contain('must carry an Idempotency-Key').and.contain('for 60 seconds')
+    const again = 'after 408, 425, 428, 429, 431'
+    expect(policy.text).to.contain(`${again} and 500 or above it is carried out again`)
+    const kept = idempotencyPolicy({ idempotencyKey: 'optional', serverErrors: 'keep' })
+    expect(kept.text).to.contain(`${again} it is carried out again`)
     expect(JSON.parse(JSON.stringify(policy))).to.have.property('text', policy.text)
     expect(idempotencyPolicy({ idempotencyKey: 'optional' })).to.deep.include({
       required: false,
@@ -293,6 +297,7 @@ describe('the policy for Idempotency-Key', () => {
     [{ idempotencyKey: { pattern: /a/g } }, /pattern must be a regular expression without/],
     [{ idempotencyKey: { docsUrl: 'docs' } }, /docsUrl must be an http/],
     [{ idempotencyKey: 'required', duplicates: 'reject' }, /duplicates must be 'replay'.*idempotencyKey/],
+    [{ idempotencyKey: 'required', duplicates: 'serialise' }, /duplicates must be 'replay'.*received "serialise"/],
     [{ idempotencyKey: 'required', key: () => 'k' }, /key must be left out/],
   ]
   for (const [options, message] of wrong) {

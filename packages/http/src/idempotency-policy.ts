@@ -2,6 +2,7 @@
 
 import { optionError } from '@dspinlock/core/support'
 import { type GuardOptions, readGuardOptions } from './options.js'
+import { NOT_BEGUN } from './replayable.js'
 
 /** Serve it as JSON, or its `text`; see draft-ietf-httpapi-idempotency-key-header-07, sections 2.3 and 2.5.2. */
 export interface IdempotencyPolicy {
@@ -48,11 +49,11 @@ export function idempotencyPolicy<Req, Res>(options: GuardOptions<Req, Res>): Id
 }
 
 function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
-  const form = facts.strict ? 'a string in double quotes' : 'a string, in double quotes or not'
+  const form = facts.strict ? 'a string in double quotes' : 'a string, in double quotes or not,'
   const match = facts.pattern === undefined ? '' : `, matching ${facts.pattern}`
   return [
     `Requests that change something ${facts.required ? 'must' : 'may'} carry an Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}. Use a new one, such as a UUID, for each operation, and the same one for its retries.`,
-    `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds${facts.repeatsServerErrors ? ', whatever its status' : '; after 500 or above it is carried out again'}.`,
+    `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds; after ${[...NOT_BEGUN].join(', ')}${facts.repeatsServerErrors ? '' : ' and 500 or above'} it is carried out again.`,
     `While the first request is under way, a retry ${facts.whileInFlight === 'wait' ? 'waits' : 'gets 409 with Retry-After'}.`,
     `A key with another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
     ...(facts.docsUrl === undefined ? [] : [`More: ${facts.docsUrl}`]),

@@ -172,8 +172,9 @@ export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | und
     const given = options?.[name]
     if (given !== undefined) policyOptions[name] = given
   }
+  // Before the policy is made: it would complain of a ttlMs that nobody gave.
+  checkCombination(parsed, policyOptions['duplicates'])
   const policy = new Policy(policyOptions as PolicyOptions)
-  checkCombination(parsed, policy)
   const oversize = options?.oversize ?? defaults.oversize ?? parsed.oversize
   return Object.freeze({ ...parsed, oversize, policy }) as unknown as GuardSettings<Req, Res>
 }
@@ -185,17 +186,17 @@ function isRequest(given: unknown): boolean {
 }
 
 /** Each of these would be ignored, or mean two things at once. */
-function checkCombination(parsed: Parsed<typeof shape>, policy: Policy): void {
+function checkCombination(parsed: Parsed<typeof shape>, duplicates: unknown): void {
   if (parsed.engine !== undefined && (parsed.store ?? parsed.maxWaiters ?? parsed.maxWaitersPerKey) !== undefined) {
     throw optionError('engine', parsed.engine, 'left out where store, maxWaiters or maxWaitersPerKey is given')
   }
-  if (parsed.idempotencyKey !== undefined && policy.duplicates !== 'replay') {
-    throw optionError('duplicates', policy.duplicates, "'replay' (or left out) with idempotencyKey")
+  if (parsed.idempotencyKey !== undefined && duplicates !== 'replay') {
+    throw optionError('duplicates', duplicates, "'replay' (or left out) with idempotencyKey")
   }
   if (parsed.idempotencyKey !== undefined && parsed.key !== undefined) {
     throw optionError('key', parsed.key, 'left out where idempotencyKey is given')
   }
-  if (parsed.headFromGet && policy.duplicates !== 'replay') {
+  if (parsed.headFromGet && duplicates !== 'replay') {
     throw optionError('headFromGet', true, "left out unless duplicates is 'replay'")
   }
   if (parsed.headFromGet && parsed.methods?.has('GET') === false) {

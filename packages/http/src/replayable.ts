@@ -51,7 +51,7 @@ function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): bool
 const NOT_FOR_ALL = /(?<![\w-])(?:no-store|private)(?![\w-])/i
 
 /** Say that the work was not begun and to try again; RFC 6585 has it that no cache stores the last three. */
-const NOT_BEGUN: ReadonlySet<number> = new Set([408, 425, 428, 429, 431])
+export const NOT_BEGUN: ReadonlySet<number> = new Set([408, 425, 428, 429, 431])
 
 /** The work was not done: nothing is left, and the next duplicate runs. */
 export function isFailure(status: number, keepsFailures: boolean): boolean {
