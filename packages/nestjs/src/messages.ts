@@ -17,7 +17,9 @@ export const mistakes = {
       `DspinlockModule is imported twice with the name ${JSON.stringify(name)}; give one of them another name, DspinlockModule.forRoot({ name: '…' }), or call forRoot once and import its result in both places`,
     ),
   wrongName: (received: unknown): TypeError =>
-    problem(`option name must be a string that is not empty, but received ${String(received)}`),
+    problem(
+      `option name must be a string that is not empty, but received ${received === '' ? '""' : String(received)}`,
+    ),
   wrongIsGlobal: (received: unknown): TypeError =>
     problem(`option isGlobal must be true or false, but received ${String(received)}`),
   wrongAsyncOptions: (received: readonly string[]): TypeError =>

@@ -43,7 +43,8 @@ export type DspinlockModuleAsyncOptions<Req = NestRequest, Res = unknown> = Conf
 > &
   ModuleExtras
 
-const LOCK_SET = Symbol('dspinlock set')
+/** Nest tells this name to whoever imports the module without its call. */
+const LOCK_SET = Symbol('options of DspinlockModule.forRoot()')
 const OPTIONS = Symbol('dspinlock options')
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<object>({ optionsInjectionToken: OPTIONS })
