@@ -33,6 +33,13 @@ describe('dspinlock with wrong arguments', () => {
     )
   })
 
+  it('help says seconds where seconds are taken', async () => {
+    const { out } = await runCli(['watch', '--help'])
+    expect(out)
+      .to.match(/--timeout <seconds>[^(]+\(default: 2\)/)
+      .and.match(/--interval <seconds>[^(]+\(default: 1\)/)
+  })
+
   it('0 for help and version', async () => {
     const help = await runCli(['--help'])
     expect([help.code, help.err]).to.deep.equal([0, ''])

@@ -87,7 +87,7 @@ export function makeProgram({ write, isTerminal, signal, exit }: Surroundings): 
     .description('as ls, again and again; with --json one line each time')
     .addOption(stateOption())
     .option('--match <text>', 'only keys that contain this')
-    .option('--interval <seconds>', 'how long to wait in between', readSeconds, 1_000)
+    .addOption(secondsOption('--interval <seconds>', 'how long to wait in between', 1))
     .option('--count <times>', 'stop after so many', readCount)
     .action((options: ListOptions & { interval: number; count?: number }) =>
       withRedis(options, ({ store }) =>
@@ -125,7 +125,7 @@ function common(command: Command): Command {
     .option('--sentinel-name <name>', 'what the Sentinels call the master (default: "mymaster")')
     .option('--tls', 'with --cluster and --sentinels; otherwise a rediss:// URL says so')
     .option('--prefix <prefix>', 'as given to redisStore', 'dspinlock')
-    .option('--timeout <seconds>', 'for connecting, and for each operation', readSeconds, 2_000)
+    .addOption(secondsOption('--timeout <seconds>', 'for connecting, and for each operation', 2))
     .option('--json', 'for scripts')
 }
 
@@ -142,7 +142,11 @@ async function list(store: Store, { state, match }: ListOptions): Promise<KeySta
   return states
 }
 
-/** Seconds on the command line, milliseconds in the program. */
+/** Seconds on the command line and in its help, milliseconds in the program. */
+function secondsOption(flags: string, description: string, fallback: number): Option {
+  return new Option(flags, description).argParser(readSeconds).default(fallback * 1_000, String(fallback))
+}
+
 function readSeconds(given: string): number {
   const ms = Number(given) * 1_000
   if (given.trim() === '' || !(ms >= 1 && ms <= 3_600_000)) {
