@@ -1,5 +1,6 @@
 // Nobody keeps others from being served by holding locks, by waiting in crowds, or by sending a body slowly.
 
+import { setImmediate } from 'node:timers/promises'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import type { Response } from 'express'
@@ -95,6 +96,30 @@ for (const { name, express } of frameworks) {
       }
       gate.open()
       expect(await ask('/')).to.equal(200)
+      await server.stop()
+    })
+
+    it('any number of one identity may stand behind one another, as many as it may have, and Node suspects no leak', async () => {
+      const gate = new Gate()
+      const guard = dspinlock({ maxRequestsPerIdentity: 20 })
+      const app = express()
+      app.post('/', guard, (_req, res, next) => void gate.opened.then(() => res.send('done'), next))
+      const server = await serve(app)
+      const suspected: Error[] = []
+      const note = (warning: Error): void => void suspected.push(warning)
+      process.on('warning', note)
+      const socket = await server.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n'.repeat(20))
+      await until(() => guard.engine.waiters === 19, 'all but the first wait')
+      await setImmediate()
+      process.off('warning', note)
+      expect(suspected).to.deep.equal([])
+      gate.open()
+      let answers = ''
+      socket.on('data', (chunk: Buffer) => {
+        answers += chunk.toString()
+      })
+      await until(() => answers.split('200 OK').length === 21, 'all are answered')
+      socket.destroy()
       await server.stop()
     })
 

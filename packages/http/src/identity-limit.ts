@@ -8,8 +8,8 @@ import type { Identity } from './fingerprint.js'
 
 export class IdentityLimit {
   readonly #max: number
-  /** Requests under way by digest of their identity; none is 0. */
-  readonly #counts = new Map<string, number>()
+  /** Of each identity, by its digest, what takes its requests back; none is empty. */
+  readonly #underWay = new Map<string, Set<() => void>>()
 
   constructor(max: number) {
     this.#max = max
@@ -18,28 +18,24 @@ export class IdentityLimit {
   /** Counts one more until nobody receives `res` any more, and returns what takes it back before; undefined if there are too many. */
   enter(identity: Identity, res: ServerResponse): (() => void) | undefined {
     const id = digest(identity)
-    const count = this.#counts.get(id) ?? 0
-    if (count >= this.#max) return undefined
-    this.#counts.set(id, count + 1)
-    let left = false
+    const underWay = this.#underWay.get(id) ?? new Set()
+    if (underWay.size >= this.#max) return undefined
     const leave = (): void => {
-      if (left) return
-      left = true
       stayOn(res, leave)
-      const rest = (this.#counts.get(id) ?? 1) - 1
-      if (rest === 0) this.#counts.delete(id)
-      else this.#counts.set(id, rest)
+      if (underWay.delete(leave) && underWay.size === 0) this.#underWay.delete(id)
     }
+    this.#underWay.set(id, underWay.add(leave))
     res.once('close', leave)
-    // One that stands behind others of its connection is never closed if that is.
-    if (res.socket === null) res.req.socket.once('close', leave)
+    // One that stands behind others of its connection, of which there may be any number, is never closed if that is.
+    if (res.socket === null) res.req.socket.setMaxListeners(0).once('close', leave)
     return leave
   }
 }
 
 /** From now on it counts whether its client is there or not. */
 export function stayOn(res: ServerResponse, leave: () => void): void {
-  for (const one of [res, res.req.socket]) one.removeListener('close', leave)
+  res.removeListener('close', leave)
+  res.req.socket.removeListener('close', leave)
 }
 
 /** One that whoever has it ends by `settle` or `release`. */

@@ -75,15 +75,15 @@ export type WarningCode =
 const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
   DSPINLOCK_W_MEMORY_CLUSTER:
     'in a cluster worker with a memory store, duplicates that reach another worker are not seen. Use redisStore()',
-  DSPINLOCK_W_MOUNTED_TWICE: 'the same dspinlock middleware saw one request twice. Mount it once',
+  DSPINLOCK_W_MOUNTED_TWICE: 'one middleware saw the same request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
     'a body was read before dspinlock saw it and no parser left it on the request, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before whatever reads it, or after a parser',
   DSPINLOCK_W_BODY_UNHASHABLE:
-    'the parsed body holds something that cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that parser, or give the option key',
+    'the parsed body cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that parser, or give the option key',
   DSPINLOCK_W_BODY_TOO_LARGE:
     "a body was larger than maxBodyBytes, so the request ran unlocked, or by its Idempotency-Key alone. Raise it, or refuse such requests with oversize: 'reject'",
   DSPINLOCK_W_VARY:
-    'a replayable response varies by request headers outside of its key; requests that differ in them run for themselves',
+    'a response varies by request headers outside of its key; requests that differ in them run for themselves',
 })
 
 /** Once for each code in this process. */
