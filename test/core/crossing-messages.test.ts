@@ -121,6 +121,114 @@ describe('messages that cross', () => {
     holdOf(await next)
   })
 
+  /** An engine whose first claim is answered when the test says so, as it was when it was made. */
+  const answeredLate = (inner: Store): { engine: LockEngine; late: Pending<void> } => {
+    const late = pending<void>()
+    let claims = 0
+    const changes: Partial<Store> = {
+      claim: request => {
+        const reply = inner.claim(request)
+        return ++claims === 1 ? late.promise.then(() => reply) : Promise.resolve(reply)
+      },
+    }
+    return { engine: new LockEngine({ store: storeWith(changes, inner) }), late }
+  }
+  const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
+
+  it('a key that was given for one payload is not taken for another when its claimer left meanwhile', async () => {
+    const inner = memoryStore()
+    const { engine, late } = answeredLate(inner)
+    const left = new AbortController()
+    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
+    const next = engine.enter('k', { ...replay, payload: 'b' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    late.resolve()
+    await holdOf(await next).settle(Uint8Array.of(1))
+    const other = new LockEngine({ store: inner })
+    expect(await other.enter('k', { ...replay, payload: 'a' })).to.include({ role: 'refused', reason: 'mismatch' })
+    expect((await other.enter('k', { ...replay, payload: 'b' })).role).to.equal('follower')
+  })
+
+  it('a record that was given for one payload answers no other when its claimer left meanwhile', async () => {
+    const inner = memoryStore()
+    await holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload: 'a' })).settle(
+      Uint8Array.of(1),
+    )
+    const { engine, late } = answeredLate(inner)
+    const left = new AbortController()
+    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
+    const next = engine.enter('k', { ...replay, payload: 'b' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    late.resolve()
+    expect(await next).to.include({ role: 'refused', reason: 'mismatch' })
+  })
+
+  it('a mismatch of one payload refuses no other when its claimer left meanwhile', async () => {
+    const inner = memoryStore()
+    await holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload: 'b' })).settle(
+      Uint8Array.of(1),
+    )
+    const { engine, late } = answeredLate(inner)
+    const left = new AbortController()
+    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
+    const next = engine.enter('k', { ...replay, payload: 'b' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    late.resolve()
+    expect((await next).role).to.equal('follower')
+  })
+
+  it('a key that was given for a short lease is not held under a longer one when its claimer left meanwhile', async () => {
+    const { engine, late } = answeredLate(memoryStore())
+    const left = new AbortController()
+    const gone = engine.enter('k', { leaseMs: 500, signal: left.signal })
+    const next = engine.enter('k', { leaseMs: 60_000 })
+    left.abort(new Error('left'))
+    await failure(gone)
+    late.resolve()
+    holdOf(await next)
+    expect((await engine.inspect('k'))?.leaseLeftMs).to.be.above(50_000)
+  })
+
+  for (const isAnswered of [true, false]) {
+    it(`who is first when another left ${isAnswered ? 'while it waited' : 'before it waited'} waits as it wishes`, async () => {
+      const inner = memoryStore()
+      const holder = holdOf(await new LockEngine({ store: inner }).enter('k', replay))
+      const { engine, late } = answeredLate(inner)
+      if (isAnswered) late.resolve()
+      const left = new AbortController()
+      const gone = engine.enter('k', { signal: left.signal })
+      const next = engine.enter('k', { duplicates: 'replay', payload: 'b' })
+      await new Promise(setImmediate)
+      left.abort(new Error('left'))
+      await failure(gone)
+      late.resolve()
+      await new Promise(setImmediate)
+      expect((await inner.inspect('k'))?.waiters).to.equal(1)
+      await holder.settle(Uint8Array.of(1))
+      expect((await next).role).to.equal('follower')
+      expect((await inner.inspect('k'))?.waiters).to.equal(0)
+    })
+  }
+
+  it('a turn that was given for one payload is not taken for another', async () => {
+    const inner = memoryStore()
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+    const { engine, late } = answeredLate(inner)
+    const left = new AbortController()
+    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
+    const next = engine.enter('k', { ...replay, payload: 'b' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    await holder.release()
+    late.resolve()
+    await holdOf(await next).settle(Uint8Array.of(1))
+    const other = new LockEngine({ store: inner })
+    expect(await other.enter('k', { ...replay, payload: 'a' })).to.include({ role: 'refused', reason: 'mismatch' })
+  })
+
   it('a resync while a release is under way makes its next claim ask again', async () => {
     const inner = memoryStore({ grantMs: 60_000 })
     const late = pending<void>()

@@ -23,12 +23,16 @@ export function refuseWhileBusy(asker: Asker, payload: string, retryAfterMs: num
   return asker.policy.waits ? undefined : refuse('in-flight', retryAfterMs)
 }
 
-/** What a reply that was meant for `head` says to `asker`; undefined: it has to ask for itself. */
-export function answerFor(asker: Asker, reply: SharedReply, head: Asker | undefined): Entry | undefined {
-  if (reply.state === 'mismatch') return asker.payload === head?.payload ? refuse('mismatch', 0) : undefined
+/** What a reply to a claim as `asked` was says to `asker`; undefined: it has to ask for itself. */
+export function answerFor(
+  asker: Asker,
+  reply: SharedReply,
+  asked: Pick<Asker, 'payload'> | undefined,
+): Entry | undefined {
+  if (reply.state === 'mismatch') return asker.payload === asked?.payload ? refuse('mismatch', 0) : undefined
   if (!asker.policy.takesRecord) return undefined
   if (reply.state === 'pass') return { role: 'pass' }
-  if (head !== undefined && differ(head.payload, asker.payload)) return refuse('mismatch', 0)
+  if (asked !== undefined && differ(asked.payload, asker.payload)) return refuse('mismatch', 0)
   if (asker.policy.duplicates === 'reject') return refuse('settled', 0)
   const { record, ageMs, joined } = reply
   return { role: 'follower', record, ageMs, joined }

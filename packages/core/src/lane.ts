@@ -52,6 +52,8 @@ export class Lane implements HoldOwner, WaiterOwner {
   #hold: ActiveHold | undefined
   /** Under which the lane claims or waits; '' if it does neither. */
   #token = ''
+  /** The last claim under `#token`: who is first by the time of its answer may not be who it was made for. */
+  #asked: ClaimRequest | undefined
   /** A claim is under way. */
   #asking = false
   /** Something changed while it was: ask again whatever it says. */
@@ -165,6 +167,7 @@ export class Lane implements HoldOwner, WaiterOwner {
   gone(waiter: Waiter): void {
     this.#queue.remove(waiter)
     if (this.#queue.size === 0) this.#quit()
+    else if (this.#joined && !this.#asking && !this.#isAskedFor(this.#queue.head)) this.#ask()
   }
 
   // --- what holds need (HoldOwner) ---
@@ -200,6 +203,7 @@ export class Lane implements HoldOwner, WaiterOwner {
       this.#askAgain = false
       // A wake for the next token may overtake the answer to this command.
       this.#token = next.token
+      this.#asked = next
     }
     const done = (reply: ReleaseReply): boolean => {
       if (next !== undefined) this.#settleAsking()
@@ -260,13 +264,30 @@ export class Lane implements HoldOwner, WaiterOwner {
     return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
   }
 
+  /** Whether the last claim said what one for `head` would say. */
+  #isAskedFor(head: Waiter | undefined): boolean {
+    const asked = this.#asked
+    return (
+      head !== undefined &&
+      asked?.payload === head.payload &&
+      asked.leaseMs === head.policy.leaseMs &&
+      asked.takeRecord === head.policy.takesRecord
+    )
+  }
+
   #ask(): void {
     const head = this.#queue.head
     if (head === undefined) return this.#quit()
     clearTimeout(this.#pollTimer)
+    // What a token was claimed with stays with it: other wishes have another, at the old place.
+    if (this.#token !== '' && !this.#isAskedFor(head)) {
+      this.#leave(this.#token)
+      this.#dropToken()
+    }
     if (this.#token === '') this.#token = this.#host.newToken(this)
     const token = this.#token
     const request = this.#claimFor(head, token, this.#arrival)
+    this.#asked = request
     const leaseEndsAt = leaseEnd(performance.now(), request.leaseMs)
     this.#asking = true
     this.#askAgain = false
@@ -299,9 +320,9 @@ export class Lane implements HoldOwner, WaiterOwner {
     if (reply.state === 'held') return this.#hand(token, reply.fence, leaseEndsAt, false)
     if (reply.state === 'busy') return this.#onBusy(reply)
     // The store has let go of the token: whoever is left asks under a new one, at the old place.
-    const head = this.#queue.head
+    const asked = this.#asked
     if (!this.#asking) this.#dropToken()
-    this.#queue.answer(waiter => answerFor(waiter, reply, head))
+    this.#queue.answer(waiter => answerFor(waiter, reply, asked))
     this.#proceed()
   }
 
@@ -310,7 +331,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#clockAheadMs = reply.clockAheadMs
     const wasJoined = this.#joined || reply.arrival > 0
     this.#joined = wasJoined
-    if (this.#askAgain) return this.#ask()
+    if (this.#askAgain || !this.#isAskedFor(this.#queue.head)) return this.#ask()
     this.#queue.stay(reply.leaseLeftMs)
     if (this.#queue.size === 0) return this.#quit()
     if (!wasJoined) return this.#ask()
@@ -328,7 +349,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#arrival = 0
     this.#askAgain = false
     const head = this.#queue.head
-    if (head === undefined) return this.#giveBack(token)
+    if (head === undefined || !this.#isAskedFor(head)) return this.#giveBack(token)
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
     this.#lateGrants = 0
     this.#queue.remove(head)
