@@ -31,7 +31,7 @@ import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cach
 import { Operation, type OperationHost } from './operation.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
-import { composeGiven } from './scripts/index.js'
+import { composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
@@ -219,7 +219,7 @@ export class RedisStore implements Store {
 
   settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
-    const rest = `${ttlMs} ${Math.ceil(retainMs)} ${this.#maxWakeRecordBytes}`
+    const rest = `${Math.min(ttlMs, LONGEST_TTL_MS)} ${Math.ceil(retainMs)} ${this.#maxWakeRecordBytes}`
     const given = composeGiven(token, 0, undefined, rest)
     return this.#run('settle', key, given, isYes, bytes)
   }

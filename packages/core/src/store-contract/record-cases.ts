@@ -20,6 +20,15 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a record may be kept for longer than anybody lives',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      equal(await a.settle(key, token, everyByte, Number.MAX_SAFE_INTEGER), true)
+      equal((await b.claim(key, b.token(), { takeRecord: true })).state, 'record')
+      equal((await b.store.inspect(key))?.state, 'settled')
+    },
+  },
+  {
     name: 'an empty record is a record',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)

@@ -5,6 +5,7 @@ import { operations } from './operations.js'
 import { variables } from './state.js'
 
 export { composeGiven, composeRow, type OperationName } from './rows.js'
+export { LONGEST_TTL_MS } from './state.js'
 
 export const source: string = `${variables}${operations}`
 

@@ -45,6 +45,10 @@ local ttl, ttlText = 10000, '10000'
 const PLAIN = 209
 const FULL = 210
 const RECORDED = 211
+/** No time is further ahead, in ms: as microseconds it still has to fit into a double. */
+const FURTHEST_MS = 9_007_199_254_740
+/** The longest that a record is kept, 142 years: only half of it, so that the clock may be set back meanwhile. */
+export const LONGEST_TTL_MS: number = FURTHEST_MS / 2
 /** All of them little-endian, whatever the server. */
 const HEAD = '<Bddss'
 const MORE = 'dI4BI4c0'
@@ -54,7 +58,7 @@ const readClock = `
 local time = call('TIME')
 us = time[1] * 1000000 + time[2]
 now = (us - us % 1000) / 1000
-latestEnd, latest = now + 2147483648, now + 9007199254740
+latestEnd, latest = now + 2147483648, now + ${FURTHEST_MS}
 `
 
 /** `timeless`: a condition under which a plain state needs no clock. */
