@@ -1,6 +1,7 @@
 // How locks reach their store: one connection for all that name the same Redis, and a word where there is none.
 
 import { execFile } from 'node:child_process'
+import { EventEmitter } from 'node:events'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -92,12 +93,14 @@ describe('spinlock: connections', () => {
   })
 
   it('a client that is none after all is a StoreNotInitialisedError', async () => {
-    class Client {
+    class Client extends EventEmitter {
       duplicate(): void {}
     }
-    const error = await failure(new HashDSpinlock('v', { redis: new Client() }).acquire())
+    const client = new Client()
+    const error = await failure(new HashDSpinlock('v', { redis: client }).acquire())
     expect(error.code).to.equal('ERR_DSPINLOCK_STORE_NOT_INITIALISED')
     expect(error.cause).to.be.instanceOf(TypeError)
+    expect(client.listenerCount('end'), 'nothing is left with it').to.equal(0)
   })
 
   it('without any, locks exclude each other in this process, and a hint says once that it ends there', async () => {

@@ -91,10 +91,13 @@ function redisEngine(
   const forget = (): void => {
     if (made.get(id) === engine) made.delete(id)
   }
-  // Who comes later may have more luck.
-  engine.catch(forget)
-  if (typeof id === 'object')
-    onEnd(id, () => void engine.then(one => (forget(), one.close().then(() => one.store.close()))))
+  engine.then(
+    one => {
+      if (typeof id === 'object') onEnd(id, () => (forget(), void one.close().then(() => one.store.close())))
+    },
+    // Who comes later may have more luck.
+    forget,
+  )
   return engine
 }
 
