@@ -1,6 +1,6 @@
 // What a store may be given to connect with, what becomes of it, and what is refused at start.
 
-import { LockEngine } from '@dspinlock/core'
+import { LockEngine, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
@@ -33,6 +33,23 @@ describe('connections', () => {
     })
   }
 
+  it('a prefix that a client of ioredis puts before each key is part of what is listed', async () => {
+    const [mine, plain] = [new Redis(redisUrl(), { keyPrefix: 'mine*:' }), new Redis(redisUrl())]
+    const stores = [redisStore(mine, { prefix: 'prefixed' }), redisStore(plain, { prefix: 'prefixed' })] as const
+    const [one, other] = stores.map(store => new LockEngine({ store })) as [LockEngine, LockEngine]
+    const [a, b] = [await one.enter('a'), await other.enter('b')]
+    const list = async (store: Store): Promise<string[]> => {
+      const listed: string[] = []
+      for await (const { key } of store.list()) listed.push(key)
+      return listed
+    }
+    expect([await list(stores[0]), await list(stores[1])]).to.deep.equal([['a'], ['b']])
+    for (const entry of [a, b]) if (entry.role === 'holder') await entry.hold.release()
+    await Promise.all([one.close(), other.close()])
+    for (const store of stores) await store.close()
+    for (const client of [mine, plain]) client.disconnect()
+  })
+
   const wrong: readonly [unknown, RegExp][] = [
     ['localhost:6379', /connection must be a URL that starts with redis:\/\//],
     ['http://localhost', /connection must be .*redis:\/\//],
@@ -47,6 +64,12 @@ describe('connections', () => {
       expect(() => redisStore(connection as string)).to.throw(TypeError, message)
     })
   }
+
+  it('a client of ioredis whose numbers come as text is a TypeError', () => {
+    const client = new Redis(redisUrl(), { stringNumbers: true, lazyConnect: true })
+    expect(() => redisStore(client)).to.throw(TypeError, /without the option stringNumbers/)
+    expect(() => redisStore({ stringNumbers: true })).to.throw(TypeError, /without the option stringNumbers/)
+  })
 
   it('a sentinel client of node-redis 5 is a TypeError that names what would do', () => {
     const client = createSentinel({ name: 'jobs', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] })

@@ -227,6 +227,17 @@ describe('records kept in the process', () => {
     expect(await countCommands(() => follow(b, key))).to.equal(0)
   })
 
+  it('works with a client of ioredis that puts a prefix before each key', async () => {
+    const own = new Redis(redis.url, { keyPrefix: 'mine:' })
+    closing.push(() => own.disconnect())
+    const [a, b] = [await makeEngine({ localCache }, own), await makeEngine({ localCache }, own)]
+    const key = makeKey()
+    const fence = await leave(a, key)
+    await follow(a, key)
+    expect(await b.forget(key, fence)).to.equal(true)
+    await until(async () => (await enter(a, key)) === 'holder')
+  })
+
   it('works with a client of node-redis', async () => {
     const made = createClient({ url: redis.url })
     await made.connect()

@@ -1,12 +1,14 @@
 // A Redis user who may not do all that the scripts do: which command it was, and what to give.
 
 import { randomUUID } from 'node:crypto'
-import { LockEngine } from '@dspinlock/core'
+import { channels, LockEngine, type TroubleEvent } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
+import { holdOf } from '../support/engine.js'
 import { failure } from '../support/failure.js'
 import { redisUrl } from '../support/redis.js'
+import { untilSo } from '../support/redis-admin.js'
 
 describe('a Redis user who may not', () => {
   let admin: Redis
@@ -38,4 +40,32 @@ describe('a Redis user who may not', () => {
       expect(message).to.include('failed in claim').and.include('give the Redis user +eval +evalsha')
     })
   }
+
+  it('listen at first, and then may, is woken without connecting again', async () => {
+    await admin.call('ACL', 'SETUSER', user, 'reset', 'on', '>pw', '~*', '+@all')
+    const url = new URL(redisUrl())
+    url.username = user
+    url.password = 'pw'
+    const prefix = `test-${randomUUID()}`
+    const stores = [redisStore(url.href, { prefix }), redisStore(redisUrl(), { prefix })]
+    const [engine, other] = stores.map(store => new LockEngine({ store, pollMs: 60_000 })) as [LockEngine, LockEngine]
+    const isRefused = (event: unknown): boolean => String((event as TroubleEvent).error).includes('NOPERM')
+    await new Promise<void>(resolve => {
+      const listener = (event: unknown): void => {
+        if (!isRefused(event)) return
+        channels.trouble.unsubscribe(listener)
+        resolve()
+      }
+      channels.trouble.subscribe(listener)
+    })
+    await admin.call('ACL', 'SETUSER', user, '&*')
+    await untilSo('both listen', async () => (await admin.pubsub('CHANNELS', `${prefix}:wake:*`)).length === 2)
+    const hold = holdOf(await other.enter('k', { leaseMs: 60_000 }))
+    const next = engine.enter('k', { waitMs: 10_000 })
+    await untilSo('it waits', async () => (await other.inspect('k'))?.waiters === 1)
+    await hold.release()
+    await holdOf(await next).release()
+    await Promise.all([engine.close(), other.close()])
+    for (const store of stores) await store.close()
+  })
 })

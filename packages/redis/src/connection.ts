@@ -17,7 +17,10 @@ export function connectTo(given: unknown, onTrouble: (error: unknown) => void): 
   if (typeof given === 'string') return connectIoredis({ url: checkUrl(given) }, onTrouble)
   if (typeof given === 'object' && given !== null) {
     if (isStoreClient(given)) return given
-    if (isIoredisClient(given)) return new IoredisStoreClient(given, false)
+    if (isIoredisClient(given)) {
+      checkNumbers(given.options)
+      return new IoredisStoreClient(given, false)
+    }
     if (isNodeRedisClient(given)) return new NodeRedisStoreClient(given)
     if (isPlainObject(given)) return connectIoredis({ options: checkOptions(given) }, onTrouble)
   }
@@ -59,10 +62,17 @@ function checkOptions(options: RedisOptions): RedisOptions {
     )
   }
   const foreign = notOfIoredis.find(name => name in options)
+  checkNumbers(options)
   if (foreign === undefined) return options
   throw new TypeError(
     `dspinlock: the option ${foreign} is none of ioredis, which would ignore it; give redisStore the URL itself, ioredis options, or what createRedisConnection({ url, ssl, cluster, … }) resolves to`,
   )
+}
+
+/** The script answers with numbers, and as texts they would be taken for answers of something else. */
+function checkNumbers(options: IoredisClient['options']): void {
+  if (options?.stringNumbers !== true && options?.redisOptions?.stringNumbers !== true) return
+  throw optionError('connection', options, 'one of ioredis without the option stringNumbers')
 }
 
 /** The URL may hold a password, so it is never repeated. */

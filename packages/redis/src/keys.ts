@@ -50,5 +50,10 @@ function escape(character: string): string {
 
 /** A pattern for SCAN that finds the states of a prefix and few others. */
 export function scanPattern(prefix: string): string {
-  return `${prefix.replace(/[\\*?[\]]/g, '\\$&')}:{*}`
+  return `${asPattern(prefix)}:{*}`
+}
+
+/** A pattern that only the text itself matches. */
+export function asPattern(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&')
 }

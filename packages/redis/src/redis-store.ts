@@ -160,7 +160,8 @@ export class RedisStore implements Store {
           void this.#checkServer()
         },
         onLost: () => this.#cache?.shut(),
-        onDropped: name => this.#cache?.drop(name),
+        // The server's name of it.
+        onDropped: name => this.#cache?.drop(name.slice(this.#client.keyPrefix?.length)),
       },
     )
   }

@@ -5,6 +5,8 @@ export type CommandPart = string | Buffer
 export interface StoreClient {
   /** Behind it is a cluster: PUBLISH cannot count who listens, and every node has keys of its own. */
   readonly isCluster: boolean
+  /** What the client itself puts before every key that it sends; `scan` does without it. Left out: nothing. */
+  readonly keyPrefix?: string
   /**
    * Sends one command to the server that has `key` (undefined: to any), and answers as it does: bulk strings as
    * Buffers, errors as rejections whose message starts with Redis' error code.

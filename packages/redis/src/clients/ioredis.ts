@@ -2,13 +2,21 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import { asPattern } from '../keys.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
+
+interface IoredisOptions {
+  readonly keyPrefix?: string | undefined
+  readonly stringNumbers?: boolean | undefined
+  readonly redisOptions?: IoredisOptions | undefined
+}
 
 /** What is used of a client that was given: `Redis` and `Cluster` of both versions have it. */
 export interface IoredisClient {
   readonly isCluster?: boolean
   readonly status: string
+  readonly options?: IoredisOptions
   callBuffer(command: string, ...args: (string | Buffer | number)[]): Promise<unknown>
   pipeline(): unknown
   duplicate(...args: never[]): unknown
@@ -38,6 +46,8 @@ interface ClusterClient extends IoredisClient {
 
 /** How often a connection that only listens is asked whether it still lives: silence is all it hears from a dead one. */
 const HEARTBEAT_MS = 5_000
+/** How long to wait before asking again to listen on a connection that is there: a user may not be allowed to yet. */
+const SUBSCRIBE_AGAIN_MS = 1_000
 /** How long to wait before another node of a cluster is tried: all of them may be away, and refuse at once. */
 const NEXT_NODE_MS = 100
 
@@ -85,6 +95,7 @@ export function adoptIoredis(client: Redis | Cluster, onTrouble: (error: unknown
 
 export class IoredisStoreClient implements StoreClient {
   readonly isCluster: boolean
+  readonly keyPrefix: string
   readonly tellsLoss = true
   readonly #client: IoredisClient
   readonly #isOwn: boolean
@@ -94,6 +105,7 @@ export class IoredisStoreClient implements StoreClient {
     this.#client = client
     this.#isOwn = isOwn
     this.isCluster = client.isCluster === true
+    this.keyPrefix = client.options?.keyPrefix ?? ''
     this.#cork = new TurnCork(() => this.#listNodes().map(socketOf))
   }
 
@@ -123,8 +135,12 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
-    for (const node of this.#listNodes())
-      yield* scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), pattern)
+    // ioredis puts it before keys, and a pattern is none.
+    const { keyPrefix } = this
+    for (const node of this.#listNodes()) {
+      const pages = scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), asPattern(keyPrefix) + pattern)
+      for await (const names of pages) yield names.map(name => name.slice(keyPrefix.length))
+    }
   }
 
   listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
@@ -154,6 +170,7 @@ class Listening {
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
   readonly #heartbeat: NodeJS.Timeout
+  #isListening = false
   #closed = false
 
   constructor(
@@ -176,7 +193,10 @@ class Listening {
     })
     this.#client = makeOwn(client as OwnRedis, error => listener.onTrouble(error))
     this.#client.on('ready', () => void this.#subscribe())
-    this.#client.on('close', () => listener.onLost())
+    this.#client.on('close', () => {
+      this.#isListening = false
+      listener.onLost()
+    })
     this.#client.on('messageBuffer', (_channel: Buffer, message: Buffer) => listener.onMessage(message))
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
   }
@@ -194,9 +214,14 @@ class Listening {
   async #subscribe(): Promise<void> {
     try {
       await this.#client.subscribe(...this.#channels)
+      this.#isListening = true
       this.#listener.onListening()
     } catch (error) {
-      if (!this.#closed) this.#listener.onTrouble(error)
+      if (this.#closed) return
+      this.#listener.onTrouble(error)
+      setTimeout(() => {
+        if (!this.#isListening && this.#client.status === 'ready') void this.#subscribe()
+      }, SUBSCRIBE_AGAIN_MS).unref()
     }
   }
 
