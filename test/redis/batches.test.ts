@@ -48,6 +48,22 @@ describe('operations of one turn', () => {
     await store.close()
   })
 
+  it('do not fail for what one of them may not do', async () => {
+    redis = await startRedisServer()
+    const store = redisStore(redis.url)
+    const engine = new LockEngine({ store })
+    const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
+    await holdOf(await engine.enter('done', replay)).settle(Uint8Array.of(1))
+    // Full: what is there may be read, and nothing may be written.
+    await askServer(redis.port, 'CONFIG', 'SET', 'maxmemory', 1)
+    const [fresh, again] = await Promise.allSettled([engine.enter('new', replay), engine.enter('done', replay)])
+    expect(String(fresh.status === 'rejected' && fresh.reason)).to.match(/OOM.*raise maxmemory/)
+    expect(again.status === 'fulfilled' && again.value.role).to.equal('follower')
+    await askServer(redis.port, 'CONFIG', 'SET', 'maxmemory', 0)
+    await engine.close()
+    await store.close()
+  })
+
   it('go one by one to a server that is a part of a cluster, although the client knows of none', async () => {
     const bus = String(await findFreePort())
     redis = await startRedisServer(['--cluster-enabled', 'yes', '--cluster-port', bus])

@@ -1,7 +1,7 @@
 // Operations that are issued in one turn of the event loop leave in one call of the script.
 
 import type { CommandPart } from './clients/client.js'
-import { isCrossSlot, isMissingScript, unreadableError } from './failures.js'
+import { isCrossSlot, isMissingScript, isPassing, unreadableError } from './failures.js'
 import { besideState } from './keys.js'
 import { composeRow, type OperationName, sha, source } from './scripts/index.js'
 
@@ -64,6 +64,9 @@ export class Batch {
         if (rows.length > 1 && isCrossSlot(error)) {
           // A cluster behind one address, which the client does not know of. Nothing was carried out.
           this.#isSplit = true
+          for (const row of rows) this.#send([row])
+        } else if (rows.length > 1 && !isPassing(error)) {
+          // What one of them may not do, for example write to a full Redis, is not to be the others' failure. Those that were carried out are told the same.
           for (const row of rows) this.#send([row])
         } else {
           for (const row of rows) row.onFailure(error)
