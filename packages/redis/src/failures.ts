@@ -81,6 +81,9 @@ export function tooFewReplicasError(acknowledged: number, minReplicas: number, t
   )
 }
 
+/** Redis 6.2 wraps what a command in a script was refused with: `ERR Error running script (call to f_…): @user_script: 1: -READONLY …`. */
+const WRAPPED = /^ERR Error running script \(call to \w+\): .*?-(?=[A-Z]+ )/
+
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return (error instanceof Error ? error.message : String(error)).replace(WRAPPED, '')
 }
