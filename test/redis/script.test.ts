@@ -116,6 +116,20 @@ describe('what the script keeps of a key', () => {
     await expectKept(50_000)
   })
 
+  it('who waits, for as long as it may wait before it asks again', async () => {
+    const a = box()
+    await hold(`${a}.1`, { leaseMs: 300_000 })
+    await claim(`${box()}.1`, { wait: true })
+    expect(await redis.pttl(`${name()}:w`)).to.be.within(355_000, 360_000)
+  })
+
+  it('a lease of the greatest length, also when the clock was set back', async () => {
+    const a = box()
+    await hold(`${a}.1`, { leaseMs: 2 ** 31 - 1 })
+    await spoilState(redis, name(), 'ends = ends + 3600000')
+    expect((await claim(`${a}.2`)).state).to.equal('busy')
+  })
+
   it('each of several operations of one call with its own time to live, and its own moment', async () => {
     const a = box()
     const leases = [20_000, 40_000, 20_000, 60_000, 60_000, 10_000]

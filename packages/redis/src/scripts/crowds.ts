@@ -104,7 +104,8 @@ queue = function(token, waits, wish, arrival, payload)
       call('ZADD', key .. ':w', string.format('%d', arrival), member)
     end
     if not isCrowded then isCrowded, isChanged = true, true end
-    call('PEXPIRE', key .. ':w', 60000)
+    -- Who waits asks again when the lease should have ended, and may not do so before.
+    call('PEXPIRE', key .. ':w', math.max(0, ends - now) + 60000)
   end
   return { ${BUSY}, ends - now, arrival, now }
 end

@@ -49,6 +49,8 @@ const RECORDED = 211
 const FURTHEST_MS = 9_007_199_254_740
 /** The longest that a record is kept, 142 years: only half of it, so that the clock may be set back meanwhile. */
 export const LONGEST_TTL_MS: number = FURTHEST_MS / 2
+/** Twice the longest lease, for the same reason. */
+const FURTHEST_LEASE_MS = 2 ** 32
 /** All of them little-endian, whatever the server. */
 const HEAD = '<Bddss'
 const MORE = 'dI4BI4c0'
@@ -58,7 +60,7 @@ const readClock = `
 local time = call('TIME')
 us = time[1] * 1000000 + time[2]
 now = (us - us % 1000) / 1000
-latestEnd, latest = now + 2147483648, now + ${FURTHEST_MS}
+latestEnd, latest = now + ${FURTHEST_LEASE_MS}, now + ${FURTHEST_MS}
 `
 
 /** `timeless`: a condition under which a plain state needs no clock. */
