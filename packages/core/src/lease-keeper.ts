@@ -41,6 +41,8 @@ export class Kept implements Linked<Kept> {
   /** Runs while nobody knows whether the next renewal comes in time. */
   expiryTimer: NodeJS.Timeout | undefined
   retryTimer: NodeJS.Timeout | undefined
+  /** Runs in the last period before the hold has lasted for too long. */
+  stopTimer: NodeJS.Timeout | undefined
   isLinked = false
   previous: Kept | undefined
   next: Kept | undefined
@@ -81,6 +83,7 @@ export class LeaseKeeper {
     hold.kept = undefined
     clearTimeout(kept.expiryTimer)
     clearTimeout(kept.retryTimer)
+    clearTimeout(kept.stopTimer)
     queue.remove(kept)
     if (queue.size === 0 && this.#byLease.size > 16) this.#byLease.delete(hold.leaseMs)
   }
@@ -130,10 +133,8 @@ export class LeaseKeeper {
   }
 
   #stopAfter(kept: Kept, ms: number): void {
-    const timer = setTimeout(() => {
-      if (this.#isKept(kept)) this.#lose(kept, new HoldTimeoutError(kept.hold.key, kept.hold.maxHoldMs))
-    }, ms)
-    timer.unref()
+    const { key, maxHoldMs } = kept.hold
+    kept.stopTimer = setTimeout(() => this.#lose(kept, new HoldTimeoutError(key, maxHoldMs)), ms).unref()
   }
 
   #renew(kept: Kept): void {
