@@ -1,12 +1,16 @@
 // Redis away: an answer within the command timeout, as the option says, and locking again once it is back.
 
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { LockEngine } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
 import { Redis } from 'ioredis'
-import { failure } from '../support/engine.js'
+import { failure, holdOf } from '../support/engine.js'
+import { FaultProxy } from '../support/fault-proxy.js'
 import { serve, type TestServer } from '../support/http.js'
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -64,6 +68,58 @@ describe('Redis away', () => {
     const answers = await Promise.all([server.ask('/local'), server.ask('/local')])
     expect(answers.map(answer => answer.status)).to.deep.equal([200, 200])
     expect(runs).to.equal(1)
+  })
+
+  it('once it has lasted for the timeout, nobody is kept waiting by it', async () => {
+    const other = redisStore(redis.url, { commandTimeoutMs: 1_000 })
+    const engine = new LockEngine({ store: other })
+    const ask = async (): Promise<number> => {
+      const startedAt = performance.now()
+      expect((await failure(engine.enter('key'))).code).to.equal('ERR_DSPINLOCK_STORE')
+      return performance.now() - startedAt
+    }
+    try {
+      const first = await ask()
+      let rest = 0
+      for (let n = 0; n < 10; n++) rest += await ask()
+      expect(first).to.be.above(500)
+      expect(rest).to.be.below(first / 2)
+    } finally {
+      await engine.close()
+      await other.close()
+    }
+  })
+
+  it('what ends a hold is tried for as long as ever: the connection may be back in time', async () => {
+    const reachable = await startRedisServer()
+    const proxy = await FaultProxy.open(reachable.port)
+    const other = redisStore(proxy.url, { commandTimeoutMs: 1_500 })
+    const engine = new LockEngine({ store: other })
+    try {
+      const hold = holdOf(await engine.enter('key'))
+      proxy.refuse()
+      for (let n = 0; n < 2; n++) await failure(engine.enter('another'))
+      const released = hold.release()
+      proxy.heal()
+      expect(await released).to.equal(true)
+    } finally {
+      await engine.close()
+      await other.close()
+      await proxy.close()
+      await reachable.stop()
+    }
+  })
+
+  it('a process says so once, by a warning that nobody has to have listened for', async () => {
+    const code = `
+      import { redisStore } from '@dspinlock/redis'
+      const store = redisStore('${redis.url}', { commandTimeoutMs: 500 })
+      for (let n = 0; n < 2; n++) await store.inspect('key').catch(() => {})
+    `
+    const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code])
+    expect(
+      stderr.match(/\[DSPINLOCK_W_REDIS\] DspinlockWarning: Redis cannot be used: "connect ECONNREFUSED /g),
+    ).to.have.length(1)
   })
 
   it('a walk through the keys is refused as any other operation is', async () => {
@@ -126,7 +182,7 @@ describe('Redis away', () => {
 
   it('locks again when Redis is back, without a restart', async () => {
     let answer = await server.ask('/reject?again')
-    for (let n = 0; n < 20 && answer.status !== 200; n++) answer = await server.ask('/reject?again')
+    while (answer.status === 503) answer = await server.ask('/reject?again')
     expect(answer.status).to.equal(200)
     const before = runs
     expect((await server.ask('/reject?again')).body).to.equal(answer.body)

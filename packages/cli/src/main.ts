@@ -6,6 +6,8 @@ import { makeProgram } from './program.js'
 
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+// What is wrong is told once, in the words of the command.
+process.removeAllListeners('warning')
 // `dspinlock watch | head` closes the pipe: that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitCodes.ok : 1))
 

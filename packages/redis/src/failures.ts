@@ -69,6 +69,11 @@ export function tooOldError(version: string, oldest: string): Error {
   )
 }
 
+/** A server's own words may hold anything, and go to a terminal. */
+export function uselessWarning(error: unknown): string {
+  return `Redis cannot be used: ${JSON.stringify(messageOf(error))}. While that lasts, requests are answered as onStoreError says, and locks fail`
+}
+
 /** What answered is not Redis, or not our script. */
 export function unreadableError(): Error {
   return new Error('its script gave an answer that is none; is something else answering for Redis?')

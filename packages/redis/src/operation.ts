@@ -3,10 +3,12 @@
 import type { Row } from './batch.js'
 import type { Deadlines, Expiring } from './deadlines.js'
 import { isPassing, RETRY_MS } from './failures.js'
+import type { Outage } from './outage.js'
 
 /** What operations need of their store. */
 export interface OperationHost {
   readonly deadlines: Deadlines
+  readonly outage: Outage
   /** Has the row carried out once, and tells it of the reply or the failure. */
   send(row: Row): void
   /** Why nothing can be sent, now or any more; undefined if it can. */
@@ -63,6 +65,7 @@ export class Operation<T> implements Row, Expiring {
   }
 
   onReply(reply: unknown): void {
+    this.#host.outage.onAnswer()
     if (!this.#end()) return
     try {
       this.#resolve(this.#read(reply))
@@ -72,8 +75,14 @@ export class Operation<T> implements Row, Expiring {
   }
 
   onFailure(error: unknown): void {
+    const { outage } = this.#host
+    const passes = isPassing(error)
+    if (passes) outage.onFailure()
+    else outage.onAnswer()
     if (this.#over) return
-    const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !isPassing(error)
+    // Nothing has begun for a claim. What ends or keeps a hold has to get through if it can.
+    const isHopeless = outage.lasts && this.name === 'claim'
+    const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !passes || isHopeless
     if (isFinal || performance.now() + this.#pauseMs >= this.endsAt) return this.#fail(error)
     setTimeout(() => {
       if (!this.#over) this.#try()

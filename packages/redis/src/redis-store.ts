@@ -25,10 +25,11 @@ import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
 import { Deadlines } from './deadlines.js'
-import { explainFailure, tooFewReplicasError, unreadableError, withRemedy } from './failures.js'
+import { explainFailure, tooFewReplicasError, unreadableError, uselessWarning, withRemedy } from './failures.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
 import { Operation, type OperationHost } from './operation.js'
+import { Outage } from './outage.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
 import { composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
@@ -115,6 +116,7 @@ export class RedisStore implements Store {
   readonly #id: string = randomBytes(9).toString('base64url').replaceAll('-', '~')
   readonly #subscriber: Subscriber
   readonly #cache: LocalCache | undefined
+  readonly #outage: Outage
   /** Why nothing can be done on this server, once that is known. */
   #unfit: Error | undefined
   #toldAt = Number.NEGATIVE_INFINITY
@@ -129,6 +131,7 @@ export class RedisStore implements Store {
       const { replicasTimeoutMs, commandTimeoutMs } = parsed
       throw optionError('replicasTimeoutMs', replicasTimeoutMs, `less than commandTimeoutMs (${commandTimeoutMs})`)
     }
+    this.#outage = new Outage(parsed.commandTimeoutMs)
     this.#client = connectTo(connection, error => this.#onTrouble(error))
     if (parsed.localCache !== undefined && this.#client.tellsLoss !== true) {
       this.#client.close()
@@ -331,6 +334,7 @@ export class RedisStore implements Store {
     const batch = new Batch(isCluster, this.#common, (state, command) => this.#client.send(state, command))
     return {
       deadlines: new Deadlines(this.#commandTimeoutMs),
+      outage: this.#outage,
       send: row => batch.add(row),
       findObstacle: (what, key) => {
         if (this.#closed) return new ClosedError('store', key)
@@ -345,7 +349,7 @@ export class RedisStore implements Store {
 
   async #checkServer(): Promise<void> {
     this.#unfit = await findUnfit(this.#client)
-    if (this.#unfit !== undefined) publishTrouble('redis', 'connect', this.#unfit)
+    if (this.#unfit !== undefined) tellTrouble(this.#unfit)
   }
 
   #explain(cause: unknown): unknown {
@@ -357,9 +361,10 @@ export class RedisStore implements Store {
   #onTrouble(error: unknown): void {
     const now = performance.now()
     this.#heard = { error, at: now }
+    this.#outage.onFailure()
     if (this.#closed || now - this.#toldAt < TELL_EVERY_MS) return
     this.#toldAt = now
-    publishTrouble('redis', 'connect', withRemedy(error))
+    tellTrouble(withRemedy(error))
   }
 
   #tooFewReplicas(operation: string, key: string, acknowledged: number): StoreError {
@@ -383,6 +388,12 @@ export class RedisStore implements Store {
   #unreadable(operation: string, key: string): StoreError {
     return new StoreError(this.name, operation, key, unreadableError())
   }
+}
+
+/** By a warning, the first time: otherwise all that is seen of it, where nobody listens, is what requests are answered with. */
+function tellTrouble(error: unknown): void {
+  warnOnce('DSPINLOCK_W_REDIS', uselessWarning(error))
+  publishTrouble('redis', 'connect', error)
 }
 
 /** `before`: what else is given, in front of what a claim has behind its token. */

@@ -1,0 +1,31 @@
+// Whether Redis is away: whatever is tried has failed for a while, and nothing was answered in between.
+
+/** A failure says nothing of what is tried this much later: longer than from one attempt to connect to the next. */
+const FORGOTTEN_MS = 5_000
+
+export class Outage {
+  readonly #afterMs: number
+  #since = 0
+  #lastAt = Number.NEGATIVE_INFINITY
+
+  /** `afterMs`: how long what fails may still be a failover, or a server that starts anew. */
+  constructor(afterMs: number) {
+    this.#afterMs = afterMs
+  }
+
+  /** Whether it has failed for `afterMs` by now. */
+  get lasts(): boolean {
+    return this.#lastAt - this.#since >= this.#afterMs && performance.now() - this.#lastAt < FORGOTTEN_MS
+  }
+
+  /** A connection, or a try of an operation. */
+  onFailure(): void {
+    const now = performance.now()
+    if (now - this.#lastAt >= FORGOTTEN_MS) this.#since = now
+    this.#lastAt = now
+  }
+
+  onAnswer(): void {
+    this.#lastAt = Number.NEGATIVE_INFINITY
+  }
+}
