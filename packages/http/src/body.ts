@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MaybePromise } from '@dspinlock/core'
 import type { Exchange } from './exchange.js'
+import { isGone } from './gone.js'
 import { shareShape } from './shared-shape.js'
 
 export type BodyRead =
@@ -43,6 +44,7 @@ type BodyOwner = Pick<Exchange, 'req' | 'res' | 'setsPrototypes'>
 export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<BodyRead> {
   const { req, res } = exchange
   if (!hasBody(req)) return noBody
+  if (isGone(req)) return { kind: 'gone' }
   if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)

@@ -39,8 +39,6 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identified = identify(exchange, settings)
   const identity = isPromise(identified) ? yield* wait(identified) : identified
-  // Its client may have left while any of these was awaited, and nobody would hear of that any more.
-  if (isGone(exchange.res)) return
   const read = customKey === undefined ? findBody(exchange, state, settings) : noBody
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
@@ -51,9 +49,13 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   }
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
 
-  const leave = tools.identityLimit?.enter(identity, exchange.res)
-  if (leave === undefined && tools.identityLimit !== undefined)
-    return refuse(exchange, settings, 'too-many-of-identity', 1_000)
+  let leave: (() => void) | undefined
+  if (tools.identityLimit !== undefined) {
+    // It may have left while it was asked who it is, or before, and nobody would hear of that any more.
+    if (isGone(req)) return
+    leave = tools.identityLimit.enter(identity, exchange.res)
+    if (leave === undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
+  }
 
   // The mount nearest to the handler decides: what one further out holds ends here.
   state.ending?.release()

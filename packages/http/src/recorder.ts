@@ -186,7 +186,7 @@ export class Recorder {
 
   /** Once its client is gone, a response does not write a head any more; what it would have been still counts. */
   #takeUnsentHead(): void {
-    if (this.#owner.keepsBody && isGone(this.#res) && !this.#res.headersSent) this.#head ??= this.#takeHead([])
+    if (this.#owner.keepsBody && isGone(this.#res.req) && !this.#res.headersSent) this.#head ??= this.#takeHead([])
   }
 
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {

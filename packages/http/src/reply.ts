@@ -38,7 +38,7 @@ const MAX_TEXT_BYTES = 16_384
 
 /** Does nothing if the response was begun or its client is gone. */
 export function sendReply(res: ServerResponse, reply: Reply): void {
-  if (res.headersSent || isGone(res)) return
+  if (res.headersSent || isGone(res.req)) return
   const { body } = reply
   const isHttp1 = res.req.httpVersionMajor < 2
   if (isHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message

@@ -90,7 +90,7 @@ export function followRequest<R extends void | Promise<void>>(exchange: AnyExcha
   calls.set(exchange, call)
   const { start, end } = requestTracing.request
   const ended = (): void => {
-    call.outcome ??= isGone(exchange.res) ? 'gone' : 'unguarded'
+    call.outcome ??= isGone(exchange.req) ? 'gone' : 'unguarded'
     complete(requestTracing.request, call)
   }
   const failed = (error: unknown): never => {

@@ -175,7 +175,7 @@ function act<Req, Res>(
     return handOn(exchange, state)
   }
   // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
-  if (isGone(res) || res.writableEnded) return quietly(hold.release())
+  if (isGone(req) || res.writableEnded) return quietly(hold.release())
   if (leave !== undefined) {
     stayOn(res, leave)
     hold = whileHeld(hold, leave)
