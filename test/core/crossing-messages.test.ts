@@ -180,6 +180,26 @@ describe('messages that cross', () => {
     expect((await next).role).to.equal('follower')
   })
 
+  it('a record that was given without a payload is no answer to who waits behind with one', async () => {
+    const inner = memoryStore()
+    await holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload: 'a' })).settle(
+      Uint8Array.of(1),
+    )
+    const { engine, late } = answeredLate(inner)
+    const any = engine.enter('k', replay)
+    const next = engine.enter('k', { ...replay, payload: 'b' })
+    late.resolve()
+    expect((await any).role).to.equal('follower')
+    expect(await next).to.include({ role: 'refused', reason: 'mismatch' })
+  })
+
+  it('the record of a hold without a payload is for all who waited, without asking the store', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const [first, next] = [engine.enter('k', { duplicates: 'replay' }), engine.enter('k', { ...replay, payload: 'b' })]
+    await holdOf(await first).settle(Uint8Array.of(1))
+    expect((await next).role).to.equal('follower')
+  })
+
   it('a key that was given for a short lease is not held under a longer one when its claimer left meanwhile', async () => {
     const { engine, late } = answeredLate(memoryStore())
     const left = new AbortController()

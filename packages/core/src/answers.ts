@@ -23,7 +23,10 @@ export function refuseWhileBusy(asker: Asker, payload: string, retryAfterMs: num
   return asker.policy.waits ? undefined : refuse('in-flight', retryAfterMs)
 }
 
-/** What a reply to a claim as `asked` was says to `asker`; undefined: it has to ask for itself. */
+/**
+ * What a reply to a claim as `asked` was says to `asker`; undefined: it has to ask for itself. Without `asked` it is what a hold of this
+ * process left, and all who may not have that were refused when it began.
+ */
 export function answerFor(
   asker: Asker,
   reply: SharedReply,
@@ -32,7 +35,10 @@ export function answerFor(
   if (reply.state === 'mismatch') return asker.payload === asked?.payload ? refuse('mismatch', 0) : undefined
   if (!asker.policy.takesRecord) return undefined
   if (reply.state === 'pass') return { role: 'pass' }
-  if (asked !== undefined && differ(asked.payload, asker.payload)) return refuse('mismatch', 0)
+  // An empty one is given records of all payloads, and what this one was made for is not known here.
+  if (asked !== undefined && asker.payload !== '' && asker.payload !== asked.payload) {
+    return asked.payload === '' ? undefined : refuse('mismatch', 0)
+  }
   if (asker.policy.duplicates === 'reject') return refuse('settled', 0)
   const { record, ageMs, joined } = reply
   return { role: 'follower', record, ageMs, joined }

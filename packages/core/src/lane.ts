@@ -362,6 +362,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const hold = new ActiveHold(this, this.key, token, fence, payload, policy, leaseEndsAt)
     this.#hold = hold
     this.#token = ''
+    this.#asked = undefined
     this.#host.keeper.add(hold, renewNow)
     return hold
   }

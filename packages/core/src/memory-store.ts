@@ -122,8 +122,12 @@ export class MemoryStore implements Store {
     const now = performance.now()
     this.#remember(request.token, 'settled')
     const { record } = request
-    const waited = this.#dismiss(entry, ({ token }) => ({ kind: 'record', token, record }))
     const { key, payload, fence } = entry
+    const waited = this.#dismiss(entry, waiter => {
+      const { token } = waiter
+      // Who waited since before this hold may wait with another payload.
+      return differ(waiter.payload, payload) ? { kind: 'look', token } : { kind: 'record', token, record }
+    })
     const retainMs = Math.max(request.ttlMs, waited ? request.retainMs : 0)
     const numbers = [fence, now, this.#tick(), now + request.ttlMs, now + retainMs] as const
     if (retainMs <= 0) this.#records.drop(key)

@@ -168,7 +168,7 @@ export interface Store {
   /** Extend the lease to `leaseMs` from now, unless it lasts longer already: it is never shortened. `false`: it is not this token's hold any more. */
   renew(request: RenewRequest): MaybePromise<boolean>
   /**
-   * End the hold and leave a record: every waiter that takes records is woken with it (or, if it is large, told to
+   * End the hold and leave a record: every waiter that takes records is woken with it (or, if it is large or their payloads differ, told to
    * look) and is no longer a waiter; the first of the others is handed the key, which ends the record for newcomers.
    * `false`: it is not this token's hold any more, and nothing changed. Repeated by the token that settled last: `true`.
    */

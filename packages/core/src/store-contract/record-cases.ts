@@ -53,6 +53,21 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'who waits since before the hold with another payload is told to look, and of the mismatch',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const next = await b.queue(key, { takeRecord: true, payload: 'x' })
+      const waiters = [await c.queue(key, { takeRecord: true, payload: 'y' }), await a.queue(key, { takeRecord: true })]
+      await a.release(key, token)
+      equal((await b.wake(next.token)).kind, 'turn')
+      equal(await b.settle(key, next.token, everyByte, 0), true)
+      equal((await a.wake(waiters[1]?.token ?? '')).kind, 'record')
+      equal((await c.wake(waiters[0]?.token ?? '')).kind, 'look')
+      const { token: other = '', arrival = 0 } = waiters[0] ?? {}
+      equal((await c.claim(key, other, { takeRecord: true, payload: 'y', arrival })).state, 'mismatch')
+    },
+  },
+  {
     name: 'without a ttl, newcomers run and those who waited can still fetch the record',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)

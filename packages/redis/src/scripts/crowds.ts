@@ -69,13 +69,13 @@ local function arrivalOf(member)
   dropForeign(score)
 end
 
--- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens.
+-- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens and payloads.
 dismiss = function(message)
   for _, member in ipairs(waiters(0, -1)) do
-    local token, wish = match(member, '^(%S+) (.)')
+    local token, wish, payload = match(member, '^(%S+) (.)(.*)$')
     if wish == 'r' then
       call('ZREM', key .. ':w', member)
-      tell(token, message(token))
+      tell(token, message(token, payload))
     end
   end
 end

@@ -104,11 +104,16 @@ if holder == token then
     packed = record
     recordAt = 1
   end
+  local its = heldFor
   ${remember('token', MAILBOX, NUMBER, 's')}
   ${free}
   if isCrowded then
     local isCarried = #record <= tonumber(maxWakeBytes)
-    dismiss(function(taker) return isCarried and 'r' .. taker .. '\\n' .. record or 'l' .. taker end)
+    -- Who waited since before this hold may wait with another payload.
+    dismiss(function(taker, payload)
+      if not isCarried or (payload ~= '' and its ~= '' and payload ~= its) then return 'l' .. taker end
+      return 'r' .. taker .. '\\n' .. record
+    end)
     hand(nil)
   end
   reply = 1
