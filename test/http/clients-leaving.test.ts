@@ -166,6 +166,36 @@ describe('clients that leave', () => {
         topic.row('a waiting duplicate’s', 'nothing happens', 'leaves the queue, and its turn goes to the next')
       })
 
+      it('a follower’s, before it waits: it does not', async () => {
+        let named = 0
+        let goOn = (): void => {}
+        const leaving = new Promise<void>(resolve => {
+          goOn = resolve
+        })
+        await start({
+          identity: async () => {
+            if (++named === 2) await leaving
+            return 'somebody'
+          },
+        })
+        const holder = life.ask('/', 'POST')
+        await until(() => life.runs.length === 1, 'one runs')
+        const server = life.servers.at(-1)
+        const socket = await server?.dial('POST / HTTP/1.1\r\nHost: h\r\n\r\n')
+        await until(() => named === 2, 'the other is asked who it is')
+        socket?.destroy()
+        await server?.left()
+        goOn()
+        const next = life.ask('/', 'POST')
+        await life.waiting(1)
+        life.runs[0]?.res.end('first')
+        await until(() => life.runs.length === 2, 'the next one runs')
+        life.runs[1]?.res.end('second')
+        expect([(await holder).body, (await next).body]).to.deep.equal(['first', 'second'])
+        expect(life.runs).to.have.length(2)
+        await life.free()
+      })
+
       it('a follower’s, at the very moment of its turn: nothing is begun for it, and the next one runs', async () => {
         await start({}, ({ res }) => {
           if (life.runs.length > 1) setImmediate(() => res.end('its own'))

@@ -4,6 +4,7 @@ import type { AbortListener, Cancellation } from './policy.js'
 
 /** The part of an emitter that is used, for example of a response. */
 interface Closable {
+  readonly destroyed: boolean
   on(event: 'close', listener: () => void): unknown
   removeListener(event: 'close', listener: () => void): unknown
 }
@@ -24,7 +25,8 @@ export class Closing implements Cancellation {
   }
 
   get aborted(): boolean {
-    return this.#reason !== undefined
+    // Who closed before anybody listened does not tell again.
+    return this.#reason !== undefined || this.#closable?.destroyed === true
   }
 
   /** Asked for by the listener, and by nobody before: from then on it is aborted. */
