@@ -16,6 +16,11 @@ export function isPassing(error: unknown): boolean {
   return PASSING_REPLY.test(message) || LOST_CONNECTION.test(message)
 }
 
+/** It is a replica, or has become one. */
+export function takesNoWrites(error: unknown): boolean {
+  return messageOf(error).startsWith('READONLY')
+}
+
 /** The script is not in the server's cache: new server, failover, SCRIPT FLUSH. */
 export function isMissingScript(error: unknown): boolean {
   return messageOf(error).startsWith('NOSCRIPT')

@@ -38,7 +38,9 @@ export async function createRedisConnection(parameters?: RedisParameters): Promi
 
 /** The store that locks with equal parameters share, with a client of its own. For @dspinlock/core. */
 export function parameterStore(settings: RedisSettings): Store {
-  return redisStore(adoptIoredis(makeClient(settings, ownDefaults), error => publishTrouble('redis', 'connect', error)))
+  return redisStore(
+    adoptIoredis(makeClient(settings, ownDefaults()), error => publishTrouble('redis', 'connect', error)),
+  )
 }
 
 /** ioredis tells its constructors apart by the one that is left out, which nothing here sets. */
@@ -73,7 +75,13 @@ function makeClient(settings: RedisSettings, defaults: ClientOptions): Redis | C
       })
     case 'cluster': {
       // What a cluster decides for its nodes itself is refused among their options.
-      const { retryStrategy: _retry, enableOfflineQueue, db: _db, ...redisOptions } = options
+      const {
+        retryStrategy: _retry,
+        reconnectOnError: _reconnect,
+        enableOfflineQueue,
+        db: _db,
+        ...redisOptions
+      } = options
       return new Cluster(
         target.nodes.map(node => ({ ...node })),
         {

@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import { takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
@@ -34,7 +35,7 @@ interface OwnRedis extends IoredisClient {
   readonly reconnectTimeout?: { unref?(): unknown }
   subscribe(...channels: string[]): Promise<unknown>
   ping(): Promise<unknown>
-  disconnect(): void
+  disconnect(reconnect?: boolean): void
 }
 
 /** The socket is not part of ioredis' interface: without one, commands leave one by one. */
@@ -48,6 +49,8 @@ interface ClusterClient extends IoredisClient {
 const HEARTBEAT_MS = 5_000
 /** How long to wait before asking again to listen on a connection that is there: a user may not be allowed to yet. */
 const SUBSCRIBE_AGAIN_MS = 1_000
+/** How soon a connection to a server that takes no writes may be made anew once more. */
+const RECONNECT_MS = 1_000
 /** How long to wait before another node of a cluster is tried: all of them may be away, and refuse at once. */
 const NEXT_NODE_MS = 100
 
@@ -59,15 +62,26 @@ export function retryDelayMs(times: number): number {
 /**
  * Commands fail at once while there is no connection, instead of piling up: the store tries them again within its own
  * deadline, and a claim whose caller has long been told 503 must not be carried out when Redis comes back. A
- * connection that answers nothing any more is given up and made anew.
+ * connection that answers nothing any more is given up and made anew, and so is one to a server that was demoted: its address may lead
+ * to another one by now.
  */
-export const ownDefaults: Readonly<Omit<RedisOptions, 'replyMapping'>> = {
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false,
-  connectTimeout: 2_000,
-  socketTimeout: 4_000,
-  retryStrategy: retryDelayMs,
+export function ownDefaults(): Omit<RedisOptions, 'replyMapping'> {
+  let demotedAt = Number.NEGATIVE_INFINITY
+  return {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: 2_000,
+    socketTimeout: 4_000,
+    retryStrategy: retryDelayMs,
+    reconnectOnError: error => {
+      const now = performance.now()
+      // Not each time: who was led to a replica by mistake is to be told of that, and not of lost connections.
+      if (!takesNoWrites(error) || now - demotedAt < RECONNECT_MS) return false
+      demotedAt = now
+      return true
+    },
+  }
 }
 
 export function isIoredisClient(given: object): given is IoredisClient {
@@ -80,11 +94,11 @@ export function connectIoredis(
   onTrouble: (error: unknown) => void,
 ): StoreClient {
   if ('url' in where) {
-    const client = new Redis(where.url, { ...ownDefaults } satisfies RedisOptions)
+    const client = new Redis(where.url, { ...ownDefaults() } satisfies RedisOptions)
     return new IoredisStoreClient(makeOwn(client as unknown as OwnRedis, onTrouble), true)
   }
   // ioredis tells its constructors apart by this one, which does not change what this store reads.
-  const options = { ...ownDefaults, ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
+  const options = { ...ownDefaults(), ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
   return new IoredisStoreClient(makeOwn(new Redis(options) as unknown as OwnRedis, onTrouble), true)
 }
 
@@ -144,9 +158,11 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
-    return this.isCluster
-      ? new ClusterListening(this.#client as ClusterClient, channels, listener)
-      : new Listening(this.#client, channels, listener, retryDelayMs)
+    if (this.isCluster) return new ClusterListening(this.#client as ClusterClient, channels, listener)
+    const listening = new Listening(this.#client, channels, listener, retryDelayMs)
+    // Both on one server: only there PUBLISH counts who listens.
+    if (this.#isOwn) this.#client.on('close', () => listening.reconnect())
+    return listening
   }
 
   close(): void {
@@ -199,6 +215,10 @@ class Listening {
     })
     this.#client.on('messageBuffer', (_channel: Buffer, message: Buffer) => listener.onMessage(message))
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
+  }
+
+  reconnect(): void {
+    if (!this.#closed && this.#client.status === 'ready') this.#client.disconnect(true)
   }
 
   onEnd(ended: () => void): void {
