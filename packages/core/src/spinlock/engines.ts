@@ -91,13 +91,10 @@ function redisEngine(
   const forget = (): void => {
     if (made.get(id) === engine) made.delete(id)
   }
-  engine.then(
-    one => {
-      if (typeof id === 'object') onEnd(id, () => (forget(), void one.close().then(() => one.store.close())))
-    },
-    // Who comes later may have more luck.
-    forget,
-  )
+  const close = (one: LockEngine): Promise<void> => (forget(), one.close().then(() => one.store.close()))
+  const unlisten = typeof id === 'object' ? onEnd(id, () => void engine.then(close, () => {})) : () => {}
+  // Who comes later may have more luck.
+  engine.catch(() => (forget(), unlisten()))
   return engine
 }
 
@@ -125,11 +122,14 @@ async function importRedisPackage(key: string): Promise<RedisPackage> {
   return redisPackage as RedisPackage
 }
 
-/** A client that its owner ended takes the connection for wake-ups that was opened beside it along. */
-function onEnd(client: object, listener: () => void): void {
-  const { once } = client as { once?: (event: string, listener: () => void) => unknown }
+/** A client that its owner ended takes the connection for wake-ups that was opened beside it along. Returns what ends the listening. */
+function onEnd(client: object, listener: () => void): () => void {
+  const { once, removeListener } = client as Partial<Record<'once' | 'removeListener', Listen>>
   once?.call(client, 'end', listener)
+  return () => removeListener?.call(client, 'end', listener)
 }
+
+type Listen = (event: string, listener: () => void) => unknown
 
 let unhashable = 0
 const unhashableIds = new WeakMap<object, number>()
