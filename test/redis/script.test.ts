@@ -130,6 +130,22 @@ describe('what the script keeps of a key', () => {
     expect((await claim(`${a}.2`)).state).to.equal('busy')
   })
 
+  it('a record, also when the clock was set back: for newcomers, and for nobody as one who waited for it', async () => {
+    const a = box()
+    const spoil = 'settled = settled + 3600000000 visible = visible + 3600000 kept = kept + 3600000'
+    await hold(`${a}.1`)
+    await settle(`${a}.1`, Buffer.from('x'), 60_000)
+    await spoilState(redis, name(), spoil)
+    expect(await claim(`${a}.2`, { takeRecord: true })).to.include({ state: 'record', ageMs: 0, joined: false })
+    key = `${key}-unshared`
+    await hold(`${a}.3`)
+    const waiting = `${box()}.1`
+    await claim(waiting, { takeRecord: true, wait: true })
+    await settle(`${a}.3`, Buffer.from('x'), 0)
+    await spoilState(redis, name(), spoil.replace('visible = visible + 3600000', ''))
+    expect((await claim(waiting, { takeRecord: true, arrival: 1 })).state).to.equal('held')
+  })
+
   it('each of several operations of one call with its own time to live, and its own moment', async () => {
     const a = box()
     const leases = [20_000, 40_000, 20_000, 60_000, 60_000, 10_000]

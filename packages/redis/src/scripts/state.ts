@@ -94,8 +94,9 @@ if version ~= ${PLAIN} and isWhole then
   elseif isWhole then
     isWhole = recordAt + size == #packed + 1
       and settled >= 0 and visible >= 0 and visible <= latest and kept >= 0 and kept <= latest
-    -- The clock may have been set back; the tolerance is for operations of one call.
-    if settled > us + 1000 then recordAt = nil end
+    -- Where the clock was set back, nobody can be known to have waited for it. Newcomers have it all the same, rather than do it twice.
+    -- The tolerance is for operations of one call.
+    if settled > us + 1000 then kept = 0 end
   end
   isWhole = isWhole and localTurns <= 1000000 and passUntil >= 0 and passUntil <= latest
 end
