@@ -129,7 +129,7 @@ export const calledWithRequest = (): TypeError =>
 /** What was received may be a whole user: only its type is shown. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
-    `dspinlock: the function given as option ${option} must return a string or undefined, or a promise of one; received ${given === null ? 'null' : `a value of type ${typeof given}`}. Return what is unique to it, for example String(user.id)`,
+    `dspinlock: the function of option ${option} must return a string or undefined, or a promise of one; received ${given === null ? 'null' : `a value of type ${typeof given}`}. Return what is unique to it, for example String(user.id)`,
   )
 
 export const nothingThrown = (): Error => new Error('dspinlock: a function among the options threw no error')
