@@ -4,35 +4,67 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { Dspinlock, DspinlockModule, getLockEngineToken, type LockEngine } from '@dspinlock/nestjs'
-import { Controller, Get, Param, Post, Req, Res, StreamableFile } from '@nestjs/common'
+import {
+  type CallHandler,
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Get,
+  type NestInterceptor,
+  Param,
+  Post,
+  Req,
+  Res,
+  StreamableFile,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common'
 import { expect } from 'chai'
-import { from, map } from 'rxjs'
+import { finalize, from, map, type Observable } from 'rxjs'
 import { Gate, until } from '../support/http.js'
 import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
 let runs = 0
 let hasLeft = false
 let gate = new Gate()
+let outside: string[] = []
 
 interface AnyRequest {
   readonly raw?: AnyRequest
   readonly socket: { once(event: 'close', listener: () => void): void }
 }
 
+/** As one that looks up who asks. */
+class SlowGuard implements CanActivate {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    begin(context.switchToHttp().getRequest<AnyRequest>())
+    await gate.opened
+    return true
+  }
+}
+
+/** As one that holds something for the time of a request. */
+class OutsideInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    outside.push('begun')
+    return next.handle().pipe(finalize(() => outside.push('ended')))
+  }
+}
+
 @Controller()
 @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
 class LeavingController {
   @Get('promise/:id') async promise(@Req() req: AnyRequest): Promise<object> {
-    this.begin(req)
+    begin(req)
     await gate.opened
     return { done: true }
   }
   @Get('observable/:id') observable(@Req() req: AnyRequest): unknown {
-    this.begin(req)
+    begin(req)
     return from(gate.opened).pipe(map(() => ({ done: true })))
   }
   @Get('failing/:id') failing(@Req() req: AnyRequest): unknown {
-    this.begin(req)
+    begin(req)
     return from(gate.opened).pipe(
       map(() => {
         if (runs === 1) throw new Error('of the first')
@@ -41,11 +73,11 @@ class LeavingController {
     )
   }
   @Get('hand/:id') hand(@Req() req: AnyRequest, @Res() res: { send(body: unknown): void }): void {
-    this.begin(req)
+    begin(req)
     void gate.opened.then(() => res.send({ done: true }))
   }
   @Get('stream/:id') async stream(@Req() req: AnyRequest): Promise<unknown> {
-    this.begin(req)
+    begin(req)
     await gate.opened
     return new StreamableFile(Readable.from([Buffer.from('done')]))
   }
@@ -53,17 +85,38 @@ class LeavingController {
     return this.stream(req)
   }
   @Get('generator/:id') async *generator(@Req() req: AnyRequest, @Param('id') id: string): AsyncGenerator<string> {
-    this.begin(req)
+    begin(req)
     await gate.opened
     yield `done ${id}`
   }
 
-  private begin(req: AnyRequest): void {
-    runs++
-    ;(req.raw ?? req).socket.once('close', () => {
-      hasLeft = true
-    })
+  @Get('guarded/:id') @Dspinlock() @UseInterceptors(OutsideInterceptor) @UseGuards(SlowGuard) guarded(): object {
+    outside.push('run')
+    return { done: true }
   }
+  @Get('asked/:id')
+  @Dspinlock({ skip: async () => false })
+  @UseInterceptors(OutsideInterceptor)
+  @UseGuards(SlowGuard)
+  asked(): object {
+    outside.push('run')
+    return { done: true }
+  }
+  @Post('refused/:id')
+  @Dspinlock({ idempotencyKey: 'required' })
+  @UseInterceptors(OutsideInterceptor)
+  @UseGuards(SlowGuard)
+  refused(): object {
+    outside.push('run')
+    return { done: true }
+  }
+}
+
+function begin(req: AnyRequest): void {
+  runs++
+  ;(req.raw ?? req).socket.once('close', () => {
+    hasLeft = true
+  })
 }
 
 for (const platform of platforms) {
@@ -82,6 +135,7 @@ for (const platform of platforms) {
       runs = 0
       hasLeft = false
       gate = new Gate()
+      outside = []
     })
     after(() => server.stop())
 
@@ -136,6 +190,19 @@ for (const platform of platforms) {
       expect([answer.status, runs]).to.deep.equal([409, 1])
       expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
     })
+
+    for (const [method, path] of [
+      ['GET', '/guarded/1'],
+      ['GET', '/asked/1'],
+      ['POST', '/refused/1'],
+    ] as const) {
+      it(`${path}: gone before it came to us, it runs nothing, and what is outside ends all the same`, async () => {
+        await beginAndLeave(path, method)
+        gate.open()
+        await until(() => outside.includes('ended'), 'what is outside ended')
+        expect([outside, engine.keys]).to.deep.equal([['begun', 'ended'], 0])
+      })
+    }
 
     it('a follower leaves: it leaves the queue, and nothing else', async () => {
       const holder = server.ask('/promise/2', { headers: { host: 'h' } })

@@ -1,5 +1,6 @@
 // The handler's Observable under a lock. What Nest makes of it is written by Nest; a replay is not.
 
+import type { MaybePromise } from '@dspinlock/core'
 import { endWithoutResponse, type RequestLock } from '@dspinlock/http'
 import { StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
@@ -25,8 +26,7 @@ export function guardWork(admission: Admission, work: Observable<unknown>, means
     if (isAdmitted) return work.subscribe(subscriber)
     isAdmitted = true
     const passage = new Passage(admission.target, work, means, subscriber)
-    void admission.guard.handle(new NestExchange(admission, passage))
-    passage.expectAnswerUnlessDecided()
+    passage.expectAnswerUnlessDecided(admission.guard.handle(new NestExchange(admission, passage)))
     return () => passage.tearDown()
   })
 }
@@ -64,9 +64,16 @@ class Passage implements Way {
     this.#target.res.once('close', this.#onAnswered)
   }
 
-  /** To be called once the request is being seen to: one that had its turn at once needs no listeners. */
-  expectAnswerUnlessDecided(): void {
-    if (!this.#isDecided) this.expectAnswer()
+  /** To be called once the request is being seen to, with what that gave: one that had its turn at once needs no listeners. */
+  expectAnswerUnlessDecided(handled: MaybePromise<void>): void {
+    if (this.#isDecided) return
+    if (!this.#hasLeft()) return this.expectAnswer()
+    // The client left before the request came here, for one while a guard looked up who asks: no event tells of that any more.
+    const end = (): void => {
+      if (!this.#isDecided) this.#onAnswered()
+    }
+    if (handled instanceof Promise) void handled.then(end)
+    else end()
   }
 
   /** The response is out, or its client gone, and the work had no part in it. */
@@ -113,10 +120,14 @@ class Passage implements Way {
 
   /** Nest does so to a handler's Observable when the client leaves, and any operator further out may. */
   tearDown(): void {
-    const { req, res } = this.#target
     if (this.#running === undefined || this.#running.closed) return
-    if (this.#isHolder && (res.destroyed || req.socket?.destroyed)) this.#isAlone = true
+    if (this.#isHolder && this.#hasLeft()) this.#isAlone = true
     else this.#running.unsubscribe()
+  }
+
+  #hasLeft(): boolean {
+    const { req, res } = this.#target
+    return res.destroyed || req.socket?.destroyed
   }
 
   /** Nest drops a stream whose client leaves, and never ends the response. */
