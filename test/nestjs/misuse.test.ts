@@ -132,6 +132,23 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     expect((await startError({ imports, providers: [Whole] })).message).to.match(/class Whole, which is no controller/)
   })
 
+  it('two exclusive methods of one name, each of which would get what the other made', async () => {
+    const makeService = (made: string): (new () => object) => {
+      @Injectable()
+      class Cache {
+        @Exclusive('all', { duplicates: 'replay', ttlMs: 60_000 })
+        async list(): Promise<string> {
+          return made
+        }
+      }
+      return Cache
+    }
+    const [users, orders] = [makeService('users'), makeService('orders')]
+    const imports = [DspinlockModule.forRoot()]
+    const { message } = await startError({ imports, providers: [users, { provide: 'orders', useClass: orders }] })
+    expect(message).to.match(/two methods that are called Cache\.list.*; give one of their classes another name/)
+  })
+
   it('a decorator on what is no method', () => {
     const property = Dspinlock() as unknown as PropertyDecorator
     expect(thrownBy(() => property({}, 'field')).message).to.match(/@Dspinlock\(\) belongs on a controller or a route/)
@@ -224,9 +241,17 @@ describe(`misuse on Nest ${nestMajor}`, () => {
 
   it('tells nothing of this to whom it does not concern', async () => {
     expect(platforms.length).to.equal(2)
+    class Base {
+      @Exclusive('one') async work(): Promise<void> {}
+    }
+    @Injectable()
+    class First extends Base {}
+    @Injectable()
+    class Second extends Base {}
     const app = await createNest('fastify', {
       imports: [DspinlockModule.forRoot()],
       controllers: [controllerWith(Dspinlock())],
+      providers: [First, Second, { provide: 'again', useClass: First }],
     })
     await app.init()
     await app.close()

@@ -16,12 +16,21 @@ type AsyncMethodDecorator = <T extends (...args: never[]) => Promise<unknown>>(
   descriptor: TypedPropertyDescriptor<T>,
 ) => void
 
+/** Left on the method: what it is called in keys, and the prototype that it was written on. */
+const PLACE = Symbol('dspinlock place')
+
+interface Place {
+  readonly where: string
+  readonly target: object
+}
+
 type AnyMethod = (this: object, ...args: unknown[]) => unknown
 
 /**
  * One call at a time for each key, across all processes on the same store. `key` is a string, or a function of the arguments; keys
- * of different methods never meet. Under `duplicates: 'replay'` calls that come meanwhile (and for `ttlMs` after) get a
- * copy of the first one's result, by JSON unless `codec` says otherwise. The caller gets the errors of `LockEngine.run`.
+ * of different methods never meet: the names of class and method are part of them, and two of one name are a TypeError at bootstrap.
+ * Under `duplicates: 'replay'` calls that come meanwhile (and for `ttlMs` after) get a copy of the first one's result, by JSON
+ * unless `codec` says otherwise. The caller gets the errors of `LockEngine.run`.
  * @throws TypeError where it is written, for wrong options and for what is no method.
  */
 export function Exclusive(
@@ -48,8 +57,15 @@ export function Exclusive(
       if (typeof own !== 'string') throw mistakes.wrongKey(where, own)
       return engine.run(`${where} ${own}`, () => original?.apply(this, args), runOptions)
     }
-    descriptor.value = takeLooks(exclusive, original) as unknown as NonNullable<typeof descriptor.value>
+    const decorated = takeLooks(exclusive, original)
+    Reflect.defineMetadata(PLACE, { where, target } satisfies Place, decorated)
+    descriptor.value = decorated as unknown as NonNullable<typeof descriptor.value>
   }
+}
+
+/** Undefined for methods without the decorator. */
+export function placeOf(method: object): Place | undefined {
+  return Reflect.getMetadata(PLACE, method) as Place | undefined
 }
 
 /** Other decorators leave metadata on the function itself, and Nest looks at its name. */

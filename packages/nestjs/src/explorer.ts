@@ -3,6 +3,7 @@
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js'
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core'
 import { findSets } from './container.js'
+import { placeOf } from './exclusive.js'
 import { DspinlockGuard } from './guard.js'
 import { DspinlockInterceptor } from './interceptor.js'
 import type { LockSet } from './lock-set.js'
@@ -13,15 +14,24 @@ import { DEFAULT_SET } from './tokens.js'
 
 type Sets = ReadonlyMap<string, LockSet>
 
+/** Of methods with `@Exclusive()`: what each is called in keys, and the prototype that it was written on. */
+type Places = Map<string, object>
+
 /** @throws TypeError for the first mistake that it finds. */
 export function checkApplication(container: ModulesContainer): void {
   const sets = readSets(container)
+  const places: Places = new Map()
   for (const module of container.values()) {
     for (const { metatype } of module.controllers.values()) {
-      if (isClass(metatype)) checkController(metatype, sets)
+      if (!isClass(metatype)) continue
+      checkController(metatype, sets)
+      checkPlaces(metatype, places)
     }
     for (const { metatype, instance, token } of module.providers.values()) {
-      if (isClass(metatype)) checkProvider(metatype)
+      if (isClass(metatype)) {
+        checkProvider(metatype)
+        checkPlaces(metatype, places)
+      }
       const isGlobal = typeof token === 'string' && isMount(instance)
       if (isGlobal && !sets.has(DEFAULT_SET)) {
         throw mistakes.unknownSet((instance as object).constructor.name, DEFAULT_SET, [...sets.keys()])
@@ -67,6 +77,17 @@ function checkProvider(provider: Class): void {
   if (ruleOn(provider) !== undefined) throw mistakes.noController(provider.name)
   for (const method of listMethods(provider)) {
     if (ruleOn(method) !== undefined) throw mistakes.noHandler(`${provider.name}.${method.name}`)
+  }
+}
+
+/** One of them would be given what the other made. */
+function checkPlaces(owner: Class, places: Places): void {
+  for (const method of listMethods(owner)) {
+    const place = placeOf(method)
+    if (place === undefined) continue
+    const { where, target } = place
+    if ((places.get(where) ?? target) !== target) throw mistakes.twoOfOnePlace(where)
+    places.set(where, target)
   }
 }
 

@@ -58,6 +58,10 @@ export const mistakes = {
     problem(`@Exclusive() takes a key, a string or a function of the arguments, but received ${String(received)}`),
   wrongKey: (where: string, received: unknown): TypeError =>
     problem(`the key function of @Exclusive() on ${where} must return a string, but returned a ${typeof received}`),
+  twoOfOnePlace: (where: string): TypeError =>
+    problem(
+      `@Exclusive() is on two methods that are called ${where}, and each would be given what the other made; give one of their classes another name, or call engine.run() with a key of your own in place of one decorator`,
+    ),
   noEngine: (where: string): TypeError =>
     problem(
       `${where} was called before Nest gave its object a lock engine; call it after the constructor, and on objects that Nest created`,
