@@ -84,11 +84,11 @@ describe('dspinlock on the command line', () => {
     })
 
     it('a key cannot move the cursor of who looks at it', async () => {
-      const evil = '\u001b[2Jgone\r\n\u009b1m\u202e'
+      const evil = '\u001b[2Jgone\r\n\u009b1m\u202e\u200f'
       const evilHold = holdOf(await engine.enter(evil))
       const table = await cli('ls', '--match', 'gone')
       expect(table.out)
-        .to.include('"\\u001b[2Jgone\\r\\n\\u009b1m\\u202e"')
+        .to.include('"\\u001b[2Jgone\\r\\n\\u009b1m\\u202e\\u200f"')
         .and.not.match(/[^\n\x20-\x7e]/)
       expect(keysOf((await cli('ls', '--match', 'gone', '--json')).out)).to.deep.equal([evil])
       await evilHold.release()

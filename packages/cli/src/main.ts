@@ -1,11 +1,9 @@
 // Runs the command line of this process, and ends it with the exit code that says how it went.
 
 import { CommanderError } from 'commander'
-import { exitCodes, Failure, quote } from './messages.js'
+import { exitCodes, Failure, printable } from './messages.js'
 import { makeProgram } from './program.js'
 
-const stopping = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
 // What is wrong is told once, in the words of the command.
 process.removeAllListeners('warning')
 // `dspinlock watch | head` closes the pipe: that is no error.
@@ -14,7 +12,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const program = makeProgram({
   write: text => void process.stdout.write(text),
   isTerminal: process.stdout.isTTY,
-  signal: stopping.signal,
+  untilStopped: () => {
+    const stopping = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+    return stopping.signal
+  },
   exit: code => {
     process.exitCode = code
   },
@@ -37,9 +39,4 @@ function tell(error: unknown): number {
   process.stderr.write(`dspinlock: ${printable(message.replace(/^dspinlock: /, ''))}\n`)
   if (error instanceof Failure) return error.exitCode
   return isUsage ? exitCodes.usage : exitCodes.redis
-}
-
-/** A server's own words may hold anything. */
-function printable(text: string): string {
-  return quote(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
 }

@@ -48,13 +48,18 @@ export const wrongArguments = {
 
 /** Fit for a terminal: a key may hold anything, also what moves a cursor. */
 export function quote(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g, escape)
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escape)
 }
 
 /** As `quote`, without the quotes where they say nothing. */
 export function show(text: string): string {
   const quoted = quote(text)
   return quoted === `"${text}"` && text !== '' && !/\s/.test(text) ? text : quoted
+}
+
+/** A line that is not ours, such as what a server says: it may hold anything, too. */
+export function printable(text: string): string {
+  return quote(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
 }
 
 function escape(character: string): string {

@@ -12,8 +12,11 @@ import { watch } from './watch.js'
 export interface Surroundings {
   readonly write: (text: string) => void
   readonly isTerminal: boolean
-  /** Aborts when the user wants to stop. */
-  readonly signal: AbortSignal
+  /**
+   * For what goes on until the user stops it. Who does not ask for this signal is ended by the process' own, whatever it
+   * waits for.
+   */
+  readonly untilStopped: () => AbortSignal
   readonly exit: (code: number) => void
 }
 
@@ -35,7 +38,7 @@ everybody on this machine.
 Exit codes: 0 done · 1 no such key, not forgotten, or doctor found something that does not work · 2 wrong arguments ·
 3 Redis cannot be reached, or refuses`
 
-export function makeProgram({ write, isTerminal, signal, exit }: Surroundings): Command {
+export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundings): Command {
   const program = new Command('dspinlock')
     .description(
       'Who holds what on a Redis that dspinlock uses, who waits, and whether that Redis can do what is needed',
@@ -96,7 +99,7 @@ export function makeProgram({ write, isTerminal, signal, exit }: Surroundings): 
           count: options.count,
           asJson: options.json === true,
           isTerminal,
-          signal,
+          signal: untilStopped(),
           list: of => list(of, options),
           write,
         }),

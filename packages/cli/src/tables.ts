@@ -2,7 +2,7 @@
 
 import type { KeyState } from '@dspinlock/core'
 import Table from 'cli-table3'
-import { show } from './messages.js'
+import { printable, show } from './messages.js'
 
 const MAX_KEY_WIDTH = 64
 
@@ -68,7 +68,7 @@ export function drawKey(state: KeyState): string {
 export function drawChecks(checks: readonly { name: string; status: string; detail: string }[]): string {
   const marks: Record<string, string> = { ok: 'ok', warn: 'WARN', fail: 'FAIL' }
   return checks
-    .map(({ name, status, detail }) => `${(marks[status] ?? '').padEnd(6)}${name.padEnd(12)}${detail}`)
+    .map(({ name, status, detail }) => `${(marks[status] ?? '').padEnd(6)}${name.padEnd(12)}${printable(detail)}`)
     .join('\n')
 }
 

@@ -1,7 +1,9 @@
 // Showing live keys again and again, until told to stop.
 
+import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DspinlockError, type KeyState, type Store } from '@dspinlock/core'
+import { printable } from './messages.js'
 import { drawKeys, sortKeys } from './tables.js'
 
 export interface WatchOptions {
@@ -20,20 +22,24 @@ const CLEAR = '\u001b[2J\u001b[H'
 
 export async function watch(store: Store, options: WatchOptions): Promise<void> {
   const { intervalMs, count, asJson, isTerminal, signal, list, write } = options
+  const stopped = once(signal, 'abort').then(() => undefined)
   for (let shown = 0; count === undefined || shown < count; shown++) {
     if (shown > 0) await delay(intervalMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return
     const at = new Date().toISOString()
     let states: KeyState[]
     try {
-      states = sortKeys(await list(store))
+      // A Redis that does not answer is not waited for.
+      const listed = await Promise.race([list(store), stopped])
+      if (listed === undefined) return
+      states = sortKeys(listed)
     } catch (error) {
       // Redis may come back, and who watches wants to see that.
       if (!(error instanceof DspinlockError) || count !== undefined) throw error
       write(
         asJson
           ? `${JSON.stringify({ at, error: error.message })}\n`
-          : `${isTerminal ? CLEAR : ''}${at}  ${error.message}\n`,
+          : `${isTerminal ? CLEAR : ''}${at}  ${printable(error.message)}\n`,
       )
       continue
     }
