@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type ConnectionOptions, createServer, type Server } from 'node:tls'
 import { closeSpinlocks, HashDSpinlock, type RedisParameters } from '@dspinlock/core'
 import { readRedisParameters } from '@dspinlock/core/support'
-import { createRedisConnection } from '@dspinlock/redis'
+import { createRedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { findFreePort, findServerBinary, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Cluster, Redis } from 'ioredis'
@@ -82,6 +82,28 @@ describe('createRedisConnection', () => {
     const other = await createRedisConnection({ url: `redis://127.0.0.1:${port}` })
     expect(await other.get('here')).to.equal(null)
     other.disconnect()
+  })
+
+  it('a database that the server has not is no connection, and never another database', async () => {
+    const { port } = await start()
+    const parameters = { host: '127.0.0.1', port, db: 16, connectTimeoutMs: 300 }
+    const error = await failure(createRedisConnection(parameters))
+    expect(error.code).to.equal('ERR_DSPINLOCK_STORE_NOT_INITIALISED')
+    expect((error.cause as Error).message).to.include('DB index is out of range')
+
+    const url = `redis://127.0.0.1:${port}/16`
+    for (const connection of [url, { host: '127.0.0.1', port, db: 16 }]) {
+      const store = redisStore(connection, { commandTimeoutMs: 300 })
+      const refused = await failure(Promise.resolve(store.inspect('key')))
+      expect(refused.message).to.include('DB index is out of range').and.include('name a database that the server has')
+      await store.close()
+    }
+    const lock = new HashDSpinlock('value', { redisParams: parameters })
+    expect((await failure(lock.acquire())).code).to.equal('ERR_DSPINLOCK_STORE')
+    await closeSpinlocks()
+    const admin = new Redis(port, '127.0.0.1')
+    expect(await admin.dbsize()).to.equal(0)
+    admin.disconnect()
   })
 
   it('by URL and by parameters, with user name and password', async () => {

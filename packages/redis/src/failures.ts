@@ -41,16 +41,21 @@ export function withRemedy(error: unknown): unknown {
 /** ioredis' own words name an option that is better left alone, and not what is wrong. */
 const WITHOUT_CONNECTION = /Stream isn't writeable|Cluster isn't ready|Connection is closed/
 
+/** All that it says is that there is no connection, and not why. */
+export function isOffline(error: unknown): boolean {
+  return WITHOUT_CONNECTION.test(messageOf(error))
+}
+
 /**
  * What a caller is told of a failure. `cause` undefined: there was no answer in time. `heard`: what the connection failed with
  * a moment ago, which says more.
  */
 export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number): unknown {
-  const isOffline = WITHOUT_CONNECTION.test(messageOf(cause))
-  if (cause !== undefined && !isOffline) return withRemedy(cause)
-  const what = isOffline ? 'there is no connection' : `no answer within commandTimeoutMs (${timeoutMs})`
+  const hasNone = isOffline(cause)
+  if (cause !== undefined && !hasNone) return withRemedy(cause)
+  const what = hasNone ? 'there is no connection' : `no answer within commandTimeoutMs (${timeoutMs})`
   if (heard === undefined) {
-    if (!isOffline) return new Error(what)
+    if (!hasNone) return new Error(what)
     return new Error(`${what}; check that Redis runs there, lets this client in, and whether it wants TLS`, { cause })
   }
   const told = withRemedy(heard)
@@ -64,6 +69,7 @@ const remedies: readonly (readonly [RegExp, string])[] = [
     'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire +zadd +zrange +zrem +zscore, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
+  [/DB index/, 'name a database that the server has: see its option databases'],
   [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
   [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
 ]

@@ -3,7 +3,7 @@
 import { publishTrouble, type RedisParameters, type Store, StoreNotInitialisedError } from '@dspinlock/core'
 import { type RedisSettings, readRedisParameters } from '@dspinlock/core/support'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import { adoptIoredis, ownDefaults, retryDelayMs } from './clients/ioredis.js'
+import { adoptIoredis, keepToDatabase, ownDefaults, retryDelayMs } from './clients/ioredis.js'
 import { redisStore } from './redis-store.js'
 
 /**
@@ -17,6 +17,7 @@ export async function createRedisConnection(parameters?: RedisParameters): Promi
   const settings = readRedisParameters(parameters)
   const client = makeClient(settings, {})
   const { connectTimeoutMs } = settings
+  keepToDatabase(client)
   let lastError: unknown
   client.on('error', (error: unknown) => {
     lastError = error

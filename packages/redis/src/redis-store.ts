@@ -25,7 +25,14 @@ import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
 import { Deadlines } from './deadlines.js'
-import { explainFailure, tooFewReplicasError, unreadableError, uselessWarning, withRemedy } from './failures.js'
+import {
+  explainFailure,
+  isOffline,
+  tooFewReplicasError,
+  unreadableError,
+  uselessWarning,
+  withRemedy,
+} from './failures.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
 import { Operation, type OperationHost } from './operation.js'
@@ -360,7 +367,7 @@ export class RedisStore implements Store {
 
   #onTrouble(error: unknown): void {
     const now = performance.now()
-    this.#heard = { error, at: now }
+    if (!isOffline(error)) this.#heard = { error, at: now }
     this.#outage.onFailure()
     if (this.#closed || now - this.#toldAt < TELL_EVERY_MS) return
     this.#toldAt = now

@@ -95,16 +95,28 @@ export function connectIoredis(
 ): StoreClient {
   if ('url' in where) {
     const client = new Redis(where.url, { ...ownDefaults() } satisfies RedisOptions)
-    return new IoredisStoreClient(makeOwn(client as unknown as OwnRedis, onTrouble), true)
+    return adoptIoredis(client, onTrouble)
   }
   // ioredis tells its constructors apart by this one, which does not change what this store reads.
   const options = { ...ownDefaults(), ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
-  return new IoredisStoreClient(makeOwn(new Redis(options) as unknown as OwnRedis, onTrouble), true)
+  return adoptIoredis(new Redis(options), onTrouble)
 }
 
 /** Puts a client behind the store's interface that this package made elsewhere: the store closes it. */
 export function adoptIoredis(client: Redis | Cluster, onTrouble: (error: unknown) => void): StoreClient {
+  keepToDatabase(client)
   return new IoredisStoreClient(makeOwn(client as unknown as OwnRedis, onTrouble), true)
+}
+
+/**
+ * Where its database is refused, ioredis goes on in database 0, among the keys of somebody else: such a connection is given up,
+ * before anything is sent on it, and made anew.
+ */
+export function keepToDatabase(client: Redis | Cluster): void {
+  client.on('error', (error: unknown) => {
+    const { command } = (error ?? {}) as { readonly command?: { readonly name?: unknown } }
+    if (command?.name === 'select') client.disconnect(true)
+  })
 }
 
 export class IoredisStoreClient implements StoreClient {
