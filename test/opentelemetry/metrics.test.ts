@@ -1,5 +1,6 @@
 // Metrics, with the real SDK: every instrument with its unit, its values and its attributes, none of which names a key.
 
+import { LockEngine, memoryStore, tracing } from '@dspinlock/core'
 import { instrumentDspinlock } from '@dspinlock/opentelemetry'
 import {
   AggregationTemporality,
@@ -11,6 +12,8 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import { expect } from 'chai'
+import { holdOf } from '../support/engine.js'
+import { until } from '../support/http.js'
 import { useEverything } from '../support/measured.js'
 
 type Point = DataPoint<number | Histogram>
@@ -64,6 +67,34 @@ describe('metrics', () => {
     for (const name of ['dspinlock.holds.active', 'dspinlock.waiters.active']) {
       for (const [value] of points(after_, name)) expect(value, name).to.equal(0)
     }
+  })
+
+  it('stopped in between, what is active has gone down all the same, and counts right when started again', async () => {
+    const start = (): (() => void) => instrumentDspinlock({ tracerProvider: false, meterProvider: provider })
+    const engine = new LockEngine({ store: memoryStore() })
+    const route = { route: 'in between' }
+    const active = async (): Promise<unknown[]> => {
+      const now = await collect()
+      const of = (name: string): unknown =>
+        points(now, name).find(([, attributes]) => (attributes as typeof route).route === route.route)?.[0]
+      return [of('dspinlock.holds.active'), of('dspinlock.waiters.active')]
+    }
+    const stop = start()
+    const hold = holdOf(await engine.enter('key', { label: route.route }))
+    const waiting = engine.enter('key', { label: route.route })
+    await until(() => engine.waiters === 1, 'it waits')
+    expect(await active()).to.deep.equal([1, 1])
+    stop()
+    await hold.release()
+    const next = holdOf(await waiting)
+    expect(await active()).to.deep.equal([0, 0])
+    const stopAgain = start()
+    await next.release()
+    const last = holdOf(await engine.enter('key', { label: route.route }))
+    expect(await active()).to.deep.equal([1, 0])
+    await last.release()
+    stopAgain()
+    expect([await active(), tracing.hold.hasSubscribers]).to.deep.equal([[0, 0], false])
   })
 
   it('times, in seconds', () => {

@@ -202,8 +202,14 @@ describe('spans', () => {
     expect(JSON.stringify(all)).to.not.include('secret')
   })
 
-  it('no more once it was stopped', async () => {
+  it('no more once it was stopped, and what has begun ends when it ends', async () => {
+    const before = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await before.enter('k'))
+    exporter.reset()
     stop()
+    await hold.release()
+    expect(exporter.getFinishedSpans().map(({ name }) => name)).to.deep.equal(['dspinlock.hold'])
+    exporter.reset()
     const engine = new LockEngine({ store: memoryStore() })
     await engine.run('k', () => 'x')
     expect(exporter.getFinishedSpans()).to.deep.equal([])

@@ -1,14 +1,7 @@
 // What the channels carry, in numbers: for packages that hand them to a metrics library. Nothing of it names a key or a client.
 
-import type { TracingChannel } from 'node:diagnostics_channel'
-import {
-  channels,
-  type EnterTrace,
-  HoldTimeoutError,
-  type HoldTrace,
-  type TroubleEvent,
-  tracing,
-} from '@dspinlock/core'
+import { channels, HoldTimeoutError, type TroubleEvent, tracing } from '@dspinlock/core'
+import { followChannel, quietly } from './follow-channel.js'
 import { type RequestTrace, requestTracing } from './tracing.js'
 
 /** Few values each: `route` is a framework's pattern or the `label` given to an engine, '' where there is none. */
@@ -76,52 +69,40 @@ export const metricSpecs: Readonly<
 /** What the middleware makes of a failed store: the error itself was told of by the engine. */
 const CONSEQUENCES: ReadonlySet<string> = new Set(['bypass', 'local'])
 
-/** Feeds `sink` with what happens in this process, until the function that is returned is called. */
+/**
+ * Feeds `sink` with what happens in this process, until the function that is returned is called: from then on with nothing but the end of what
+ * it was told the start of.
+ */
 export function measure(sink: MeasurementSink): () => void {
-  const waits = new WeakMap<EnterTrace, number>()
-  const settles = new WeakMap<HoldTrace, number>()
-  const holds = new WeakSet<HoldTrace>()
   const detachers = [
-    follow(requestTracing.request, undefined, ({ outcome, code, method, route }: RequestTrace) =>
+    followRequests(({ outcome, code, method, route }) =>
       sink.countRequest({ outcome: outcome ?? '', code: code ?? '', method, route: route ?? '' }),
     ),
-    follow(
-      tracing.wait,
-      trace => {
-        waits.set(trace, performance.now())
+    followChannel(tracing.wait, {
+      start: trace => {
         sink.addWaiters(1, routeOf(trace))
+        return performance.now()
       },
-      trace => {
-        const seconds = secondsSince(waits.get(trace))
-        if (seconds === undefined) return
+      end: (trace, at) => {
         sink.addWaiters(-1, routeOf(trace))
-        sink.recordWait(seconds, { role: trace.role ?? '', ...routeOf(trace) })
+        sink.recordWait(secondsSince(at), { role: trace.role ?? '', ...routeOf(trace) })
       },
-    ),
-    follow(
-      tracing.hold,
-      trace => {
-        holds.add(trace)
-        sink.addHolds(1, routeOf(trace))
-      },
-      trace => {
-        if (!holds.has(trace)) return
+    }),
+    followChannel(tracing.hold, {
+      start: trace => sink.addHolds(1, routeOf(trace)),
+      end: trace => {
         sink.addHolds(-1, routeOf(trace))
         sink.recordHold(trace.heldMs / 1_000, { how: trace.how ?? '', ...routeOf(trace) })
         if (trace.how === 'lost') sink.countLostLease({ reason: reasonOf(trace.error), ...routeOf(trace) })
       },
-    ),
-    follow(
-      tracing.settle,
-      trace => settles.set(trace, performance.now()),
-      trace => {
-        const seconds = secondsSince(settles.get(trace))
-        if (seconds === undefined) return
-        const labels = { how: trace.how ?? '', ...routeOf(trace) }
-        sink.recordSettle(seconds, labels)
+    }),
+    followChannel(tracing.settle, {
+      start: () => performance.now(),
+      end: (trace, at) => {
+        sink.recordSettle(secondsSince(at), { how: trace.how ?? '', ...routeOf(trace) })
         if (trace.how === 'settled') sink.recordSize(trace.recordBytes, routeOf(trace))
       },
-    ),
+    }),
     followTrouble(({ source, operation }) => {
       if (!CONSEQUENCES.has(operation)) sink.countStoreError({ source, operation })
     }),
@@ -131,19 +112,12 @@ export function measure(sink: MeasurementSink): () => void {
   }
 }
 
-function follow<T extends object>(
-  channel: TracingChannel<unknown, T>,
-  onStart: ((trace: T) => void) | undefined,
-  onEnd: (trace: T) => void,
-): () => void {
-  const start = onStart === undefined ? undefined : quietly(onStart)
-  const asyncEnd = quietly(onEnd)
-  if (start !== undefined) channel.start.subscribe(start)
-  channel.asyncEnd.subscribe(asyncEnd)
-  return () => {
-    if (start !== undefined) channel.start.unsubscribe(start)
-    channel.asyncEnd.unsubscribe(asyncEnd)
-  }
+/** Requests count when they end, whenever they began. */
+function followRequests(count: (trace: RequestTrace) => void): () => void {
+  const { asyncEnd } = requestTracing.request
+  const listener = quietly(count)
+  asyncEnd.subscribe(listener)
+  return () => asyncEnd.unsubscribe(listener)
 }
 
 function followTrouble(tell: (event: TroubleEvent) => void): () => void {
@@ -154,23 +128,12 @@ function followTrouble(tell: (event: TroubleEvent) => void): () => void {
   }
 }
 
-/** A diagnostics channel would rethrow what a listener throws as an uncaught exception, and numbers must not end a process. */
-export function quietly<T>(listener: (message: T) => void): (message: unknown) => void {
-  return message => {
-    try {
-      listener(message as T)
-    } catch {
-      // See above.
-    }
-  }
-}
-
 const routeOf = ({ label = '' }: { readonly label: string | undefined }): { readonly route: string } => ({
   route: label,
 })
 
-function secondsSince(at: number | undefined): number | undefined {
-  return at === undefined ? undefined : (performance.now() - at) / 1_000
+function secondsSince(at: number): number {
+  return (performance.now() - at) / 1_000
 }
 
 function reasonOf(error: unknown): string {

@@ -2,6 +2,7 @@
 
 export { canonicalise } from './canonical.js'
 export { type FingerprintParts, fingerprint } from './fingerprint.js'
+export { followChannel } from './follow-channel.js'
 export {
   type HistogramSpec,
   type Labels,
@@ -9,7 +10,6 @@ export {
   type MetricSpec,
   measure,
   metricSpecs,
-  quietly,
 } from './measurements.js'
 export { decodeRecord, encodeRecord, type HttpRecord, type RecordedResponse, tombstone } from './record.js'
 export { isReplayable, listUnkeyedVary, type ResponseFacts, selectStorable } from './replayable.js'

@@ -21,8 +21,8 @@ const shape = {
 } as const
 
 /**
- * Makes spans and metrics of all that dspinlock does in this process, until the function that is returned is called. Call it once, after
- * the SDK was started.
+ * Makes spans and metrics of all that dspinlock does in this process, until the function that is returned is called: what has begun by then is
+ * followed to its end. Call it once, after the SDK was started.
  * @throws TypeError naming option and value for wrong options.
  */
 export function instrumentDspinlock(options?: InstrumentOptions): () => void {

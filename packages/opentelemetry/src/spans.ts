@@ -1,9 +1,8 @@
 // Spans of what takes time. None of them names a key: keys of the user's own may say who asked for what.
 
-import type { TracingChannel } from 'node:diagnostics_channel'
 import { DspinlockError, type EnterTrace, type HoldTrace, tracing } from '@dspinlock/core'
 import { type ReplayTrace, requestTracing } from '@dspinlock/http'
-import { quietly } from '@dspinlock/http/support'
+import { followChannel } from '@dspinlock/http/support'
 import {
   type Attributes,
   type Context,
@@ -40,7 +39,7 @@ export function makeSpans(tracer: Tracer): () => void {
     open === undefined ? context.active() : trace.setSpan(open.outer, open.span)
 
   const stops = [
-    follow(tracing.enter, {
+    followChannel(tracing.enter, {
       start: enter => {
         const outer = context.active()
         const attributes = { 'dspinlock.duplicates': enter.duplicates, ...routeOf(enter) }
@@ -60,11 +59,11 @@ export function makeSpans(tracer: Tracer): () => void {
         endSpan(span, enter.error)
       },
     }),
-    follow(tracing.wait, {
+    followChannel(tracing.wait, {
       start: enter => waits.set(enter, startSpan('dspinlock.wait', inside(enters.get(enter)), routeOf(enter))),
       end: enter => endSpan(waits.get(enter), enter.error),
     }),
-    follow(tracing.hold, {
+    followChannel(tracing.hold, {
       start: hold => {
         // Beside the call by which it came about, not inside it: that call is over.
         const outer = enters.get(hold.enter)?.outer ?? context.active()
@@ -82,7 +81,7 @@ export function makeSpans(tracer: Tracer): () => void {
         endSpan(span, hold.error, hold.how === 'lost')
       },
     }),
-    follow(tracing.settle, {
+    followChannel(tracing.settle, {
       start: hold => settles.set(hold, startSpan('dspinlock.settle', inside(holds.get(hold)), routeOf(hold))),
       end: hold => {
         const span = settles.get(hold)
@@ -91,7 +90,7 @@ export function makeSpans(tracer: Tracer): () => void {
         endSpan(span, hold.error, hold.how === 'lost')
       },
     }),
-    follow(requestTracing.replay, {
+    followChannel(requestTracing.replay, {
       start: replay => {
         const { holder, traceparent, request, ageMs, joined, recordBytes } = replay
         const place = (holder && places.get(holder)) ?? readTraceparent(traceparent)
@@ -109,20 +108,6 @@ export function makeSpans(tracer: Tracer): () => void {
   ]
   return () => {
     for (const stop of stops.splice(0)) stop()
-  }
-}
-
-function follow<T extends object>(
-  channel: TracingChannel<unknown, T>,
-  on: { readonly start: (message: T) => unknown; readonly end: (message: T) => unknown },
-): () => void {
-  const start = quietly(on.start)
-  const end = quietly(on.end)
-  channel.start.subscribe(start)
-  channel.asyncEnd.subscribe(end)
-  return () => {
-    channel.start.unsubscribe(start)
-    channel.asyncEnd.unsubscribe(end)
   }
 }
 
