@@ -33,6 +33,13 @@ const heads: readonly Behaviour[] = [
     },
   },
   {
+    what: '`writeHead(status, undefined, headers)`',
+    answer: ({ res, attempt }) => {
+      attempt('writeHead', () => res.writeHead(200, undefined, { 'Content-Type': 'a/b', 'X-Case': 'Kept' }))
+      res.end('abc')
+    },
+  },
+  {
     what: '`writeHead` with a flat list, names repeated',
     answer: ({ res, attempt }) => {
       attempt('writeHead', () => res.writeHead(200, 'Fine', ['X-B', '1', 'x-a', '2', 'X-B', '3']))

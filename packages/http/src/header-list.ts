@@ -32,7 +32,8 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const fields = listSet(res)
-  for (const field of readGiven(hasMessage ? args[2] : args[1])) {
+  // Where there is no message, its place may be empty.
+  for (const field of readGiven(args[2] ?? args[1])) {
     const at = fields.findIndex(({ key }) => key === field.key)
     const known = fields[at]
     if (known === undefined) fields.push(field)
