@@ -1,5 +1,6 @@
 // write and end, with everything that Node takes in every order, and with what it refuses.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Answering, type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'
 
@@ -171,6 +172,38 @@ const arguments_: readonly Behaviour[] = [
     except: { text: 'as a client reads it: no more than declared', headers: [] },
   },
   {
+    what: 'a body of declared length, first written with a head that is refused',
+    answer: answering => {
+      answering.res.setHeader('Content-Length', 4)
+      answering.res.statusCode = 1_000
+      call(answering, 'write', 'abcd')
+      answering.res.statusCode = 200
+      call(answering, 'write', 'abcd')
+      call(answering, 'end')
+    },
+  },
+  {
+    what: 'a body of declared length, written whole before an `end` that is refused, and ended later',
+    answer: async answering => {
+      answering.res.setHeader('Content-Length', 4)
+      call(answering, 'write', 'abcd')
+      call(answering, 'end', 5)
+      // Node keeps all of it until then: nothing but time tells that the store has answered.
+      await delay(20)
+      call(answering, 'end')
+    },
+  },
+  {
+    what: 'a body in chunks that declares a length, too: the chunks count',
+    answer: answering => {
+      answering.res.writeHead(200, { 'Content-Length': 4, 'Transfer-Encoding': 'chunked' })
+      call(answering, 'write', 'abcd')
+      call(answering, 'write', 'ef')
+      call(answering, 'end')
+    },
+    duplicate: 'runs',
+  },
+  {
     what: 'less than the declared length',
     answer: answering => {
       answering.res.setHeader('Content-Length', 20)
@@ -205,6 +238,16 @@ const arguments_: readonly Behaviour[] = [
       answering.res.setHeader('Content-Length', 4)
       call(answering, 'write', 'abcd')
       call(answering, 'write', 'e')
+      call(answering, 'end')
+    },
+  },
+  {
+    what: '`strictContentLength`, broken by `end` after all was written',
+    answer: answering => {
+      answering.res.strictContentLength = true
+      answering.res.setHeader('Content-Length', 4)
+      call(answering, 'write', 'abcd')
+      call(answering, 'end', 'e')
       call(answering, 'end')
     },
   },

@@ -12,11 +12,12 @@ interface Notes {
   readonly chunkedEncoding?: boolean
 }
 
-/** The length that the head declares, or is going to declare. */
+/** The length that the head declares, or is going to declare. Of chunks it says nothing (RFC 9112, section 6.3). */
 export function readDeclaredLength(res: ServerResponse): number | undefined {
+  const { _header, chunkedEncoding } = res as Notes
+  if (chunkedEncoding === true || res.hasHeader('transfer-encoding')) return undefined
   // What is given with the head itself is nowhere else.
-  const declared =
-    res.getHeader('content-length') ?? /\r\ncontent-length: *(\d+)/i.exec((res as Notes)._header ?? '')?.[1]
+  const declared = res.getHeader('content-length') ?? /\r\ncontent-length: *(\d+)/i.exec(_header ?? '')?.[1]
   return declared === undefined ? undefined : Number(declared)
 }
 

@@ -1,7 +1,7 @@
 // Watching a response go out: what its head was, what its body was, and when it ended. It changes nothing about it.
 
 import type { ServerResponse } from 'node:http'
-import { DeclaredLength } from './declared-length.js'
+import { sizeOf, withKept, withoutLast } from './declared-length.js'
 import { isGone } from './gone.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
@@ -52,7 +52,10 @@ export class Recorder {
   #size = 0
   #tooLarge = false
   #hasTrailers = false
-  readonly #length: DeclaredLength
+  /** Bytes that Node has accepted. */
+  #written = 0
+  /** The last of them, which is yet to leave. */
+  #kept: Buffer | undefined
   /** Ends the response of which all was written, while its last byte is kept. */
   #endLater: ((args: readonly unknown[]) => unknown) | undefined
   /** A watched method is running: what it calls on the response itself is not the handler's doing. */
@@ -63,7 +66,6 @@ export class Recorder {
   constructor(res: ServerResponse, owner: RecordingOwner) {
     this.#res = res
     this.#owner = owner
-    this.#length = new DeclaredLength(owner.holdsBack)
     this.#baseline = owner.keepsBody ? takeBaseline(res) : []
     Recorder.#watch(this)
     res.on('close', () => {
@@ -139,39 +141,54 @@ export class Recorder {
 
   /** All was written, and its last byte is kept. */
   #isLate(): boolean {
-    return this.#length.isKept && !this.#inside
+    return this.#kept !== undefined && !this.#inside
   }
 
   /** The byte that is kept comes first, and by itself, for what Node may refuse is not to take it along. */
   #lateWrite(before: Watched, res: ServerResponse, args: unknown[]): unknown {
-    const kept = this.#length.takeBefore(args)
-    if (kept !== undefined) this.#run(before.write, res, [kept])
+    if (sizeOf(args) > 0) this.#writeKept(before, res)
     return this.#run(before.write, res, args)
+  }
+
+  #writeKept(before: Watched, res: ServerResponse): void {
+    const kept = this.#kept
+    this.#kept = undefined
+    this.#run(before.write, res, [kept])
   }
 
   #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
     this.#takeUnsentHead()
-    const leaving = this.#length.ofWrite(args, readDeclaredLength(res))
-    const accepted = this.#runWithHead(before.write, res, leaving.args, false)
+    const size = sizeOf(args)
+    const isAll = size > 0 && this.#written + size === readDeclaredLength(res)
+    const [leaving, kept] = isAll && this.#owner.holdsBack ? withoutLast(args) : [args]
+    const accepted = this.#runWithHead(before.write, res, leaving, false)
+    this.#written += size
     this.#keep(args[0], args[1], true)
-    if (leaving.isAll) this.#onAllWritten(before, res)
+    if (isAll) this.#onAllWritten(before, res, kept)
     return accepted
   }
 
   /** The client needs no `end` to see the end. */
-  #onAllWritten(before: Watched, res: ServerResponse): void {
+  #onAllWritten(before: Watched, res: ServerResponse, kept: Buffer | undefined): void {
     let heldBack: HeldBack | undefined
+    this.#kept = kept
     const letGo = (): void => {
       this.#endLater = undefined
       if (heldBack !== undefined) heldBack.letGo()
-      else if (this.#length.isKept && !res.destroyed) this.#run(before.write, res, this.#length.withKept([]))
+      else if (this.#kept !== undefined && !res.destroyed) this.#writeKept(before, res)
     }
-    this.#endLater = args => {
-      heldBack = holdBack(res)
-      return this.#endHeldBack(before.end, res, this.#length.withKept(args), heldBack)
+    if (kept !== undefined) {
+      this.#endLater = args => {
+        const held = holdBack(res)
+        const result = this.#endHeldBack(before.end, res, withKept(args, kept), held)
+        // Not before: what is refused takes nothing along.
+        heldBack = held
+        this.#kept = undefined
+        return result
+      }
     }
     this.#done = true
-    this.#owner.onEnd(this.recording, this.#length.isKept ? letGo : undefined)
+    this.#owner.onEnd(this.recording, kept && letGo)
     this.#chunks = []
   }
 
