@@ -1,5 +1,6 @@
 // The end of a response: twice, too late, by an error, or never whole.
 
+import type { Server } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'
@@ -64,6 +65,27 @@ const endings: readonly Behaviour[] = [
       tell('a turn later')
       res.end('b')
       tell('after end')
+    },
+  },
+  {
+    what: 'the response is destroyed once it was ended',
+    answer: ({ res }) => {
+      res.end('whole')
+      res.destroy()
+    },
+  },
+  {
+    what: 'its connection is destroyed once it was ended',
+    answer: ({ req, res }) => {
+      res.end('whole')
+      req.socket.destroy()
+    },
+  },
+  {
+    what: 'the server is closed once it was ended, and with it the connections that are idle',
+    answer: ({ req, res }) => {
+      res.end('whole')
+      ;(req.socket as unknown as { server: Server }).server.closeIdleConnections()
     },
   },
   {

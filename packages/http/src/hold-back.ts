@@ -30,15 +30,26 @@ export function holdBack(res: ServerResponse): HeldBack {
     corked = socket
     isBehind = socket.writableCorked === 0 && socket.writableLength > 0
     socket.cork()
-    Object.defineProperty(socket, 'uncork', { value: () => uncorkInner(socket), configurable: true, writable: true })
+    Object.assign(socket, {
+      uncork: () => uncorkInner(socket),
+      // A server that closes does it, too, and takes an ended response for one that has left: without us, it would have.
+      destroy: (error?: Error) => {
+        letGo()
+        return socket.destroy(error)
+      },
+    })
     if (hidden && !isBehind) hideState(socket)
   }
   const restore = (): Socket | undefined => {
     released = true
     res.removeListener('socket', cork)
     if (corked === undefined) return undefined
-    for (const name of ['uncork', 'writableLength', 'writableCorked']) Reflect.deleteProperty(corked, name)
+    for (const name of ['uncork', 'destroy', 'writableLength', 'writableCorked']) Reflect.deleteProperty(corked, name)
     return corked
+  }
+  const letGo = (): void => {
+    const socket = restore()
+    while (socket !== undefined && socket.writableCorked > 0) socket.uncork()
   }
   if (res.socket !== null) cork(res.socket)
   // A pipelined response gets its socket when the one before it is through.
@@ -49,10 +60,7 @@ export function holdBack(res: ServerResponse): HeldBack {
       if (corked !== undefined && !released && !isBehind) hideState(corked)
     },
     undo: () => restore()?.uncork(),
-    letGo: () => {
-      const socket = restore()
-      while (socket !== undefined && socket.writableCorked > 0) socket.uncork()
-    },
+    letGo,
   }
 }
 
