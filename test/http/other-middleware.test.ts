@@ -11,7 +11,7 @@ import bodyParser from 'body-parser'
 import compression from 'compression'
 import cookieSession from 'cookie-session'
 import cors from 'cors'
-import type { Request, RequestHandler, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
 import helmet from 'helmet'
 import { createProxyMiddleware } from 'http-proxy-middleware'
@@ -222,6 +222,18 @@ const libraries: readonly Library[] = [
     except: { after: { text: 'with a fresh `Date`', headers: [] } },
   },
   {
+    name: 'what collects all and sends it later',
+    make: () => collectAll,
+    places: ['before'],
+    behaviour: { ...post('text/plain', 'done once'), answer: sendShort },
+  },
+  {
+    name: 'what sets a field in `end`',
+    make: () => setInEnd,
+    places: ['before'],
+    behaviour: { answer: sendShort },
+  },
+  {
     name: 'http-proxy-middleware, with a body',
     make: () => (_req, _res, next) => next(),
     places: ['after'],
@@ -229,6 +241,32 @@ const libraries: readonly Library[] = [
     except: { after: { text: 'with a fresh `Date`', headers: [] } },
   },
 ]
+
+function collectAll(_req: Request, res: Response, next: NextFunction): void {
+  const chunks: Buffer[] = []
+  const end = res.end.bind(res) as (body: Buffer) => void
+  const collect = (chunk: unknown): void => void chunks.push(Buffer.from(chunk as string | Buffer))
+  res.write = chunk => {
+    collect(chunk)
+    return true
+  }
+  res.end = (chunk?: unknown) => {
+    if (chunk !== undefined) collect(chunk)
+    res.setHeader('X-Chunks', chunks.length)
+    setImmediate(() => end(Buffer.concat(chunks)))
+    return res
+  }
+  next()
+}
+
+function setInEnd(_req: Request, res: Response, next: NextFunction): void {
+  const end = res.end.bind(res) as (...args: unknown[]) => Response
+  res.end = (...args: unknown[]) => {
+    res.setHeader('X-End', '1')
+    return end(...args)
+  }
+  next()
+}
 
 function fileOf(answering: Answering): void {
   const { req, res } = express(answering)

@@ -56,6 +56,8 @@ export class Recorder {
   #written = 0
   /** The last of them, which is yet to leave. */
   #kept: Buffer | undefined
+  /** By middleware mounted before us, which may collect what it is given and send head and all later. */
+  readonly #isReplaced: boolean
   /** Ends the response of which all was written, while its last byte is kept. */
   #endLater: ((args: readonly unknown[]) => unknown) | undefined
   /** A watched method is running: what it calls on the response itself is not the handler's doing. */
@@ -67,6 +69,7 @@ export class Recorder {
     this.#res = res
     this.#owner = owner
     this.#baseline = owner.keepsBody ? takeBaseline(res) : []
+    this.#isReplaced = Object.hasOwn(res, 'end')
     Recorder.#watch(this)
     res.on('close', () => {
       if (!this.#done) owner.onAbandoned(res.headersSent)
@@ -118,10 +121,9 @@ export class Recorder {
     if (!recorder.#owner.keepsBody) return
     put(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
       // On entry: middleware that was mounted before us adds its headers inside the call.
-      const isOver = recorder.#done || recorder.#head !== undefined || res.headersSent
-      const head = isOver ? undefined : recorder.#takeHead(args)
+      const head = recorder.#done || res.headersSent ? recorder.#head : recorder.#takeHead(args)
       const result = call(before.writeHead, this, args)
-      recorder.#head ??= head
+      recorder.#head = head
       return result
     })
     // HTTP/1 keeps a note of its trailers; only HTTP/2's compatibility layer has this.
@@ -157,7 +159,6 @@ export class Recorder {
   }
 
   #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
-    this.#takeUnsentHead()
     const size = sizeOf(args)
     const isAll = size > 0 && this.#written + size === readDeclaredLength(res)
     const [leaving, kept] = isAll && this.#owner.holdsBack ? withoutLast(args) : [args]
@@ -201,13 +202,7 @@ export class Recorder {
     }
   }
 
-  /** Once its client is gone, a response does not write a head any more; what it would have been still counts. */
-  #takeUnsentHead(): void {
-    if (this.#owner.keepsBody && isGone(this.#res.req) && !this.#res.headersSent) this.#head ??= this.#takeHead([])
-  }
-
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
-    this.#takeUnsentHead()
     const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
     const result = this.#endHeldBack(end, res, args, heldBack)
     // Nobody but the owner runs before it is done with them.
@@ -233,7 +228,10 @@ export class Recorder {
   #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
     if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
     const wasFlushed = hasHeadLeft(res)
+    // Once its client is gone, a response writes no head any more; what it would have been counts, also where it comes later.
+    const unsent = !res.headersSent && (this.#isReplaced || isGone(res.req)) ? this.#takeHead([]) : undefined
     const result = this.#run(method, res, args)
+    if (!res.headersSent) this.#head = unsent
     // A response without a body keeps its head through any write: what it leaves with comes later.
     if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
     return result

@@ -42,19 +42,19 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   const { body } = reply
   const isHttp1 = res.req.httpVersionMajor < 2
   if (isHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
+  res.statusCode = reply.status
   if (body === undefined) {
-    res.statusCode = reply.status
     setHeaders(res, reply)
     res.end()
     return
   }
-  // Said before the end: Node garbles a Content-Disposition outside ASCII where the end brings the head about.
   if (mayListHeaders(res)) {
     res.writeHead(reply.status, listHeaders(reply, body))
   } else {
     setHeaders(res, reply)
     res.setHeader('Content-Length', body.byteLength)
-    res.writeHead(reply.status)
+    // Said before the end: Node garbles a Content-Disposition outside ASCII where the end brings the head about. Who replaced `end` may set fields there.
+    if (!Object.hasOwn(res, 'end')) res.writeHead(reply.status)
   }
   // A string leaves in one piece with the head; who replaced `end` may take it for another encoding. Behind another of its connection's requests it has to be
   // one: Node puts a head that goes with bytes in front of all that waits for the connection, also of a 100 (Continue).
