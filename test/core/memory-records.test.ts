@@ -7,6 +7,8 @@ import { memoryStore, type Store } from '@dspinlock/core'
 import { testSeed } from '../support/seed.js'
 
 const HOUR_MS = 3_600_000
+/** What a record with a key of four characters counts beside its bytes. */
+const BESIDE = 150 + 2 * 4
 
 /** A store, and what one claimant of it does. */
 class Bench {
@@ -64,16 +66,18 @@ function random(seed: number): (below: number) => number {
   }
 }
 
+/** In bytes, without what is garbage. */
+function used(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let time = 0; time < 3; time++) collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
 describe('memory store: records', () => {
   it('one takes at most 250 bytes beside its own, key included', function () {
     this.timeout(20_000)
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void
-    const used = (): number => {
-      for (let time = 0; time < 3; time++) collect()
-      const { heapUsed, external } = process.memoryUsage()
-      return heapUsed + external
-    }
     const bench = new Bench()
     const key = (number: number): string => Buffer.alloc(32, `record ${number}`).toString('base64url')
     for (let number = 0; number < 1_000; number++) bench.leave(`first ${key(number)}`, new Uint8Array(1_024))
@@ -115,24 +119,33 @@ describe('memory store: records', () => {
   })
 
   it('beyond maxBytes those that were settled first go first', () => {
-    const bench = new Bench(1_000 * 100)
-    for (let number = 0; number < 1_000; number++) bench.leave(`${number}`, new Uint8Array(100))
+    const bench = new Bench(1_000 * (BESIDE + 100))
+    for (let number = 1_000; number < 2_000; number++) bench.leave(`${number}`, new Uint8Array(100))
     // Settled again, and so the youngest.
-    bench.settle('0', bench.hold('0', false), new Uint8Array(100))
-    for (let number = 1_000; number < 1_700; number++) {
+    bench.settle('1000', bench.hold('1000', false), new Uint8Array(100))
+    for (let number = 2_000; number < 2_700; number++) {
       bench.leave(`${number}`, new Uint8Array(100))
       equal(bench.read(`${number - 999}`), undefined)
       ok(bench.read(`${number - 998}`))
     }
-    ok(bench.read('0'))
+    ok(bench.read('1000'))
+  })
+
+  it('beyond maxBytes by their number alone, however small they are', () => {
+    const bench = new Bench(1_000_000)
+    const before = used()
+    for (let number = 0; number < 100_000; number++) bench.leave(`${number}`.padEnd(43, 'x'), Uint8Array.of(1))
+    const takenBytes = used() - before
+    ok(takenBytes < 3_000_000, `${takenBytes} bytes`)
+    ok(bench.read('99999'.padEnd(43, 'x')))
   })
 
   it('one that alone is larger than maxBytes is not kept', () => {
-    const bench = new Bench(1_000)
-    bench.leave('large', new Uint8Array(1_001))
-    equal(bench.read('large'), undefined)
-    bench.leave('small', new Uint8Array(1_000))
-    ok(bench.read('small'))
+    const bench = new Bench(BESIDE + 1_000)
+    bench.leave('long', new Uint8Array(1_001))
+    equal(bench.read('long'), undefined)
+    bench.leave('less', new Uint8Array(1_000))
+    ok(bench.read('less'))
   })
 
   it('what somebody was given stays as it was when the record is gone and others took its place', () => {
@@ -158,7 +171,7 @@ describe('memory store: records', () => {
 
   it('what ran out is dropped by itself, and does not count any more', async function () {
     this.timeout(10_000)
-    const bench = new Bench(1_000 * 100)
+    const bench = new Bench(1_000 * (BESIDE + 120))
     for (let number = 0; number < 500; number++) bench.leave(`long ${number}`, new Uint8Array(100))
     for (let number = 0; number < 500; number++) bench.leave(`short ${number}`, new Uint8Array(100), 20)
     // Looked for each second.

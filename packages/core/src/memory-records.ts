@@ -24,6 +24,9 @@ export type RecordNumbers = readonly [
 const BLOCK_RECORDS = 256
 const BLOCK_BYTES = 256 * 1024
 
+/** What a record takes beside its bytes and the characters of its key and payload, roughly. */
+const RECORD_BYTES = 150
+
 /** Where the numbers of a record are among those of a block; behind them, where its bytes end and the next one's begin. */
 const VISIBLE_UNTIL = 3
 const RETAINED_UNTIL = 4
@@ -72,7 +75,8 @@ class Block {
 
   /** Tells how large it was. */
   drop(index: number): number {
-    const size = this.endOf(index) - this.endOf(index - 1)
+    const bytes = this.endOf(index) - this.endOf(index - 1)
+    const size = sizeOf(bytes, this.keys[index] ?? '', this.payloads[index] ?? '')
     this.keys[index] = undefined
     this.payloads[index] = ''
     if (this.bytes === undefined) this.pieces[index] = undefined
@@ -93,6 +97,11 @@ class Block {
   endOf(index: number): number {
     return this.numbers[index * FIELDS + END] ?? 0
   }
+}
+
+/** Records may be empty, and still fill the memory of a process. */
+function sizeOf(bytes: number, key: string, payload: string): number {
+  return bytes + 2 * (key.length + payload.length) + RECORD_BYTES
 }
 
 export class MemoryRecords {
@@ -126,7 +135,7 @@ export class MemoryRecords {
       this.#blocks.set(open.number, open)
     }
     this.places.set(key, open.number * BLOCK_RECORDS + open.add(key, record))
-    this.#bytes += record.bytes.length
+    this.#bytes += sizeOf(record.bytes.length, key, record.payload)
     if (this.#bytes <= this.#maxBytes) return true
     for (const block of this.#blocks.values()) {
       for (let index = 0; index < block.keys.length; index++) {
