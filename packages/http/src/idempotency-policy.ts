@@ -52,7 +52,7 @@ function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
   const form = facts.strict ? 'a string in double quotes' : 'a string, in double quotes or not,'
   const match = facts.pattern === undefined ? '' : `, matching ${facts.pattern}`
   return [
-    `Requests that change something ${facts.required ? 'must' : 'may'} carry an Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}. Use a new one, such as a UUID, for each operation, and the same one for its retries.`,
+    `Requests that change something ${facts.required ? 'must' : 'may'} carry an Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}, such as a UUID: a new one for each operation, the same for its retries.`,
     `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds; after ${[...NOT_BEGUN].join(', ')}${facts.repeatsServerErrors ? '' : ' and 500 or above'} it is carried out again.`,
     `While the first request is under way, a retry ${facts.whileInFlight === 'wait' ? 'waits' : 'gets 409 with Retry-After'}.`,
     `A key with another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,

@@ -33,16 +33,16 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
     'Completed, response not kept',
     'The same request was completed already. Its response was not kept.',
   ],
-  mismatch: [422, 'Key used with another payload', 'The same key was used with another payload. Use a new key.'],
+  mismatch: [422, 'Key used with another payload', 'The same key was used with another payload. Use a new one.'],
   'key-missing': [
     400,
     'Idempotency-Key is missing',
-    'This needs an Idempotency-Key header: a new one for each operation, the same one for its retries.',
+    'This needs an Idempotency-Key header: a new one for each operation, the same for its retries.',
   ],
   'key-invalid': [
     400,
     'Idempotency-Key is invalid',
-    'The Idempotency-Key header is not one key of the form that this resource takes.',
+    'The Idempotency-Key header is not one key of the form that this takes.',
   ],
   'too-large': [413, 'Body too large', 'The body is too large to be checked for duplicates.'],
   'too-many-of-identity': [
@@ -53,7 +53,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
   'too-many-waiters': [503, 'Too many duplicates', 'Too many of the same request are waiting. Try again later.'],
   unavailable: [503, 'Temporarily unavailable', 'Duplicates cannot be told apart at the moment. Try again later.'],
-  closing: [503, 'Shutting down', 'This server is shutting down. Try again.'],
+  closing: [503, 'Shutting down', 'This server is shutting down. Try again later.'],
 }
 
 export const problems: Readonly<Record<ProblemCode, Problem>> = Object.freeze(
@@ -72,19 +72,18 @@ export type WarningCode =
   | 'DSPINLOCK_W_VARY'
   | 'DSPINLOCK_W_MEMORY_CLUSTER'
 
-const warnings: Readonly<Record<WarningCode, string>> = Object.freeze({
+const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MEMORY_CLUSTER:
-    'in a cluster worker with a memory store, duplicates that reach another worker are not seen. Use redisStore()',
-  DSPINLOCK_W_MOUNTED_TWICE: 'one middleware saw the same request twice. Mount it once',
+    'a memory store does not see duplicates that reach another worker of its cluster. Use redisStore()',
+  DSPINLOCK_W_MOUNTED_TWICE: 'one middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
-    'a body was read before dspinlock saw it and no parser left it on the request, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before whatever reads it, or after a parser',
+    'a body was read before dspinlock saw it and no parser left it, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
   DSPINLOCK_W_BODY_UNHASHABLE:
     'the parsed body cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that parser, or give the option key',
   DSPINLOCK_W_BODY_TOO_LARGE:
-    "a body was larger than maxBodyBytes, so the request ran unlocked, or by its Idempotency-Key alone. Raise it, or refuse such requests with oversize: 'reject'",
-  DSPINLOCK_W_VARY:
-    'a response varies by request headers outside of its key; requests that differ in them run for themselves',
-})
+    "a body was larger than maxBodyBytes, so the request ran unlocked, or by its Idempotency-Key alone. Raise it, or set oversize: 'reject'",
+  DSPINLOCK_W_VARY: 'a response varies by headers outside its key; requests that differ in them run for themselves',
+}
 
 /** Once for each code in this process. */
 export function warn(code: WarningCode): void {
@@ -106,7 +105,7 @@ export class UnhashableBodyError extends TypeError {
 
 export class MalformedRecordError extends Error {
   constructor() {
-    super('a record is not one that this version of @dspinlock/http wrote; it was dropped')
+    super('a record is not of this version of @dspinlock/http; it was dropped')
     this.name = 'MalformedRecordError'
   }
 }
@@ -115,7 +114,7 @@ export class MalformedRecordError extends Error {
 export class UnknownEncryptionKeyError extends Error {
   constructor() {
     super(
-      'a record is encrypted with a key that is not in encryptionKeys, so its duplicate was refused; give all servers the keys of all records that still live',
+      'the key of a record is not in encryptionKeys, so its duplicate was refused; give all servers all keys in use',
     )
     this.name = 'UnknownEncryptionKeyError'
   }
@@ -129,19 +128,19 @@ export const calledWithRequest = (): TypeError =>
 /** What was received may be a whole user: only its type is shown. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
-    `dspinlock: the function of option ${option} must return a string or undefined, or a promise of one; received ${given === null ? 'null' : `a value of type ${typeof given}`}. Return what is unique to it, for example String(user.id)`,
+    `dspinlock: option ${option} must return a string or undefined, or a promise of one; received ${given === null ? given : typeof given}. Return what is unique, for example String(user.id)`,
   )
 
 export const nothingThrown = (): Error => new Error('dspinlock: a function among the options threw no error')
 
 export const badEncryptionKeys = (): TypeError =>
   new TypeError(
-    'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, each a Uint8Array or its base64 (what was received is not shown)',
+    'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, as bytes or base64 (what was received is not shown)',
   )
 
 export class SettleTimeoutError extends Error {
   constructor(settleTimeoutMs: number) {
-    super(`the store did not answer within settleTimeoutMs (${settleTimeoutMs}); the response was ended without it`)
+    super(`the store took longer than settleTimeoutMs (${settleTimeoutMs}); the response ended without it`)
     this.name = 'SettleTimeoutError'
   }
 }

@@ -90,10 +90,12 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
 
 const isFunction = (given: unknown): given is (...args: never[]) => unknown => typeof given === 'function'
 
+const limit = optional('a whole number, 1 or more', isPositiveInteger)
+
 const shape = {
   engine: optional('a LockEngine', (given: unknown): given is LockEngine => given instanceof LockEngine),
   store: optional(
-    'a store, for example memoryStore(), or redisStore(…) of @dspinlock/redis',
+    'a store, for example memoryStore() or redisStore(…)',
     (given: unknown): given is Store => typeof given === 'object' && given !== null,
   ),
   methods: readMethods,
@@ -119,9 +121,9 @@ const shape = {
   headFromGet: boolean(false),
   passMs: timerMs(2_000),
   onRefused: optional('a function of problem, request and response', isFunction),
-  maxRequestsPerIdentity: optional('a whole number, 1 or more', isPositiveInteger),
-  maxWaiters: optional('a whole number, 1 or more', isPositiveInteger),
-  maxWaitersPerKey: optional('a whole number, 1 or more', isPositiveInteger),
+  maxRequestsPerIdentity: limit,
+  maxWaiters: limit,
+  maxWaitersPerKey: limit,
 } as const
 
 /** The longest that a request holds its key unless told otherwise: handlers are shorter than jobs. */

@@ -68,7 +68,7 @@ export function isCallersOwn(status: number): boolean {
 
 /** RFC 9110, section 9.2.1. */
 export function isSafeMethod(method: string | undefined): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'TRACE'
+  return /^(?:GET|HEAD|OPTIONS|TRACE)$/.test(method ?? '')
 }
 
 /**
