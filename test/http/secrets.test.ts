@@ -7,7 +7,7 @@ import { channels, memoryStore, tracing } from '@dspinlock/core'
 import { attachLogger, attachStructuredLogger, type DspinlockOptions, dspinlock } from '@dspinlock/express'
 import { requestTracing } from '@dspinlock/http'
 import { dspinlockMetrics } from '@dspinlock/prometheus'
-import { redisStore } from '@dspinlock/redis'
+import { createRedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import express from 'express'
 import { Redis } from 'ioredis'
@@ -171,6 +171,37 @@ describe('secrets', () => {
     const kept = await readAll()
     expect(kept.length).to.be.above(200)
     expect(found(kept, [...marks, ...answered])).to.deep.equal([])
+  })
+
+  it('a name in a parsed body is not shown where it may be anything, and begins no line of a log', async () => {
+    const app = express()
+    app.post('/', express.json(), dspinlock(), (_req, res) => void res.send('done'))
+    const server = await serve(app)
+    const lines: string[] = []
+    const stop = attachLogger({ debug: line => lines.push(line) })
+    const name = `canaryBody\\n2026-01-01 WARN ${'x'.repeat(300)}`
+    const body = `{"${name}":`.repeat(201) + '1' + '}'.repeat(201)
+    await server.ask('/', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    stop()
+    const told = lines.find(line => line.includes('200 levels')) ?? ''
+    expect(told).to.match(/ at body[.*]+$/)
+    expect(told.length).to.be.below(1_000)
+    await server.stop()
+  })
+
+  it('a URL of Redis in the wrong place is told without its password', async () => {
+    const url = 'redis://user:canaryKey@localhost:1'
+    for (const wrong of [{ store: url }, { engine: url }, { duplicates: url }]) {
+      expect(() => dspinlock(wrong as unknown as DspinlockOptions)).to.throw(TypeError, /^(?!.*canaryKey).*localhost:1/)
+    }
+    expect(() => dspinlock(url as DspinlockOptions)).to.throw(TypeError, /^(?!.*canaryKey)/)
+    for (const wrong of [{ host: url }, { path: url }, { cluster: [{ host: url }] }]) {
+      const error: unknown = await createRedisConnection({ ...wrong, connectTimeoutMs: 100 }).catch(
+        (told: unknown) => told,
+      )
+      expect(error).to.be.instanceOf(TypeError)
+      expect(inspect(error)).to.not.contain('canaryKey')
+    }
   })
 
   it('a wrong `secret` is not shown', () => {

@@ -266,7 +266,8 @@ export function unknownOptionError(where: string, name: string, known: readonly 
 }
 
 function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
+  // A URL in the wrong place may hold a password.
+  if (typeof value === 'string') return JSON.stringify(value.replace(/\/\/.*@/s, '//…@'))
   if (typeof value === 'function') return `a function (${value.name || 'anonymous'})`
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object' && value !== null)

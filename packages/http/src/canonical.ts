@@ -58,7 +58,7 @@ function writeObject(value: object, ancestors: object[]): string {
         text += sized('k', key) + write((value as Record<string, unknown>)[key], ancestors)
       }
     } else if (value instanceof Map || value instanceof Set) {
-      step = '<entry>'
+      step = ''
       const items = [...value].map(item => write(item, ancestors))
       text = `${value instanceof Map ? 'm' : 'e'}${items.length}:${items.sort().join('')}`
     } else {
@@ -68,7 +68,9 @@ function writeObject(value: object, ancestors: object[]): string {
     return text
   } catch (error) {
     if (step === undefined || !(error instanceof UnhashableBodyError)) throw error
-    throw new UnhashableBodyError(error.what, (typeof step === 'number' ? `[${step}]` : `.${step}`) + error.path)
+    // Names are the client's, and this goes into logs.
+    const part = typeof step === 'number' ? `[${step}]` : `.${/^[a-z]\w{0,30}$/i.test(step) ? step : '*'}`
+    throw new UnhashableBodyError(error.what, part + error.path)
   }
 }
 

@@ -53,6 +53,8 @@ export type RedisSettings = Required<Pick<RedisParameters, 'db' | 'ssl' | 'conne
   }
 
 const isText = (given: unknown): given is string => typeof given === 'string' && given !== ''
+/** A URL in its place may hold a password, and what cannot be reached is told by name. */
+const isNoUrl = (given: unknown): given is string => isText(given) && !given.includes('://')
 const isTls = (given: unknown): given is ConnectionOptions =>
   typeof given === 'object' && given !== null && !Array.isArray(given)
 
@@ -77,7 +79,7 @@ const nodes =
     }
     return given.map((node: unknown, at) => {
       const read = parseOptions(`${name}[${at}]`, node, {
-        host: optional('a host name', isText),
+        host: optional('a host name', isNoUrl),
         port: port(defaultPort),
       })
       if (read.host === undefined) throw optionError(`${name}[${at}].host`, read.host, 'a host name')
@@ -88,7 +90,7 @@ const nodes =
 const port = (fallback: number): OptionReader<number> => integer(fallback, 1, 65_535)
 
 const shape = {
-  host: optional('a host name', isText),
+  host: optional('a host name', isNoUrl),
   port: port(6379),
   db: integer(0, 0),
   ssl: boolean(false),
@@ -96,7 +98,7 @@ const shape = {
   username: optional('a string', isText),
   password: secret,
   url: readUrl,
-  path: optional('the path of a socket', isText),
+  path: optional('the path of a socket', isNoUrl),
   cluster: nodes(6379),
   sentinels: nodes(26_379),
   sentinelName: optional('the name of the master', isText),
