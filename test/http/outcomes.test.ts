@@ -46,6 +46,18 @@ describe('outcomes of requests', () => {
     expect(ear.heard[0]?.message).to.equal(ends()[0])
   })
 
+  it('a router that is reached by several paths: no names of the client’s for ever, and no more routes than mounts', async () => {
+    const router = express.Router().get('/x', dspinlock(), answer)
+    const app = express().use('/t', router).use('/t/:tenant', router)
+    const here = await start(app)
+    for (const tenant of ['ann', 'ben', 'cem', 'dan']) {
+      await here.ask('/t/x')
+      await here.ask(`/t/${tenant}/x`)
+    }
+    // The first one is not known to be one.
+    expect(new Set(ends().map(({ route }) => route))).to.deep.equal(new Set(['/t/x', '/t/ann/x', '/t/*/x']))
+  })
+
   it('collapsed: it got the answer it had waited for', async () => {
     const gate = new Gate()
     const lock = dspinlock({ duplicates: 'replay' })

@@ -2,8 +2,8 @@
 
 import type { Request } from 'express'
 
-/** For each route, the segments of the paths under which its router was reached; `*` where they differ. */
-const mounts = new WeakMap<object, string[]>()
+/** For each route, the segments of the paths under which its router was reached, by how many there are; `*` where they differ. */
+const mounts = new WeakMap<object, string[][]>()
 
 /** Undefined where no route was found yet: app-wide and router-wide. */
 export function routeOf(req: Request): string | undefined {
@@ -17,16 +17,17 @@ export function routeOf(req: Request): string | undefined {
 /** Express tells where a router was reached, not the pattern by which: `/tenants/42` for `/tenants/:id`. */
 function mountOf(route: object, baseUrl: string): string {
   const segments = baseUrl.split('/')
-  const known = mounts.get(route)
-  const learned =
-    known === undefined || known.length !== segments.length
-      ? segments.map(segment => (isWord(segment) ? segment : '*'))
-      : known.map((segment, at) => (segment === segments[at] ? segment : '*'))
-  mounts.set(route, learned)
+  const byLength = mounts.get(route) ?? []
+  mounts.set(route, byLength)
+  const known = byLength[segments.length]
+  const learned = segments.map((segment, at) =>
+    (known === undefined ? isWord(segment) : segment === known[at]) ? segment : '*',
+  )
+  byLength[segments.length] = learned
   return learned.join('/')
 }
 
 /** What an API's own paths are made of, as against ids: `orders`, `v2`. */
 function isWord(segment: string): boolean {
-  return /^[A-Za-z_-]*$/.test(segment) || /^v\d{1,2}$/.test(segment)
+  return /^(?:[a-z_-]*|v\d\d?)$/i.test(segment)
 }
