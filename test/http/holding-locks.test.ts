@@ -99,6 +99,27 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
+    it('who left while it waited behind others of its connection waits no more', async () => {
+      const gate = new Gate()
+      const guard = dspinlock({ maxRequestsPerIdentity: 3 })
+      const app = express()
+      app.get('/slow', (_req, res, next) => void gate.opened.then(() => res.send('slow'), next))
+      app.post('/', guard, (_req, res, next) => void gate.opened.then(() => res.send('done'), next))
+      const server = await serve(app)
+      const write = 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n'
+      const holder = await server.dial(write)
+      await until(() => guard.engine.keys === 1, 'one holds the key')
+      for (let n = 0; n < 3; n++) {
+        const socket = await server.dial(`GET /slow HTTP/1.1\r\nHost: h\r\n\r\n${write}${write}`)
+        await until(() => guard.engine.waiters === 2, 'two wait')
+        socket.destroy()
+        await until(() => guard.engine.waiters === 0, 'nobody waits')
+      }
+      gate.open()
+      holder.destroy()
+      await server.stop()
+    })
+
     it('any number of one identity may stand behind one another, as many as it may have, and Node suspects no leak', async () => {
       const gate = new Gate()
       const guard = dspinlock({ maxRequestsPerIdentity: 20 })

@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http'
 import type { Hold, HoldTrace } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
 import type { Identity } from './fingerprint.js'
+import { lifeOf } from './gone.js'
 
 export class IdentityLimit {
   readonly #max: number
@@ -26,8 +27,8 @@ export class IdentityLimit {
     }
     this.#underWay.set(id, underWay.add(leave))
     res.once('close', leave)
-    // One that stands behind others of its connection, of which there may be any number, is never closed if that is.
-    if (res.socket === null) res.req.socket.setMaxListeners(0).once('close', leave)
+    const life = lifeOf(res)
+    if (life !== res) life.once('close', leave)
     return leave
   }
 }

@@ -13,7 +13,7 @@ import {
 import { Closing } from '@dspinlock/core/support'
 import { isCredential } from './conventional-headers.js'
 import type { Exchange, RequestLock } from './exchange.js'
-import { isGone } from './gone.js'
+import { isGone, lifeOf } from './gone.js'
 import { type IdentityLimit, type RequestHold, stayOn, whileHeld } from './identity-limit.js'
 import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
@@ -76,7 +76,7 @@ function enter<Req, Res>(turn: Turn<Req, Res>, name: RequestName, engine: LockEn
     return onError(turn, name, error, engine)
   }
   if (entry !== undefined) return onEntry(turn, name.key, entry)
-  const signal = new Closing(exchange.res)
+  const signal = new Closing(lifeOf(exchange.res))
   return engine.enter(name.key, policy, { ...call, signal }).then(
     given => inTick(() => onEntry(turn, name.key, given)),
     (error: unknown) => inTick(() => (signal.aborted ? undefined : onError(turn, name, error, engine))),
