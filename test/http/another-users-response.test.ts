@@ -156,15 +156,24 @@ for (const { name, express } of frameworks) {
         visits++
         res.set('Cache-Control', 'private').send(`for ${visits}`)
       })
+      const identity = (): string => ''
+      app.get('/nameless', dspinlock({ duplicates: 'replay', ttlMs: 60_000, identity }), (_req, res) => {
+        visits++
+        res.set('Cache-Control', 'private').send(`for ${visits}`)
+      })
       app.post('/cart', guard, (_req, res) => {
         visits++
         res.set('Set-Cookie', `cart=${visits}`).send(`cart ${visits}`)
       })
       const server = await serve(app)
       servers.push(server)
-      for (const path of ['/form', '/own']) {
-        const bodies = [(await server.ask(path)).body, (await server.ask(path)).body]
-        expect(new Set(bodies).size, path).to.equal(2)
+      for (const path of ['/form', '/own', '/nameless']) {
+        // Whose data, and not which of the tenant's visitors asks for it.
+        for (const header of ['host', 'x-tenant', 'x-tenant-id', 'x-account-id', 'x-org-id', 'x-organization-id']) {
+          const ask = { headers: { [header]: 'acme' } }
+          const bodies = [(await server.ask(path, ask)).body, (await server.ask(path, ask)).body]
+          expect(new Set(bodies).size, `${path} ${header}`).to.equal(2)
+        }
       }
       const carts = [await server.ask('/cart', json({})), await server.ask('/cart', json({}))]
       expect(carts.map(({ status }) => status)).to.deep.equal([200, 409])

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
+import multer from 'multer'
 import { frameworks, json, serve, type TestServer } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
@@ -24,6 +25,11 @@ for (const { name, express } of frameworks) {
       }
       app.post('/before', dspinlock(guard), express.json({ limit: '5mb' }), echo)
       app.post('/after', express.json({ limit: '5mb' }), dspinlock(guard), echo)
+      app.post('/files', multer().any(), dspinlock(guard), (req, res) => {
+        runs++
+        const files = req.files as unknown as Express.Multer.File[]
+        res.send(files.map(({ fieldname, buffer }) => `${fieldname}=${buffer.toString()}`).join())
+      })
       app.post('/pipe', dspinlock({ ...guard, maxBodyBytes: 3_000_000 }), (req, res) => {
         runs++
         req.pipe(res)
@@ -54,6 +60,20 @@ for (const { name, express } of frameworks) {
         expect(runs).to.equal(1)
       })
     }
+
+    it('the same files under other names are another form', async () => {
+      const ask = async (...names: readonly string[]): Promise<string> => {
+        const parts = names.map(
+          (field, at) => `--b\r\nContent-Disposition: form-data; name="${field}"; filename="s"\r\n\r\n${at}\r\n`,
+        )
+        const headers = { 'content-type': 'multipart/form-data; boundary=b' }
+        return (await server.ask('/files', { method: 'POST', headers, body: `${parts.join('')}--b--\r\n` })).body
+      }
+      expect(await ask('front', 'back')).to.equal('front=0,back=1')
+      expect(await ask('back', 'front')).to.equal('back=0,front=1')
+      expect(await ask('front', 'back')).to.equal('front=0,back=1')
+      expect(runs).to.equal(2)
+    })
 
     it('a handler that pipes gets every byte', async () => {
       const body = Buffer.from(Uint8Array.from({ length: 2_000_000 }, (_, n) => 32 + (n % 90)))

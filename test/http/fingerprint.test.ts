@@ -196,7 +196,7 @@ describe('fingerprints', () => {
 
   it('of a multipart body do not depend on its boundary, and on all else', () => {
     const digest = (boundary: string, pieces: readonly string[], type = 'multipart/form-data; boundary='): string => {
-      const bytes = Buffer.from(pieces.join(`--${boundary}`))
+      const bytes = Buffer.from(pieces.join(`\r\n--${boundary}\r\n`))
       const base = {
         duplicates: 'replay',
         method: 'POST',
@@ -221,6 +221,17 @@ describe('fingerprints', () => {
       }),
       { numRuns: 2_000 },
     )
+    // On no line of its own, it is what somebody wrote.
+    for (const [before, after] of [
+      ['pay ', ''],
+      ['', 'x'],
+      ['\r\n', ' x'],
+      ['\r\n', '--x'],
+    ]) {
+      const contents = (boundary: string): string[] => ['a', `${before}--${boundary}${after}`, 'b']
+      expect(digest('XX', contents('XX'))).to.not.equal(digest('YYY', contents('YYY')))
+    }
+    expect(digest('X Z', ['a'])).to.not.equal(digest('Y Z', ['a']))
     expect(digest('"X"', ['a'])).to.equal(digest('"Y"', ['a']))
     expect(digest('m', ['a'])).to.equal(digest('X', ['a']))
     expect(digest('X', ['a'], 'multipart/mixed; boundary=')).to.not.equal(digest('X', ['a']))
@@ -275,6 +286,9 @@ describe('fingerprints', () => {
       { numRuns: 3_000 },
     )
     expect(equal, 'pairs that were equal, and not the same').to.be.above(50)
+    // Parsers stop after so many.
+    const many = Array.from({ length: 1_000 }, (_, n) => `p${n}`).join('&')
+    expect(digest(`z=1&${many}`)).to.not.equal(digest(`${many}&z=1`))
   })
 
   it('with a secret cannot be computed without it', () => {

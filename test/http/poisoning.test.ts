@@ -1,9 +1,14 @@
 // What a response was made from is in its key, or named by its Vary: one request never decides what another one is told.
 
+import { once } from 'node:events'
+import { connect, createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
+import { dspinlock as koaDspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
+import Koa from 'koa'
 import { type Ask, frameworks, json, serve, type TestServer } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
@@ -49,6 +54,9 @@ for (const { name, express } of frameworks) {
           .vary('constructor')
           .vary('toString')
           .send(`run ${runs} ${req.get('x') ?? ''}`)
+      })
+      app.get('/forwarded', dspinlock(replay), (req, res) => {
+        res.send(/host ?= ?([^;]*)/.exec(req.get('forwarded') ?? '')?.[1])
       })
       const tenant = express.Router()
       tenant.get('/orders', dspinlock(replay), (req, res) => {
@@ -181,6 +189,14 @@ for (const { name, express } of frameworks) {
       expect(runs).to.equal(targets.length)
     })
 
+    it('what a lenient parser of Forwarded takes for the host is all in the key', async () => {
+      const answers: string[] = []
+      for (const forwarded of ['host=shop', 'host=shop @evil', 'host="shop" evil', 'proto=http;host = "shop;evil"']) {
+        answers.push((await server.ask('/forwarded', { headers: { host: 'h', forwarded } })).body)
+      }
+      expect(answers).to.deep.equal(['shop', 'shop @evil', '"shop" evil', '"shop'])
+    })
+
     it('HTTP/1.0 without a Host is a host of its own', async () => {
       const dial = async (head: string): Promise<string> =>
         (await text(await server.dial(`${head}\r\n\r\n`))).split('\r\n\r\n')[1] ?? ''
@@ -199,3 +215,28 @@ for (const { name, express } of frameworks) {
     })
   })
 }
+
+describe('poisoning on HTTP/2', () => {
+  it('an :authority beside a Host, and a :scheme that is not the connection’s: a link made of them is for those who sent them', async () => {
+    const app = new Koa()
+    app.use(koaDspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000, identity: 'public' }))
+    app.use(ctx => {
+      // What Koa takes for the host depends on its version: any of them may be in a link.
+      const { ':authority': authority, ':scheme': scheme, host } = ctx.req.headers
+      ctx.body = `${String(scheme)}://${String(authority)}|${host}/next`
+    })
+    const callback = app.callback()
+    const server = createServer((req, res) => void callback(req, res)).listen(0)
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const ask = (headers: Record<string, string>): Promise<string> => text(client.request({ ':path': '/', ...headers }))
+    expect(await ask({ ':authority': 'evil', host: 'shop' })).to.equal('http://evil|shop/next')
+    expect(await ask({ ':authority': 'shop', host: 'evil' })).to.equal('http://shop|evil/next')
+    expect(await ask({ ':authority': 'shop', ':scheme': 'javascript' })).to.equal('javascript://shop|undefined/next')
+    expect(await ask({ ':authority': 'shop', ':scheme': 'https' })).to.equal('https://shop|undefined/next')
+    expect(await ask({ ':authority': 'shop' })).to.equal('http://shop|undefined/next')
+    client.close()
+    server.close()
+    await once(server, 'close')
+  })
+})

@@ -7,10 +7,10 @@ type NamedValue = readonly [name: string, value: string]
 export type NamedValues = readonly NamedValue[]
 
 /**
- * What applications and the proxies in front of them tell users apart by. Sorted, in lower case. One that says nothing costs a
+ * What applications and the proxies in front of them tell users apart by, in lower case. One that says nothing costs a
  * missed duplicate; one that is missing shows somebody what is another's.
  */
-const CREDENTIALS: readonly string[] = [
+export const credentials: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
   // Keys and tokens beside Authorization.
@@ -50,10 +50,10 @@ const CREDENTIALS: readonly string[] = [
   'x-tenant-id',
   'x-user',
   'x-user-id',
-].sort()
+])
 
 /** What links are made of behind a proxy, and what routers and method-override take in place of the request line. */
-const ROUTING: readonly string[] = [
+export const routing: ReadonlySet<string> = new Set([
   'x-forwarded-host',
   'x-forwarded-port',
   'x-forwarded-prefix',
@@ -65,20 +65,12 @@ const ROUTING: readonly string[] = [
   'x-original-uri',
   'x-original-url',
   'x-rewrite-url',
-]
+])
 
-const credentials: ReadonlySet<string> = new Set(CREDENTIALS)
-const routing: ReadonlySet<string> = new Set(ROUTING)
-
-/** `name` in lower case. */
-export function isCredential(name: string): boolean {
-  return credentials.has(name)
+/** Says whose data, and not which of many asks for it. */
+export function isOfMany([name]: NamedValue): boolean {
+  return /^x-(?:tenant|account|org)/.test(name)
 }
-
-/** The headers, in lower case, that `listCredentials` reads. */
-export const credentialNames: Iterable<string> = CREDENTIALS
-/** The headers, in lower case, that `listRouting` reads as a whole. */
-export const routingNames: Iterable<string> = ROUTING
 
 /** Who asks, as far as the request itself says so: its credentials, and the certificate of its TLS client. Empty: nobody in particular. */
 export function listCredentials(req: IncomingMessage): NamedValues {
@@ -89,14 +81,23 @@ export function listCredentials(req: IncomingMessage): NamedValues {
   return found.slice()
 }
 
+/**
+ * One, or both where they differ: what HTTP/2's pseudo-headers say is the client's to choose, beside a Host and whatever the connection
+ * is (RFC 9113, section 8.3.1).
+ */
+export function bothOf(one: unknown, other: unknown = one): string {
+  return String(one === other ? one : [one, other])
+}
+
 /** Under which scheme, host and method the application may take the request to have come, other than by its first line. */
 export function listRouting(req: IncomingMessage): NamedValue[] {
   const found: NamedValue[] = pick(req, routing)
-  if (isEncrypted(req)) found.push([':scheme', 'https'])
-  const { forwarded } = req.headers
+  const { forwarded, ':scheme': said } = req.headers
+  const scheme = bothOf(isEncrypted(req) ? 'https' : 'http', said)
+  if (scheme !== 'http') found.push([':scheme', scheme])
   // RFC 7239, section 4. Where the client is says nothing about what it asks for: a phone moves between its attempts.
   if (forwarded !== undefined) {
-    const said = forwarded.match(/\b(?:host|proto)\s*=\s*(?:"[^"]*"|[^\s;,]*)/gi)
+    const said = forwarded.match(/\b(?:host|proto)\s*=(?:"[^"]*"|[^;,])*/gi)
     if (said !== null) found.push(['forwarded', said.join(',').toLowerCase()])
   }
   return found
@@ -111,7 +112,7 @@ function pick(req: IncomingMessage, names: ReadonlySet<string>): [string, string
     if (value !== undefined) found.push([name, typeof value === 'string' ? value : value.join('\n')])
   }
   // In whatever order they were sent.
-  return found.length > 1 ? found.sort(([a], [b]) => (a < b ? -1 : 1)) : found
+  return found.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function isEncrypted(req: IncomingMessage): boolean {

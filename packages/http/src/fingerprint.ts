@@ -123,10 +123,13 @@ interface SplitUrl {
   readonly query: string | undefined
 }
 
-const nowhere: SplitUrl = { path: undefined, query: undefined }
+const nowhere: Partial<SplitUrl> = {}
 
 /** Names that every parser takes as they are: neither encoded, nor with brackets or dots that make them parts of another. */
 const PLAIN_NAME = /^[\w~-]*$/
+
+/** Parsers leave out what comes behind so many, so that the order decides what is left. */
+const MAX_PARAMETERS = 1_000
 
 /**
  * The query's parameters in the order of their names; equal names keep their order, and nothing is decoded. Where a parser could take
@@ -138,16 +141,18 @@ function splitUrl(url: string): SplitUrl {
   const path = url.slice(0, at)
   const query = url.slice(at + 1)
   if (!query.includes('&')) return { path, query }
-  const nameOf = (parameter: string): string => {
-    const end = parameter.indexOf('=')
-    return end < 0 ? parameter : parameter.slice(0, end)
-  }
+  const nameOf = (parameter: string): string => parameter.replace(/=.*/s, '')
   const compare = (a: string, b: string): number => {
     const [first, second] = [nameOf(a), nameOf(b)]
     return first < second ? -1 : first > second ? 1 : 0
   }
   const parameters = query.split('&')
-  if (query.includes(';') || !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))) return { path, query }
+  if (
+    parameters.length > MAX_PARAMETERS ||
+    query.includes(';') ||
+    !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))
+  )
+    return { path, query }
   // Array.prototype.sort is stable.
   return { path, query: parameters.sort(compare).join('&') }
 }

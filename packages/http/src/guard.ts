@@ -2,13 +2,13 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LockEngine, type MaybePromise, memoryStore } from '@dspinlock/core'
-import { credentialNames, routingNames } from './conventional-headers.js'
+import { credentials, routing } from './conventional-headers.js'
 import { isGuarded } from './eligible.js'
 import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
 import { IdentityLimit } from './identity-limit.js'
 import { nothingThrown } from './messages.js'
-import { type GuardOptions, readGuardOptions } from './options.js'
+import { type GuardOptions, type GuardSettings, readGuardOptions } from './options.js'
 import { passThrough } from './passage.js'
 import { runSteps } from './steps.js'
 import { followRequest } from './tracing.js'
@@ -42,7 +42,7 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   const tools: PassageTools<Req, Res> = {
     settings,
     engine,
-    covered: new Set(listCovered(settings.identity === undefined, settings.key !== undefined)),
+    covered: new Set(listCovered(settings)),
     identityLimit:
       settings.maxRequestsPerIdentity === undefined ? undefined : new IdentityLimit(settings.maxRequestsPerIdentity),
     localEngine: () => {
@@ -72,10 +72,12 @@ function fail<Req, Res>(exchange: Exchange<Req, Res>, error: unknown): void {
   exchange.fail(error || nothingThrown())
 }
 
-/** Request headers that make two requests different already. */
-function listCovered(identityFromHeaders: boolean, ownKey: boolean): string[] {
-  const covered = ['host', ...routingNames]
-  if (!ownKey) covered.push('content-type', 'content-encoding')
-  if (identityFromHeaders) covered.push(...credentialNames)
-  return covered
+/** Request headers, in lower case, that make two requests different already. */
+function listCovered<Req, Res>({ key, identity }: GuardSettings<Req, Res>): string[] {
+  return [
+    'host',
+    ...routing,
+    ...(key === undefined ? ['content-type', 'content-encoding'] : []),
+    ...(identity === undefined ? credentials : []),
+  ]
 }

@@ -5,7 +5,7 @@ export function readBoundary(
   contentType: string | undefined,
 ): { readonly boundary: string; readonly rest: string } | undefined {
   if (contentType === undefined || !/^\s*multipart\//i.test(contentType)) return undefined
-  const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(.*)$/is
+  const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(\s*(?:;.*)?)$/is
   const [, before = '', boundary, after = ''] = form.exec(contentType) ?? []
   // Of two, a parser may take the other.
   const isOne = contentType.match(/boundary/gi)?.length === 1
@@ -13,7 +13,8 @@ export function readBoundary(
 }
 
 /** A body of nothing but boundaries would keep this process busy for a second. */
-const MAX_PIECES = 1_000
+const MAX_FOUND = 1_000
+const LF = 10
 
 /**
  * What stands between the boundaries, in order. The pieces and the boundary together make the body again. Undefined if they are too
@@ -23,10 +24,14 @@ export function splitAt(body: Buffer, boundary: string): Buffer[] | undefined {
   const delimiter = Buffer.from(`--${boundary}`, 'latin1')
   const pieces: Buffer[] = []
   let from = 0
-  for (let at = body.indexOf(delimiter); at >= 0; at = body.indexOf(delimiter, from)) {
-    if (pieces.length === MAX_PIECES) return undefined
+  let end = 0
+  for (let at: number, found = 0; (at = body.indexOf(delimiter, end)) >= 0; ) {
+    if (found++ === MAX_FOUND) return undefined
+    end = at + delimiter.length
+    // Anywhere but on a line of its own it is content.
+    if ((body[at - 1] ?? LF) !== LF || !/^(?:--)?(?:\r?\n|$)/.test(body.toString('latin1', end, end + 4))) continue
     pieces.push(body.subarray(from, at))
-    from = at + delimiter.length
+    from = end
   }
   pieces.push(body.subarray(from))
   return pieces

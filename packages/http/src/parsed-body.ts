@@ -51,8 +51,8 @@ class FileElsewhere {}
 function listFiles(files: unknown): unknown {
   if (Array.isArray(files)) return files.map(listFiles)
   if (typeof files !== 'object' || files === null) return files
-  const { originalname, originalFilename, mimetype, size, buffer, hash } = files as Record<string, unknown>
-  if (Buffer.isBuffer(buffer)) return { name: originalname, mimetype, buffer }
+  const { fieldname, originalname, originalFilename, mimetype, size, buffer, hash } = files as Record<string, unknown>
+  if (Buffer.isBuffer(buffer)) return { fieldname, name: originalname, mimetype, buffer }
   if (typeof hash === 'string') return { name: originalFilename, mimetype, size, hash }
   const isOne = originalname !== undefined || originalFilename !== undefined || size !== undefined
   // multer's lists by field have no prototype.

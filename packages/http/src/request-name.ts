@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { publishTrouble } from '@dspinlock/core'
-import { listRouting } from './conventional-headers.js'
+import { bothOf, listRouting } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
 import { type BodyInput, type FingerprintParts, fingerprint, type Identity } from './fingerprint.js'
 import { UnhashableBodyError, warn } from './messages.js'
@@ -32,7 +32,6 @@ export function nameRequest<Req, Res>(
 ): RequestName | undefined {
   const { req, url, currentUrl } = exchange
   const { headers } = req
-  const authority = headers[':authority']
   // Whoever names the work itself has said what it depends on: nobody gets past such a lock by a header. A response may depend on more.
   const isNamed = customKey !== undefined && settings.policy.duplicates !== 'replay'
   const routing = isNamed ? [] : listRouting(req)
@@ -42,7 +41,7 @@ export function nameRequest<Req, Res>(
         duplicates: settings.policy.duplicates,
         // A HEAD gets here only to look for its GET's record.
         method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
-        host: headers.host ?? (typeof authority === 'string' ? authority : ''),
+        host: bothOf(headers.host ?? headers[':authority'] ?? '', headers[':authority']),
         url,
         rewrittenUrl: currentUrl === url ? undefined : currentUrl,
         version: exchange.version,

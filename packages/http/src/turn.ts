@@ -11,7 +11,7 @@ import {
   WaitTimeoutError,
 } from '@dspinlock/core'
 import { Closing } from '@dspinlock/core/support'
-import { isCredential } from './conventional-headers.js'
+import { credentials, isOfMany } from './conventional-headers.js'
 import type { Exchange, RequestLock } from './exchange.js'
 import { isGone, lifeOf } from './gone.js'
 import { type IdentityLimit, type RequestHold, stayOn, whileHeld } from './identity-limit.js'
@@ -120,7 +120,7 @@ function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): May
   // A client that names its operation gets that operation's answer, or it would be carried out again.
   if (
     differing.length === 0 ||
-    (isIdempotent && !(isShared(turn) && differing.some(([varied]) => isCredential(varied))))
+    (isIdempotent && !(isShared(turn) && differing.some(([varied]) => credentials.has(varied))))
   ) {
     const { ageMs, joined } = entry
     const facts = { record: entry.record, ageMs, joined, traceparent: record.response.traceparent }
@@ -147,7 +147,7 @@ async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void>
 function isShared({ identity, idempotencyKey }: NameParts): boolean {
   if (identity.kind === 'public') return true
   if (idempotencyKey !== undefined) return false
-  return identity.kind === 'custom' ? identity.id === undefined : identity.credentials.length === 0
+  return identity.kind === 'custom' ? !identity.id : identity.credentials.every(isOfMany)
 }
 
 function goWithout<Req, Res>({ exchange, state }: Turn<Req, Res>, key: string, role: 'pass' | 'bypassed'): void {
