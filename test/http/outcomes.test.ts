@@ -58,6 +58,13 @@ describe('outcomes of requests', () => {
     expect(new Set(ends().map(({ route }) => route))).to.deep.equal(new Set(['/t/x', '/t/ann/x', '/t/*/x']))
   })
 
+  it('a router behind a wildcard: not one route for each depth that a client makes up', async () => {
+    const router = express.Router().get('/', dspinlock(), answer)
+    const here = await start(express().use('/w/*any', router))
+    for (const depth of [20, 40, 80]) await here.ask(`/w${'/a1'.repeat(depth)}`)
+    expect(new Set(ends().map(({ route }) => route)).size).to.equal(1)
+  })
+
   it('collapsed: it got the answer it had waited for', async () => {
     const gate = new Gate()
     const lock = dspinlock({ duplicates: 'replay' })

@@ -16,7 +16,8 @@ export function routeOf(req: Request): string | undefined {
 
 /** Express tells where a router was reached, not the pattern by which: `/tenants/42` for `/tenants/:id`. */
 function mountOf(route: object, baseUrl: string): string {
-  const segments = baseUrl.split('/')
+  // Behind a wildcard there may be thousands, and each number of them would be a route.
+  const segments = baseUrl.split('/', 16)
   const byLength = mounts.get(route) ?? []
   mounts.set(route, byLength)
   const known = byLength[segments.length]

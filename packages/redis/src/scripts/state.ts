@@ -93,7 +93,7 @@ if version ~= ${PLAIN} and isWhole then
   if version ~= ${RECORDED} then recordAt = nil
   elseif isWhole then
     isWhole = recordAt + size == #packed + 1
-      and settled >= 0 and visible >= 0 and visible <= latest and kept >= 0 and kept <= latest
+      and settled >= 0 and settled <= 9007199254740000 and visible >= 0 and visible <= latest and kept >= 0 and kept <= latest
     -- Where the clock was set back, nobody can be known to have waited for it. Newcomers have it all the same, rather than do it twice.
     -- The tolerance is for operations of one call.
     if settled > us + 1000 then kept = 0 end
