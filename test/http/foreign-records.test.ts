@@ -1,12 +1,14 @@
 // What somebody else has written into Redis is a miss: it reaches no client, breaks no request, and makes nothing run twice at once.
 
 import { createHash, randomUUID } from 'node:crypto'
+import { memoryStore } from '@dspinlock/core'
 import { type DspinlockOptions, dspinlock } from '@dspinlock/express'
 import { encodeRecord, tombstone } from '@dspinlock/http/support'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import express from 'express'
 import { Redis } from 'ioredis'
+import { holdOf } from '../support/engine.js'
 import { json, serve, type TestServer } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 import { readRecord, writeRecord } from '../support/redis-state.js'
@@ -166,5 +168,35 @@ describe('foreign records in Redis', () => {
         /encryptionKeys must be .* not shown/,
       )
     }
+  })
+
+  it('a store that fails while one is looked into: its request is answered all the same', async () => {
+    const inner = memoryStore()
+    const failing = new Set<PropertyKey>()
+    const store = new Proxy(inner, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target)
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]): unknown => {
+          if (failing.delete(name)) throw new Error('away')
+          return Reflect.apply(value as (...given: unknown[]) => unknown, target, args)
+        }
+      },
+    })
+    const guard = dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 })
+    const app = express()
+    app.post('/', guard, (_req, res) => void res.send(`run ${++runs}`))
+    const server = await serve(app)
+    servers.push(server)
+    const ask = () => server.ask('/', json({}))
+    expect((await ask()).body).to.equal('run 1')
+    for await (const { key: name, fence } of inner.list()) {
+      await guard.engine.forget(name, fence)
+      const hold = holdOf(await guard.engine.enter(name, { duplicates: 'replay', ttlMs: 60_000 }))
+      await hold.settle(Buffer.from('malformed'))
+    }
+    for (const name of ['inspect', 'forget']) failing.add(name)
+    expect((await ask()).body).to.equal('run 2')
+    expect(failing.size).to.equal(0)
   })
 })

@@ -138,10 +138,13 @@ function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): May
 async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void> {
   const { engine } = turn.tools
   if (turn.doubted === undefined) publishTrouble('http', 'decode', new MalformedRecordError(), key)
-  else await engine.forget(key, turn.doubted)
-  turn.doubted = (await engine.inspect(key))?.fence
+  else await engine.forget(key, turn.doubted).catch(forgive)
+  turn.doubted = (await engine.inspect(key).catch(forgive))?.fence
   return inTick(() => takeTurn(turn))
 }
+
+/** A store that fails does so again when the key is asked for, and is answered for there. */
+const forgive = (): undefined => {}
 
 /** Whether those who ask are not known to be one and the same. Who knows the key of an operation is taken for who began it. */
 function isShared({ identity, idempotencyKey }: NameParts): boolean {
