@@ -3,7 +3,7 @@
 import type { RequestShape } from '../load/request.js'
 import type { ServerSpec } from '../servers/spec.js'
 import { attempt, type Context } from './context.js'
-import { scaled, takePairs } from './pairs.js'
+import { scaled, takePairs, warmedBy } from './pairs.js'
 import { total } from './redis.js'
 import type { Remote } from './remote.js'
 import { type Loaded, putLoad, Server, type Work } from './server.js'
@@ -22,6 +22,7 @@ export interface Comparison {
   /** Of a sample. */
   readonly requests: number
   readonly connections: number
+  /** By then more of it changes no figure: V8 compiles what is called in a request over some ten thousand of them. */
   readonly warmUp: number
   /** Requests for each second of a server that is kept busy, or how long one takes, in milliseconds. */
   readonly takes: 'rate' | 'latency'
@@ -47,7 +48,7 @@ async function compare(context: Context, load: Remote, one: Comparison): Promise
   try {
     for (const spec of [one.baseline, one.subject]) servers.push(await Server.start(spec))
     const [baseline, subject] = servers as [Server, Server]
-    const warmUp = scaled(effort, one.warmUp, Math.min(one.warmUp, 600))
+    const warmUp = warmedBy(effort, one.warmUp)
     for (const server of servers) {
       await putLoad(load, server, redis, { ...workOf(one, warmUp), connections: Math.max(32, one.connections) })
     }

@@ -7,11 +7,13 @@ export interface Effort {
   readonly pairs: number
   /** What counts of operations are multiplied by. */
   readonly scale: number
+  /** What counts of a warm-up are multiplied by: less work in a sample makes no compiler quicker. */
+  readonly warmUp: number
 }
 
-export const FULL: Effort = { pairs: 7, scale: 1 }
+export const FULL: Effort = { pairs: 7, scale: 1, warmUp: 1 }
 /** Shows that everything works; its figures say little. */
-export const QUICK: Effort = { pairs: 2, scale: 0.05 }
+export const QUICK: Effort = { pairs: 2, scale: 0.05, warmUp: 0.03 }
 
 export async function takePairs(
   { pairs }: Effort,
@@ -24,6 +26,10 @@ export async function takePairs(
     taken.push({ baseline: first, subject: await subject() })
   }
   return taken
+}
+
+export function warmedBy({ warmUp }: Effort, count: number): number {
+  return Math.ceil(count * warmUp)
 }
 
 /** A count of operations, scaled, and never none. */

@@ -2,7 +2,7 @@
 
 import type { Sample } from '../../report/dist/model.js'
 import { attempt, type Context, type Part, wantedProfiles } from '../harness/context.js'
-import { scaled, takePairs } from '../harness/pairs.js'
+import { scaled, takePairs, warmedBy } from '../harness/pairs.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
 import { alternatives, dspinlock, rawPair, twoPings, twoScripts } from '../peers/locks/index.js'
@@ -70,7 +70,7 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
       }
       // By count, and by more than what little is measured: a compiler that has not seen both yet is what would be measured.
       for (const name of [rawPair.name, library.name, rawPair.name, library.name])
-        await run(name, scaled(effort, way.rounds, way.rounds / 4))
+        await run(name, warmedBy(effort, way.rounds * 2))
       const pairs = await takePairs(
         effort,
         () => run(rawPair.name, rounds),

@@ -113,7 +113,7 @@ async function compareRequest(
       title: `a request, ${title}, one at a time`,
       connections: 1,
       requests: roundTripMs === 10 ? 40 : 300,
-      warmUp: 600,
+      warmUp: 4_000,
       takes: 'latency',
     },
     {
@@ -123,7 +123,7 @@ async function compareRequest(
       // As many as keep the server busy although each waits for Redis.
       connections: 256,
       requests: 2_000,
-      warmUp: 4_000,
+      warmUp: 12_000,
       takes: 'rate',
     },
   ]
