@@ -105,6 +105,20 @@ describe('LockEngine', () => {
     await holder.release()
   })
 
+  it('also when the time of one who stands first is over, and those behind have an answer by that', async () => {
+    const store = memoryStore()
+    const holder = holdOf(await new LockEngine({ store }).enter('k', { payload: 'y' }))
+    const engine = new LockEngine({ store })
+    const startedAt = performance.now()
+    const first = failure(engine.enter('k', { waitMs: 20 }))
+    const others = [1, 2].map(() => engine.enter('k', { payload: 'x', waitMs: 2_000 }))
+    const last = failure(engine.enter('k', { payload: 'y', waitMs: 40 }))
+    for (const other of others) expect(await other).to.include({ role: 'refused', reason: 'mismatch' })
+    for (const wait of [first, last]) expect((await wait).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
+    expect(performance.now() - startedAt).to.be.below(1_900)
+    await holder.release()
+  })
+
   it('a lease that the store refuses to renew aborts the signal, and nothing can be stored under it', async () => {
     const engine = new LockEngine({ store: storeWith({ renew: () => false, settle: () => false }) })
     const hold = holdOf(await engine.enter('k', { leaseMs: 30, duplicates: 'replay' }))

@@ -141,20 +141,22 @@ export class Queue {
     this.#timer = setTimeout(() => this.#ring(), Math.min(Math.ceil(at - performance.now()), MAX_TIMER_MS))
   }
 
-  /** Walks all, whose times need not end in the order in which they came. */
+  /** Walks all, whose times need not end in the order in which they came. Who goes may bring an answer for others, wherever they stand. */
   #ring(): void {
     this.#timer = undefined
     const now = performance.now()
     let next = Number.POSITIVE_INFINITY
+    const due: Waiter[] = []
     this.#waiters.forEach(waiter => {
-      if (waiter.endsAt > now) {
-        next = Math.min(next, waiter.endsAt)
-        return
-      }
+      if (waiter.endsAt > now) next = Math.min(next, waiter.endsAt)
+      else due.push(waiter)
+    })
+    if (due.length < this.size) this.#ringAt(next)
+    for (const waiter of due) {
+      if (!waiter.isLinked) continue
       this.#owner.gone(waiter)
       waiter.reject(new WaitTimeoutError(this.#key, waiter.policy.waitMs))
-    })
-    if (this.size > 0) this.#ringAt(next)
+    }
   }
 
   #countPayload(payload: string, change: number): void {
