@@ -1,6 +1,14 @@
 // What a lane does when a wake, an answer, a failure or the end of a lease cross each other on their way.
 
-import { LockEngine, memoryStore, type ReleaseReply, type Store, type Wake } from '@dspinlock/core'
+import {
+  type ClaimReply,
+  type Entry,
+  LockEngine,
+  memoryStore,
+  type ReleaseReply,
+  type Store,
+  type Wake,
+} from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure, holdOf, storeWith } from '../support/engine.js'
 
@@ -232,6 +240,42 @@ describe('messages that cross', () => {
       expect((await inner.inspect('k'))?.waiters).to.equal(0)
     })
   }
+
+  it('a key that is given back leaves who stands behind in this process its place among the others', async () => {
+    const inner = memoryStore()
+    const late = pending<void>()
+    let tell: (wake: Wake) => void = () => {}
+    const changes: Partial<Store> = {
+      claim: request => {
+        const reply = inner.claim(request) as ClaimReply
+        return reply.state === 'held' ? late.promise.then(() => reply) : reply
+      },
+      // What the store says is lost, and the test tells of it afterwards.
+      open: onWake => {
+        tell = onWake
+        return inner.open(() => {})
+      },
+    }
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+    const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 20 })
+    const left = new AbortController()
+    const served: string[] = []
+    const serve = async (name: string, entry: Promise<Entry>): Promise<void> => {
+      const hold = holdOf(await entry)
+      served.push(name)
+      await hold.release()
+    }
+    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
+    const others = ['behind', 'last'].map(name => [name, new LockEngine({ store: inner })] as const)
+    const turns = [serve('next', engine.enter('k')), ...others.map(([name, by]) => serve(name, by.enter('k')))]
+    await holder.release()
+    tell({ kind: 'resync' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    late.resolve()
+    await Promise.all(turns)
+    expect(served).to.deep.equal(['behind', 'next', 'last'])
+  })
 
   it('a turn that was given for one payload is not taken for another', async () => {
     const inner = memoryStore()

@@ -346,11 +346,11 @@ export class Lane implements HoldOwner, WaiterOwner {
   #hand(token: string, fence: number, leaseEndsAt: number, renewNow: boolean): void {
     clearTimeout(this.#pollTimer)
     this.#joined = false
-    this.#arrival = 0
     this.#askAgain = false
     const head = this.#queue.head
     if (head === undefined || !this.#isAskedFor(head)) return this.#giveBack(token)
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
+    this.#arrival = 0
     this.#lateGrants = 0
     this.#queue.remove(head)
     const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
