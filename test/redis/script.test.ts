@@ -142,8 +142,10 @@ describe('what the script keeps of a key', () => {
     const waiting = `${box()}.1`
     await claim(waiting, { takeRecord: true, wait: true })
     await settle(`${a}.3`, Buffer.from('x'), 0)
-    await spoilState(redis, name(), spoil.replace('visible = visible + 3600000', ''))
+    await spoilState(redis, name(), spoil)
     expect((await claim(waiting, { takeRecord: true, arrival: 1 })).state).to.equal('held')
+    await release(waiting)
+    expect((await claim(`${a}.4`, { takeRecord: true })).state).to.equal('held')
   })
 
   it('each of several operations of one call with its own time to live, and its own moment', async () => {

@@ -99,7 +99,8 @@ if holder == token then
   if keepMs > 0 then
     madeFor = heldFor
     settled = us
-    visible = now + ttlMs
+    -- Without a ttl it is for nobody else, also when the clock is set back.
+    visible = ttlMs > 0 and now + ttlMs or 0
     kept = now + keepMs
     packed = record
     recordAt = 1
