@@ -1,6 +1,8 @@
 // Redis away: an answer within the command timeout, as the option says, and locking again once it is back.
 
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { LockEngine } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
@@ -135,6 +137,31 @@ describe('Redis away', () => {
     )
     const listing = await failure(collect(store.list()))
     expect(listing.message).to.include('ECONNREFUSED').and.not.include('enableOfflineQueue')
+  })
+
+  it('so it does where the connection breaks with each command', async () => {
+    const breaking = createServer(socket => {
+      socket.on('error', () => {})
+      socket.on('data', data => {
+        if (/EVALSHA/i.test(data.toString())) socket.destroy()
+        else for (const _ of data.toString().split(/(?=\*\d+\r\n)/)) socket.write('+OK\r\n')
+      })
+    })
+    await once(breaking.listen(0, '127.0.0.1'), 'listening')
+    const { port } = breaking.address() as AddressInfo
+    const client = new Redis({ port, enableReadyCheck: false, maxRetriesPerRequest: 0 })
+    client.on('error', () => {})
+    await once(client, 'ready')
+    // No time for another try.
+    const other = redisStore(client, { commandTimeoutMs: 20 })
+    try {
+      const error = await failure(Promise.resolve(other.inspect('key')))
+      expect(error.message).to.include('there is no connection').and.not.include('maxRetriesPerRequest')
+    } finally {
+      await other.close()
+      client.disconnect()
+      breaking.close()
+    }
   })
 
   it('so it does where the client of the application queues commands', async () => {

@@ -10,6 +10,19 @@ import { failure } from '../support/failure.js'
 import { redisUrl } from '../support/redis.js'
 import { untilSo } from '../support/redis-admin.js'
 
+/** Until so many refusals were told of. */
+function untilRefused(times: number): Promise<void> {
+  let told = 0
+  return new Promise(resolve => {
+    const listener = (event: unknown): void => {
+      if (!String((event as TroubleEvent).error).includes('NOPERM') || ++told < times) return
+      channels.trouble.unsubscribe(listener)
+      resolve()
+    }
+    channels.trouble.subscribe(listener)
+  })
+}
+
 describe('a Redis user who may not', () => {
   let admin: Redis
   const user = `u${randomUUID()}`
@@ -49,15 +62,7 @@ describe('a Redis user who may not', () => {
     const prefix = `test-${randomUUID()}`
     const stores = [redisStore(url.href, { prefix }), redisStore(redisUrl(), { prefix })]
     const [engine, other] = stores.map(store => new LockEngine({ store, pollMs: 60_000 })) as [LockEngine, LockEngine]
-    const isRefused = (event: unknown): boolean => String((event as TroubleEvent).error).includes('NOPERM')
-    await new Promise<void>(resolve => {
-      const listener = (event: unknown): void => {
-        if (!isRefused(event)) return
-        channels.trouble.unsubscribe(listener)
-        resolve()
-      }
-      channels.trouble.subscribe(listener)
-    })
+    await untilRefused(1)
     await admin.call('ACL', 'SETUSER', user, '&*')
     await untilSo('both listen', async () => (await admin.pubsub('CHANNELS', `${prefix}:wake:*`)).length === 2)
     const hold = holdOf(await other.enter('k', { leaseMs: 60_000 }))
@@ -67,5 +72,19 @@ describe('a Redis user who may not', () => {
     await holdOf(await next).release()
     await Promise.all([engine.close(), other.close()])
     for (const store of stores) await store.close()
+  })
+
+  it('listen, is not refused at once where a connection is lost', async () => {
+    await admin.call('ACL', 'SETUSER', user, 'reset', 'on', '>pw', '~*', '&*', '+@all', '-subscribe')
+    const url = new URL(redisUrl())
+    url.username = user
+    url.password = 'pw'
+    const store = redisStore(url.href, { prefix: `test-${randomUUID()}`, commandTimeoutMs: 1_000 })
+    const engine = new LockEngine({ store })
+    await untilRefused(3)
+    await admin.call('CLIENT', 'KILL', 'USER', user)
+    await holdOf(await engine.enter('k')).release()
+    await engine.close()
+    await store.close()
   })
 })

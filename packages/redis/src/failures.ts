@@ -21,6 +21,11 @@ export function takesNoWrites(error: unknown): boolean {
   return messageOf(error).startsWith('READONLY')
 }
 
+/** Said on a connection that works: something else may be allowed. */
+export function isForbidden(error: unknown): boolean {
+  return messageOf(error).startsWith('NOPERM')
+}
+
 /** The script is not in the server's cache: new server, failover, SCRIPT FLUSH. */
 export function isMissingScript(error: unknown): boolean {
   return messageOf(error).startsWith('NOSCRIPT')
@@ -39,7 +44,7 @@ export function withRemedy(error: unknown): unknown {
 }
 
 /** ioredis' own words name an option that is better left alone, and not what is wrong. */
-const WITHOUT_CONNECTION = /Stream isn't writeable|Cluster isn't ready|Connection is closed/
+const WITHOUT_CONNECTION = /Stream isn't writeable|Cluster isn't ready|Connection is closed|max retries per request/
 
 /** All that it says is that there is no connection, and not why. */
 export function isOffline(error: unknown): boolean {
@@ -82,7 +87,7 @@ export function tooOldError(version: string, oldest: string): Error {
 
 /** A server's own words may hold anything, and go to a terminal. */
 export function uselessWarning(error: unknown): string {
-  return `Redis cannot be used: ${JSON.stringify(messageOf(error))}. While that lasts, requests are answered as onStoreError says, and locks fail`
+  return `Redis cannot be used: ${JSON.stringify(messageOf(error))}. While that lasts, requests are answered as onStoreError says, and locks fail; where only listening is refused, they wait longer`
 }
 
 /** What answered is not Redis, or not our script. */

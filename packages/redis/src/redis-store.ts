@@ -27,6 +27,7 @@ import { connectTo, type RedisClient } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import {
   explainFailure,
+  isForbidden,
   isOffline,
   tooFewReplicasError,
   unreadableError,
@@ -367,8 +368,11 @@ export class RedisStore implements Store {
 
   #onTrouble(error: unknown): void {
     const now = performance.now()
-    if (!isOffline(error)) this.#heard = { error, at: now }
-    this.#outage.onFailure()
+    // Who may not listen has an answer, once a second, and what else is sent may have one, too.
+    if (!isForbidden(error)) {
+      if (!isOffline(error)) this.#heard = { error, at: now }
+      this.#outage.onFailure()
+    }
     if (this.#closed || now - this.#toldAt < TELL_EVERY_MS) return
     this.#toldAt = now
     tellTrouble(withRemedy(error))
