@@ -29,7 +29,7 @@ export class Closing implements Cancellation {
     return this.#reason !== undefined || this.#closable?.destroyed === true
   }
 
-  /** Asked for by the listener, and by nobody before: from then on it is aborted. */
+  /** Asked for by the listener, or by who found it aborted, and by nobody before: from then on it is. */
   get reason(): unknown {
     this.#reason ??= new DOMException('This operation was aborted', 'AbortError')
     return this.#reason

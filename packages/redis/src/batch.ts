@@ -66,7 +66,8 @@ export class Batch {
           this.#isSplit = true
           for (const row of rows) this.#send([row])
         } else if (rows.length > 1 && !isPassing(error)) {
-          // What one of them may not do, for example write to a full Redis, is not to be the others' failure. Those that were carried out are told the same.
+          // What one of them may not do, for example write to a full Redis, is not to be the others' failure. Those that were carried out are told the same,
+          // save a forget, which finds nothing any more.
           for (const row of rows) this.#send([row])
         } else {
           for (const row of rows) row.onFailure(error)
