@@ -87,4 +87,28 @@ describe('a Redis user who may not', () => {
     await engine.close()
     await store.close()
   })
+
+  it('listen, asks once a second, however often it had to connect again', async () => {
+    await admin.call('ACL', 'SETUSER', user, 'reset', 'on', '>pw', '~*', '&*', '+@all', '-subscribe')
+    const url = new URL(redisUrl())
+    url.username = user
+    url.password = 'pw'
+    const countRefused = async (): Promise<number> =>
+      Number(/cmdstat_subscribe:.*rejected_calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0)
+    const untilMore = async (times: number): Promise<void> => {
+      const before = await countRefused()
+      await untilSo('it is refused again', async () => (await countRefused()) >= before + times)
+    }
+    const first = untilMore(1)
+    const store = redisStore(url.href)
+    await first
+    for (let n = 0; n < 4; n++) {
+      await admin.call('CLIENT', 'KILL', 'USER', user)
+      await untilMore(1)
+    }
+    const startedAt = performance.now()
+    await untilMore(3)
+    expect(performance.now() - startedAt).to.be.above(1_500)
+    await store.close()
+  })
 })

@@ -199,6 +199,8 @@ class Listening {
   readonly #listener: ChannelListener
   readonly #heartbeat: NodeJS.Timeout
   #isListening = false
+  /** Runs until it asks again to listen; one, however often it connects. */
+  #again: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(
@@ -244,6 +246,7 @@ class Listening {
   }
 
   async #subscribe(): Promise<void> {
+    clearTimeout(this.#again)
     try {
       await this.#client.subscribe(...this.#channels)
       this.#isListening = true
@@ -251,7 +254,8 @@ class Listening {
     } catch (error) {
       if (this.#closed) return
       this.#listener.onTrouble(error)
-      setTimeout(() => {
+      clearTimeout(this.#again)
+      this.#again = setTimeout(() => {
         if (!this.#isListening && this.#client.status === 'ready') void this.#subscribe()
       }, SUBSCRIBE_AGAIN_MS).unref()
     }
