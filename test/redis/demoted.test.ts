@@ -56,6 +56,26 @@ describe('a server that is demoted', () => {
     await holdOf(await next).release()
   })
 
+  it('is left also by who was just about to listen there', async () => {
+    const engine = makeEngine()
+    await holdOf(await engine.enter('warm')).release()
+    await untilSo('it listens', async () => (await countListening(old)) === 1)
+    const asked = new Promise<void>(resolve => {
+      // Who connects waits, and looks again a second later.
+      proxy.rewriteReply = reply => {
+        const text = reply.toString('latin1')
+        if (text.includes('loading:0')) resolve()
+        return Buffer.from(text.replace('loading:0', 'loading:1'), 'latin1')
+      }
+    })
+    await askServer(old.port, 'CLIENT', 'KILL', 'TYPE', 'PUBSUB')
+    await asked
+    proxy.rewriteReply = undefined
+    await failOver()
+    await holdOf(await engine.enter('k')).release()
+    await untilSo('it listens there', async () => (await countListening(promoted)) === 1)
+  })
+
   it('is told of where no other is to be found', async () => {
     const engine = makeEngine()
     await holdOf(await engine.enter('warm')).release()

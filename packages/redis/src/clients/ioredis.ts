@@ -231,8 +231,10 @@ class Listening {
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
   }
 
+  /** Where it is connected, be it only that the server has not said yet that it is ready. */
   reconnect(): void {
-    if (!this.#closed && this.#client.status === 'ready') this.#client.disconnect(true)
+    const { status } = this.#client
+    if (!this.#closed && (status === 'ready' || status === 'connect')) this.#client.disconnect(true)
   }
 
   onEnd(ended: () => void): void {
