@@ -59,12 +59,15 @@ describe('LockEngine', () => {
     expect(await engine.run('k', () => 'third', options)).to.equal('second')
   })
 
-  it('milliseconds in place of options are refused, and the work does not run', async () => {
+  it('milliseconds or nothing in place of options are refused, and the work does not run', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     let runs = 0
-    const error = await failure(engine.run('key', () => runs++, 5_000 as never))
-    expect(error).to.be.instanceOf(TypeError)
-    expect([error.message, runs]).to.deep.equal(['dspinlock: option options must be an object, but received 5000', 0])
+    for (const given of [5_000, null]) {
+      const error = await failure(engine.run('key', () => runs++, given as never))
+      expect(error).to.be.instanceOf(TypeError)
+      expect(error.message).to.equal(`dspinlock: option options must be an object, but received ${given}`)
+    }
+    expect(runs).to.equal(0)
     await engine.close()
   })
 

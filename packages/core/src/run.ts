@@ -32,7 +32,7 @@ interface Enters {
 
 export async function runTask<T>(engine: Enters, key: string, task: Task<T>, options: RunOptions<T> = {}): Promise<T> {
   if (typeof task !== 'function') throw optionError('task', task, 'a function')
-  if (typeof options !== 'object') throw optionError('options', options, 'an object')
+  if (typeof options !== 'object' || options === null) throw optionError('options', options, 'an object')
   const { codec = jsonCodec as Codec<T>, ...enterOptions } = options
   if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
     throw optionError('codec', codec, 'an object with encode(result) and decode(record)')
