@@ -1,6 +1,7 @@
 // Streams flow as they would, and the hold ends with them.
 
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { dspinlock } from '@dspinlock/koa'
@@ -26,6 +27,9 @@ for (const { name, Koa } of koas) {
       app.use(async (ctx, next) => {
         await next()
         if (ctx.path === '/aside') ctx.body = 'something else'
+        // As koa-etag does, whose tag is of the file's size and time.
+        const { path } = (ctx.body ?? {}) as { path?: unknown }
+        if (typeof path === 'string') ctx.set('X-Path', path)
       })
       app.use((ctx, next) =>
         ctx.path.startsWith('/bare')
@@ -33,6 +37,10 @@ for (const { name, Koa } of koas) {
           : (ctx.path === '/patient' ? patient : ctx.path === '/hasty' ? hasty : guard)(ctx, next),
       )
       app.use(ctx => {
+        if (ctx.path.endsWith('/file')) {
+          ctx.body = createReadStream(import.meta.filename)
+          return
+        }
         const body = new PassThrough()
         bodies.push(body)
         ctx.body = body
@@ -184,6 +192,12 @@ for (const { name, Koa } of koas) {
       const answer = await duplicate
       expect([answer.status, bodies.length]).to.deep.equal([409, 1])
       expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
+    })
+
+    it('what is outside finds the path of a file that is streamed', async () => {
+      const [bare, guarded] = [await server.ask('/bare/file'), await server.ask('/file')]
+      expect(bare.headers['x-path']).to.equal(import.meta.filename)
+      expect([guarded.headers['x-path'], guarded.body]).to.deep.equal([bare.headers['x-path'], bare.body])
     })
 
     it('a stream that is put aside outside ends the hold with the response', async () => {

@@ -45,6 +45,9 @@ export class Outflow {
         else void settled.then(() => done())
       },
     })
+    // By its path, middleware outside knows a file: koa-etag makes the tag of it.
+    const { path } = source as { readonly path?: unknown }
+    if (path !== undefined) Object.assign(out, { path })
     // Whoever sends it hears of its error; before anybody does, it must not be an uncaught one.
     out.on('error', () => {})
     pipeline(source, out, error => {
