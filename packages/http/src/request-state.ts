@@ -22,9 +22,10 @@ export interface Ending {
 
 /**
  * A property of the request and no WeakMap: that keeps what it has for young requests, and all that hangs on it, until the next full
- * collection, which cost more than the rest of a request's passage.
+ * collection, which cost more than the rest of a request's passage. Known to every copy of this module, as npm may install several: one further in
+ * would wait for what one further out holds for the same request. Who changes `RequestState` so that older copies would misread it changes the name.
  */
-const STATE = Symbol('dspinlock')
+const STATE = Symbol.for('dspinlock')
 
 interface Marked {
   [STATE]?: RequestState
