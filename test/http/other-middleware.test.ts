@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
+import { redisStore } from '@dspinlock/redis'
 import bodyParser from 'body-parser'
+import { expect } from 'chai'
 import compression from 'compression'
 import cookieSession from 'cookie-session'
 import cors from 'cors'
@@ -21,6 +23,7 @@ import serveStatic from 'serve-static'
 import { type Answering, type Behaviour, describeBehaviours, type Surface } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'
 import { frameworks, serve } from '../support/http.js'
+import { redisUrl } from '../support/redis.js'
 
 type Place = 'before' | 'after'
 const BOTH: readonly Place[] = ['before', 'after']
@@ -228,6 +231,17 @@ const libraries: readonly Library[] = [
     behaviour: { ...post('text/plain', 'done once'), answer: sendShort },
   },
   {
+    name: 'what collects the head and sends it later',
+    make: () => collectHead,
+    places: ['before'],
+    behaviour: {
+      answer: ({ res }) => {
+        res.writeHead(201, { 'Content-Type': 'a/b', 'X-Given': 'with the head' })
+        res.end('short')
+      },
+    },
+  },
+  {
     name: 'what sets a field in `end`',
     make: () => setInEnd,
     places: ['before'],
@@ -254,6 +268,24 @@ function collectAll(_req: Request, res: Response, next: NextFunction): void {
     if (chunk !== undefined) collect(chunk)
     res.setHeader('X-Chunks', chunks.length)
     setImmediate(() => end(Buffer.concat(chunks)))
+    return res
+  }
+  next()
+}
+
+function collectHead(_req: Request, res: Response, next: NextFunction): void {
+  const { writeHead, end } = res
+  let given: unknown[] | undefined
+  res.writeHead = (...args: unknown[]) => {
+    given = args
+    return res
+  }
+  res.end = (...args: unknown[]) => {
+    setImmediate(() => {
+      res.writeHead = writeHead
+      if (given !== undefined) Reflect.apply(writeHead, res, given)
+      Reflect.apply(end, res, args)
+    })
     return res
   }
   next()
@@ -331,6 +363,31 @@ describe('other middleware', () => {
       describeBehaviours(topic, surfaces, [one])
     }
   }
+
+  it('an `end` that gives nothing back is called once, also where all was written before', async () => {
+    for (const { express: make } of frameworks) {
+      const store = redisStore(redisUrl(), { prefix: `other-middleware-${process.pid}` })
+      let ends = 0
+      const app = make()
+      const countEnds: RequestHandler = (_req, res, next) => {
+        const { end } = res
+        res.end = ((...args: unknown[]) => {
+          ends++
+          Reflect.apply(end, res, args)
+        }) as typeof end
+        next()
+      }
+      app.post('/', countEnds, dspinlock({ store }), (_req, res) => {
+        res.setHeader('Content-Length', 5)
+        res.write('whole')
+        res.end()
+      })
+      const server = await serve(app)
+      expect([(await server.ask('/', { method: 'POST' })).body, ends]).to.deep.equal(['whole', 1])
+      await server.stop()
+      await store.close()
+    }
+  })
 
   for (const place of BOTH) {
     const lines: string[] = []

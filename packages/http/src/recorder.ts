@@ -46,6 +46,8 @@ export class Recorder {
   readonly #owner: RecordingOwner
   readonly #baseline: Baseline
   #head: Head | undefined
+  /** What the head is by now, where nobody writes it: it counts if nobody ever does. */
+  #unsent: Head | undefined
   /** The head left with a string, which makes Node write it as UTF-8; undefined before it left. */
   #isHeadUtf8: boolean | undefined
   #chunks: Buffer[] = []
@@ -86,8 +88,9 @@ export class Recorder {
   get recording(): Recording {
     const keep = this.#owner.keepsBody && !this.#tooLarge
     const [only] = this.#chunks
+    const head = this.#head ?? this.#unsent
     return {
-      head: this.#head !== undefined && this.#isHeadUtf8 === true ? toWire(this.#head) : this.#head,
+      head: head !== undefined && this.#isHeadUtf8 === true ? toWire(head) : head,
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
@@ -107,7 +110,7 @@ export class Recorder {
     const before = { writeHead, write, end }
     // The functions below have the response as their `this`, as callers expect.
     put(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
-      if (recorder.#isLate()) return recorder.#endLater?.(args) ?? call(before.end, res, args)
+      if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(before.end, res, args)
       return recorder.#isBusy() || this.writableEnded
         ? call(before.end, this, args)
         : recorder.#end(before.end, res, args)
@@ -229,9 +232,8 @@ export class Recorder {
     if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
     const wasFlushed = hasHeadLeft(res)
     // Once its client is gone, a response writes no head any more; what it would have been counts, also where it comes later.
-    const unsent = !res.headersSent && (this.#isReplaced || isGone(res.req)) ? this.#takeHead([]) : undefined
+    if (!res.headersSent && (this.#isReplaced || isGone(res.req))) this.#unsent = this.#takeHead([])
     const result = this.#run(method, res, args)
-    if (!res.headersSent) this.#head = unsent
     // A response without a body keeps its head through any write: what it leaves with comes later.
     if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
     return result
