@@ -1,6 +1,7 @@
 // What adapters are made of.
 
 export type { Exchange, RequestLock } from './exchange.js'
+export { isGone } from './gone.js'
 export { createGuard, type Guard } from './guard.js'
 export { type GuardedListener, type GuardedRequest, guard, type Listener } from './guard-listener.js'
 export { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'

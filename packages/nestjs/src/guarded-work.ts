@@ -1,7 +1,7 @@
 // The handler's Observable under a lock. What Nest makes of it is written by Nest; a replay is not.
 
 import type { MaybePromise } from '@dspinlock/core'
-import { endWithoutResponse, type RequestLock } from '@dspinlock/http'
+import { endWithoutResponse, isGone, type RequestLock } from '@dspinlock/http'
 import { StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
 import type { AbstractHttpAdapter } from '@nestjs/core'
@@ -67,7 +67,7 @@ class Passage implements Way {
   /** To be called once the request is being seen to, with what that gave: one that had its turn at once needs no listeners. */
   expectAnswerUnlessDecided(handled: MaybePromise<void>): void {
     if (this.#isDecided) return
-    if (!this.#hasLeft()) return this.expectAnswer()
+    if (!isGone(this.#target.req)) return this.expectAnswer()
     // The client left before the request came here, for one while a guard looked up who asks: no event tells of that any more.
     const end = (): void => {
       if (!this.#isDecided) this.#onAnswered()
@@ -121,13 +121,8 @@ class Passage implements Way {
   /** Nest does so to a handler's Observable when the client leaves, and any operator further out may. */
   tearDown(): void {
     if (this.#running === undefined || this.#running.closed) return
-    if (this.#isHolder && this.#hasLeft()) this.#isAlone = true
+    if (this.#isHolder && isGone(this.#target.req)) this.#isAlone = true
     else this.#running.unsubscribe()
-  }
-
-  #hasLeft(): boolean {
-    const { req, res } = this.#target
-    return res.destroyed || req.socket?.destroyed
   }
 
   /** Nest drops a stream whose client leaves, and never ends the response. */
