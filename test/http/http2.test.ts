@@ -323,6 +323,30 @@ describe('HTTP/2', () => {
     topic.row('a client that leaves before the first byte', 'the work goes on', 'waits for it and gets its answer')
   })
 
+  it('a client that leaves before the first byte: what fails after a head that nobody wrote runs again', async () => {
+    const [, client] = clients
+    if (client === undefined) throw new Error('no guarded client')
+    const gate = new Gate()
+    runs = 0
+    current = async (_req, res) => {
+      await gate.opened
+      res.writeHead(200, { 'X-Given': 'yes' })
+      // As whoever handles errors, where no head was sent.
+      if (!res.headersSent) res.statusCode = 500
+      res.end(`run ${runs}`)
+    }
+    const path = `/${randomUUID()}`
+    const asked = client.request({ ':path': path, ':method': 'POST', ':authority': 'h' })
+    asked.on('error', () => {})
+    asked.end()
+    await until(() => runs === 1, 'it runs')
+    asked.close(constants.NGHTTP2_CANCEL)
+    await closed
+    gate.open()
+    const { headers, body } = await ask(client, path, { what: '', method: 'POST', answer: current })
+    expect([headers[':status'], body]).to.deep.equal([200, 'run 2'])
+  })
+
   it('a client that leaves while it is asked who it is: nothing runs for it', async () => {
     const gate = new Gate()
     let asked = 0

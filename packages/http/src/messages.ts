@@ -131,8 +131,7 @@ export const noTextError = (option: 'identity' | 'key', given: unknown): TypeErr
     `dspinlock: option ${option} must return a string or undefined, or a promise of one; received ${given === null ? given : typeof given}. Return what is unique, for example String(user.id)`,
   )
 
-export const nothingThrown = (): Error =>
-  new Error('dspinlock: a function among the options threw nothing. Throw an Error')
+export const nothingThrown = (): Error => new Error('dspinlock: an option threw undefined; throw an Error')
 
 export const badEncryptionKeys = (): TypeError =>
   new TypeError(

@@ -8,6 +8,7 @@ import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './head
 import { type HeldBack, holdBack } from './hold-back.js'
 import { put } from './put.js'
 import type { BodyForm } from './record.js'
+import { isFailure } from './replayable.js'
 import { viewOf } from './view.js'
 
 export interface Recording {
@@ -88,9 +89,10 @@ export class Recorder {
   get recording(): Recording {
     const keep = this.#owner.keepsBody && !this.#tooLarge
     const [only] = this.#chunks
-    const head = this.#head ?? this.#unsent
+    // Who failed after a head that nobody wrote has begun anew.
+    const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
-      head: head !== undefined && this.#isHeadUtf8 === true ? toWire(head) : head,
+      head: head && this.#isHeadUtf8 ? toWire(head) : head,
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
