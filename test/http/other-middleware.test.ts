@@ -274,7 +274,8 @@ function collectAll(_req: Request, res: Response, next: NextFunction): void {
 }
 
 function collectHead(_req: Request, res: Response, next: NextFunction): void {
-  const { writeHead, end } = res
+  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => Response
+  const end = res.end.bind(res) as (...args: unknown[]) => Response
   let given: unknown[] | undefined
   res.writeHead = (...args: unknown[]) => {
     given = args
@@ -283,8 +284,8 @@ function collectHead(_req: Request, res: Response, next: NextFunction): void {
   res.end = (...args: unknown[]) => {
     setImmediate(() => {
       res.writeHead = writeHead
-      if (given !== undefined) Reflect.apply(writeHead, res, given)
-      Reflect.apply(end, res, args)
+      if (given !== undefined) writeHead(...given)
+      end(...args)
     })
     return res
   }
@@ -370,11 +371,11 @@ describe('other middleware', () => {
       let ends = 0
       const app = make()
       const countEnds: RequestHandler = (_req, res, next) => {
-        const { end } = res
+        const end = res.end.bind(res) as (...args: unknown[]) => Response
         res.end = ((...args: unknown[]) => {
           ends++
-          Reflect.apply(end, res, args)
-        }) as typeof end
+          end(...args)
+        }) as unknown as Response['end']
         next()
       }
       app.post('/', countEnds, dspinlock({ store }), (_req, res) => {

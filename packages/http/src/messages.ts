@@ -122,7 +122,7 @@ export class UnknownEncryptionKeyError extends Error {
 
 export const calledWithRequest = (): TypeError =>
   new TypeError(
-    'dspinlock: dspinlock() makes a middleware and was called as one, with a request; write app.use(dspinlock()), with parentheses',
+    'dspinlock: dspinlock() makes a middleware and was called as one; write app.use(dspinlock()), with parentheses',
   )
 
 /** What was received may be a whole user: only its type is shown. */
