@@ -22,7 +22,7 @@ export interface Comparison {
   /** Of a sample. */
   readonly requests: number
   readonly connections: number
-  /** By then more of it changes no figure: V8 compiles what is called in a request over some ten thousand of them. */
+  /** In requests. V8 compiles what one of them calls over some ten thousand. */
   readonly warmUp: number
   /** Requests for each second of a server that is kept busy, or how long one takes, in milliseconds. */
   readonly takes: 'rate' | 'latency'

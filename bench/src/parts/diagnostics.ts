@@ -42,7 +42,7 @@ export const diagnostics: Part = {
           status: 200,
           requests: 3_000,
           connections: 32,
-          warmUp: 20_000,
+          warmUp: 30_000,
           takes: 'rate',
           reachHandler: 'all',
         }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Sample } from '../../report/dist/model.js'
 import { quantile } from '../../report/dist/statistics.js'
 import { attempt, type Context, type Part } from '../harness/context.js'
-import { scaled, takePairs } from '../harness/pairs.js'
+import { scaled, takePairs, warmedBy } from '../harness/pairs.js'
 import { total } from '../harness/redis.js'
 import { Remote } from '../harness/remote.js'
 import { alternatives, dspinlock, redisSemaphore } from '../peers/locks/index.js'
@@ -13,6 +13,8 @@ import type { Drain } from '../servers/locker.js'
 
 /** Hand-overs in a sample; of those who poll, each takes a hundred milliseconds. */
 const HAND_OVERS = 8
+/** Before any sample, in quick succession: what runs a few times a second only would be measured before it is compiled. */
+const WARM_UP = 200
 const WAITERS = 50
 const libraries: readonly LockLibrary[] = [dspinlock, ...alternatives]
 
@@ -25,6 +27,9 @@ interface Floor {
 const bare: Floor = { id: 'noise', title: 'PUBLISH against itself (noise)', call: 'publish' }
 const byScript: Floor = { id: 'script', title: 'a script that only sends the message', call: 'publishByScript' }
 const floors: readonly Floor[] = [bare, byScript]
+
+/** Between what is begun and what ends it. */
+type Wait = () => Promise<void>
 
 export const handOver: Part = {
   name: 'hand-over',
@@ -62,11 +67,14 @@ async function compareOne(context: Context, both: Both, compared: LockLibrary | 
   const id = `hand-over.one.${isFloor ? compared.id : nameOf(compared)}`
   await attempt(context, id, async () => {
     const count = scaled(context.effort, HAND_OVERS, 3)
-    const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both, bare))
-    const measure = isFloor ? () => sendMessage(both, compared) : () => handOverOnce(both, compared)
-    const subject = (): Promise<Sample> => medianOf(count, measure)
-    await floor()
-    await subject()
+    const floor = (): Promise<Sample> => medianOf(count, () => sendMessage(both, bare, pause))
+    const measure = (wait: Wait): Promise<number> =>
+      isFloor ? sendMessage(both, compared, wait) : handOverOnce(both, compared, wait)
+    const subject = (): Promise<Sample> => medianOf(count, () => measure(pause))
+    for (let time = 0; time < warmedBy(context.effort, WARM_UP); time++) {
+      await sendMessage(both, bare, blink)
+      await measure(blink)
+    }
     const pairs = await takePairs(context.effort, floor, subject)
     context.add({
       id,
@@ -88,23 +96,28 @@ async function medianOf(count: number, measure: () => Promise<number>): Promise<
 }
 
 /** In milliseconds, on the clock that all processes of a machine share. */
-async function sendMessage({ holder, waiter }: Both, { call }: Floor): Promise<number> {
+async function sendMessage({ holder, waiter }: Both, { call }: Floor, wait: Wait): Promise<number> {
   await waiter.call('expectMessage')
-  await pause()
+  await wait()
   const calledAt = await holder.call<bigint>(call)
   return Number((await waiter.call<bigint>('heardAt')) - calledAt) / 1e6
 }
 
-async function handOverOnce({ holder, waiter }: Both, library: LockLibrary): Promise<number> {
+async function handOverOnce({ holder, waiter }: Both, library: LockLibrary, wait: Wait): Promise<number> {
   const key = nextKey()
   await holder.call('acquire', { library: library.name, key })
   await waiter.call('wait', { library: library.name, key })
-  await pause()
+  await wait()
   const calledAt = await holder.call<bigint>('release', key)
   return Number((await waiter.call<bigint>('turn')) - calledAt) / 1e6
 }
 
-/** Long enough for a waiter to be in its queue, and different each time, so that nobody's polling keeps in step with it. */
+/** Long enough for a waiter to be in its queue. */
+function blink(): Promise<void> {
+  return delay(3)
+}
+
+/** As `blink`, and different each time, so that nobody's polling keeps in step with it. */
 function pause(): Promise<void> {
   return delay(30 + Math.random() * 40)
 }

@@ -7,7 +7,7 @@ import { alternatives, notInstalled } from '../peers/middleware/index.js'
 import { type Case, cases } from './http-cases.js'
 
 /** Enough to keep a server busy, few enough to leave the second core to Redis. */
-const LOAD = { connections: 32, requests: 4_000, warmUp: 20_000, takes: 'rate' } as const
+const LOAD = { connections: 32, requests: 4_000, warmUp: 30_000, takes: 'rate' } as const
 
 export const http: Part = {
   name: 'http',

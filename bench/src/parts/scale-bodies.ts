@@ -8,7 +8,7 @@ import type { ServerSpec } from '../servers/spec.js'
 const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 const sizes = [
-  { name: '1 KiB', id: '1k', bytes: 1024, requests: 2_000, warmUp: 20_000, connections: 32 },
+  { name: '1 KiB', id: '1k', bytes: 1024, requests: 2_000, warmUp: 30_000, connections: 32 },
   { name: '100 KiB', id: '100k', bytes: 100 * 1024, requests: 250, warmUp: 600, connections: 16 },
   { name: '10 MiB', id: '10m', bytes: 10 * 1024 * 1024, requests: 4, warmUp: 10, connections: 2 },
 ] as const
