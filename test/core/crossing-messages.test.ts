@@ -143,8 +143,8 @@ describe('messages that cross', () => {
   }
   const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
 
-  it('a key that was given for one payload is not taken for another when its claimer left meanwhile', async () => {
-    const inner = memoryStore()
+  /** What a caller with the payload `b` gets where the one before it, with `a`, left while its claim was under way. */
+  const behindOneWhoLeft = async (inner: Store): Promise<Entry> => {
     const { engine, late } = answeredLate(inner)
     const left = new AbortController()
     const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
@@ -152,7 +152,17 @@ describe('messages that cross', () => {
     left.abort(new Error('left'))
     await failure(gone)
     late.resolve()
-    await holdOf(await next).settle(Uint8Array.of(1))
+    return next
+  }
+  /** Of a holder with this payload. */
+  const leaveRecord = async (inner: Store, payload: string): Promise<void> => {
+    const hold = holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload }))
+    await hold.settle(Uint8Array.of(1))
+  }
+
+  it('a key that was given for one payload is not taken for another when its claimer left meanwhile', async () => {
+    const inner = memoryStore()
+    await holdOf(await behindOneWhoLeft(inner)).settle(Uint8Array.of(1))
     const other = new LockEngine({ store: inner })
     expect(await other.enter('k', { ...replay, payload: 'a' })).to.include({ role: 'refused', reason: 'mismatch' })
     expect((await other.enter('k', { ...replay, payload: 'b' })).role).to.equal('follower')
@@ -160,39 +170,19 @@ describe('messages that cross', () => {
 
   it('a record that was given for one payload answers no other when its claimer left meanwhile', async () => {
     const inner = memoryStore()
-    await holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload: 'a' })).settle(
-      Uint8Array.of(1),
-    )
-    const { engine, late } = answeredLate(inner)
-    const left = new AbortController()
-    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
-    const next = engine.enter('k', { ...replay, payload: 'b' })
-    left.abort(new Error('left'))
-    await failure(gone)
-    late.resolve()
-    expect(await next).to.include({ role: 'refused', reason: 'mismatch' })
+    await leaveRecord(inner, 'a')
+    expect(await behindOneWhoLeft(inner)).to.include({ role: 'refused', reason: 'mismatch' })
   })
 
   it('a mismatch of one payload refuses no other when its claimer left meanwhile', async () => {
     const inner = memoryStore()
-    await holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload: 'b' })).settle(
-      Uint8Array.of(1),
-    )
-    const { engine, late } = answeredLate(inner)
-    const left = new AbortController()
-    const gone = engine.enter('k', { ...replay, payload: 'a', signal: left.signal })
-    const next = engine.enter('k', { ...replay, payload: 'b' })
-    left.abort(new Error('left'))
-    await failure(gone)
-    late.resolve()
-    expect((await next).role).to.equal('follower')
+    await leaveRecord(inner, 'b')
+    expect((await behindOneWhoLeft(inner)).role).to.equal('follower')
   })
 
   it('a record that was given without a payload is no answer to who waits behind with one', async () => {
     const inner = memoryStore()
-    await holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload: 'a' })).settle(
-      Uint8Array.of(1),
-    )
+    await leaveRecord(inner, 'a')
     const { engine, late } = answeredLate(inner)
     const any = engine.enter('k', replay)
     const next = engine.enter('k', { ...replay, payload: 'b' })

@@ -120,6 +120,18 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
+    it('where an app runs without a server, its sockets are made up, and requests are counted all the same', async () => {
+      const app = express()
+      app.use((req, _res, next) => {
+        Object.defineProperty(req, 'socket', { value: { remoteAddress: '127.0.0.1', destroy() {} } })
+        next()
+      })
+      app.post('/', dspinlock({ maxRequestsPerIdentity: 1 }), (_req, res) => void res.send('done'))
+      const server = await serve(app)
+      for (let n = 0; n < 2; n++) expect((await server.ask('/', json({}))).status).to.equal(200)
+      await server.stop()
+    })
+
     it('any number of one identity may stand behind one another, as many as it may have, and Node suspects no leak', async () => {
       const gate = new Gate()
       const guard = dspinlock({ maxRequestsPerIdentity: 20 })

@@ -282,6 +282,16 @@ describe('HTTP/2', () => {
     })
   }
 
+  /** Once the handler runs. */
+  const askAndLeave = async (client: ClientHttp2Session, path: string): Promise<void> => {
+    const asked = client.request({ ':path': path, ':method': 'POST', ':authority': 'h' })
+    asked.on('error', () => {})
+    asked.end()
+    await until(() => runs === 1, 'it runs')
+    asked.close(constants.NGHTTP2_CANCEL)
+    await closed
+  }
+
   it('a client that leaves before the first byte: the work goes on, and a duplicate gets its answer', async () => {
     const heads: Answer[] = [
       (_req, res) => {
@@ -307,12 +317,7 @@ describe('HTTP/2', () => {
           res.end('answer')
         }
         const path = `/${randomUUID()}`
-        const asked = client.request({ ':path': path, ':method': 'POST', ':authority': 'h' })
-        asked.on('error', () => {})
-        asked.end()
-        await until(() => runs === 1, 'it runs')
-        asked.close(constants.NGHTTP2_CANCEL)
-        await closed
+        await askAndLeave(client, path)
         const duplicate = ask(client, path, { what: '', method: 'POST', answer: current })
         await until(() => engine.waiters === 1, 'another one waits')
         gate.open()
@@ -336,12 +341,7 @@ describe('HTTP/2', () => {
       res.end(`run ${runs}`)
     }
     const path = `/${randomUUID()}`
-    const asked = client.request({ ':path': path, ':method': 'POST', ':authority': 'h' })
-    asked.on('error', () => {})
-    asked.end()
-    await until(() => runs === 1, 'it runs')
-    asked.close(constants.NGHTTP2_CANCEL)
-    await closed
+    await askAndLeave(client, path)
     gate.open()
     const { headers, body } = await ask(client, path, { what: '', method: 'POST', answer: current })
     expect([headers[':status'], body]).to.deep.equal([200, 'run 2'])

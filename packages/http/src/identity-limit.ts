@@ -36,7 +36,8 @@ export class IdentityLimit {
 /** From now on it counts whether its client is there or not. */
 export function stayOn(res: ServerResponse, leave: () => void): void {
   res.removeListener('close', leave)
-  res.req.socket.removeListener('close', leave)
+  // What runs an app without a server makes up sockets that emit nothing.
+  res.req.socket.removeListener?.('close', leave)
 }
 
 /** One that whoever has it ends by `settle` or `release`. */
@@ -68,7 +69,7 @@ export function whileHeld(
   }
 }
 
-/** Requests that nobody in particular sent count as one identity's. */
+/** Requests of nobody in particular count as those of one identity. */
 function digest(identity: Identity): string {
   return hash('sha256', JSON.stringify(identity), 'base64url')
 }
