@@ -40,7 +40,7 @@ import { Operation, type OperationHost } from './operation.js'
 import { Outage } from './outage.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
-import { composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
+import { composeClaim, composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
@@ -205,7 +205,7 @@ export class RedisStore implements Store {
       return parsed
     }
     if (this.#minReplicas > 0) return this.#claimOnReplicas(request, read)
-    return this.#runOn(state, 'claim', key, claimArguments(request), read)
+    return this.#runOn(state, 'claim', key, composeClaim(request), read)
   }
 
   recall(key: string, payload: string): RecordReply | undefined {
@@ -214,7 +214,7 @@ export class RedisStore implements Store {
 
   async #claimOnReplicas(request: ClaimRequest, read: (reply: unknown) => ClaimReply): Promise<ClaimReply> {
     const { key, token } = request
-    const [reply, acknowledged] = await this.#runOnReplicas('claim', key, claimArguments(request))
+    const [reply, acknowledged] = await this.#runOnReplicas('claim', key, composeClaim(request))
     const parsed = read(reply)
     if (parsed.state !== 'held' || acknowledged >= this.#minReplicas) return parsed
     await this.release({ key, token, passMs: 0, maxLocalTurns: 0 })
@@ -247,7 +247,7 @@ export class RedisStore implements Store {
     if (next === undefined || this.#minReplicas > 0) {
       return this.#run('release', key, composeGiven(token, passMs, undefined, ''), read)
     }
-    return this.#run('handOn', key, claimArguments(next, `${token} ${passMs} ${maxLocalTurns} `), read)
+    return this.#run('handOn', key, composeClaim(next, `${token} ${passMs} ${maxLocalTurns} `), read)
   }
 
   leave(key: string, token: string): Promise<void> {
@@ -405,18 +405,6 @@ export class RedisStore implements Store {
 function tellTrouble(error: unknown): void {
   warnOnce('DSPINLOCK_W_REDIS', uselessWarning(error))
   publishTrouble('redis', 'connect', error)
-}
-
-/** `before`: what else is given, in front of what a claim has behind its token. */
-function claimArguments(request: ClaimRequest, before = ''): string {
-  const { token, leaseMs, payload, arrival } = request
-  const since = arrival === 0 ? '' : `${arrival} `
-  return composeGiven(token, leaseMs, request, `${before}${since}${encodePayload(payload)}`)
-}
-
-/** Lone surrogates have no UTF-8, and would all become the same. */
-function encodePayload(payload: string): string {
-  return /\p{Surrogate}/u.test(payload) ? `\0${Buffer.from(payload, 'utf16le').toString('hex')}` : payload
 }
 
 function isYes(reply: unknown): boolean {

@@ -72,3 +72,18 @@ export function composeGiven(token: string, ms: number, wishes: Wishes | undefin
       : `${(wishes.wait ? 1 : 0) + (wishes.arrival === 0 ? 0 : 2)}${wishes.takeRecord ? 'r' : 't'}`
   return `${lengthDigits(dot)}${lengthDigits(token.length)}${flags}${digitsOfMs(ms)};${token}${rest}`
 }
+
+/**
+ * What a claim is given. Behind its token stand `before`, its arrival if it has one, and its payload. `before`: what a hand-over
+ * says of the hold that it ends.
+ */
+export function composeClaim(request: ClaimRequest, before = ''): string {
+  const { token, leaseMs, payload, arrival } = request
+  const since = arrival === 0 ? '' : `${arrival} `
+  return composeGiven(token, leaseMs, request, `${before}${since}${encodePayload(payload)}`)
+}
+
+/** Lone surrogates have no UTF-8, and would all become the same. */
+function encodePayload(payload: string): string {
+  return /\p{Surrogate}/u.test(payload) ? `\0${Buffer.from(payload, 'utf16le').toString('hex')}` : payload
+}
