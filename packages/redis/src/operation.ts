@@ -14,7 +14,7 @@ export interface OperationHost {
   /** Why nothing can be sent, now or any more; undefined if it can. */
   findObstacle(what: string, key: string): Error | undefined
   /** What the caller is told of a failure; `cause` undefined: there was no answer in time. */
-  describe(what: string, key: string, cause: unknown): Error
+  describe(what: string, key: string | undefined, cause: unknown): Error
 }
 
 /**

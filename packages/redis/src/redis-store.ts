@@ -24,16 +24,9 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
+import { ConnectionTrouble, tellTrouble } from './connection-trouble.js'
 import { Deadlines } from './deadlines.js'
-import {
-  explainFailure,
-  isForbidden,
-  isOffline,
-  tooFewReplicasError,
-  unreadableError,
-  uselessWarning,
-  withRemedy,
-} from './failures.js'
+import { tooFewReplicasError, unreadableError } from './failures.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
 import { Operation, type OperationHost } from './operation.js'
@@ -88,11 +81,6 @@ const shape = {
   localCache: readLocalCache,
 } as const
 
-/** How often a failing connection is told of: a server that is away fails every attempt. */
-const TELL_EVERY_MS = 1_000
-/** For how long a failure of the connection explains others: longer than from one attempt to connect to the next. */
-const EXPLAINS_MS = 5_000
-
 /**
  * A store that is shared by all processes on the same Redis. Connecting goes on in the background: an unreachable
  * server makes operations fail with a StoreError, not this call.
@@ -125,11 +113,9 @@ export class RedisStore implements Store {
   readonly #subscriber: Subscriber
   readonly #cache: LocalCache | undefined
   readonly #outage: Outage
+  readonly #trouble: ConnectionTrouble
   /** Why nothing can be done on this server, once that is known. */
   #unfit: Error | undefined
-  #toldAt = Number.NEGATIVE_INFINITY
-  /** What the connection failed with last, and when. */
-  #heard: { readonly error: unknown; readonly at: number } | undefined
   #nextMailbox = 0
   #closed = false
 
@@ -140,7 +126,11 @@ export class RedisStore implements Store {
       throw optionError('replicasTimeoutMs', replicasTimeoutMs, `less than commandTimeoutMs (${commandTimeoutMs})`)
     }
     this.#outage = new Outage(parsed.commandTimeoutMs)
-    this.#client = connectTo(connection, error => this.#onTrouble(error))
+    this.#trouble = new ConnectionTrouble(this.#outage, parsed.commandTimeoutMs)
+    const onTrouble = (error: unknown): void => {
+      if (!this.#closed) this.#trouble.hear(error)
+    }
+    this.#client = connectTo(connection, onTrouble)
     if (parsed.localCache !== undefined && this.#client.tellsLoss !== true) {
       this.#client.close()
       throw optionError(
@@ -164,7 +154,7 @@ export class RedisStore implements Store {
       [`${wakePrefix}${this.#id}`, ...(this.#cache === undefined ? [] : [`${wakePrefix}${TO_ALL}`])],
       // What another's release wrote is acknowledged by nobody: a claim of one's own is.
       parsed.minReplicas > 0,
-      error => this.#onTrouble(error),
+      onTrouble,
       {
         onListening: () => {
           this.#cache?.open()
@@ -281,7 +271,7 @@ export class RedisStore implements Store {
       }
     } catch (error) {
       if (error instanceof DspinlockError) throw error
-      throw this.#closed ? new ClosedError('store') : new StoreError(this.name, 'list', undefined, this.#explain(error))
+      throw this.#host.describe('list', undefined, error)
     }
   }
 
@@ -350,7 +340,7 @@ export class RedisStore implements Store {
       },
       describe: (what, key, cause) => {
         if (this.#closed) return new ClosedError('store', key)
-        return new StoreError(this.name, what, key, this.#explain(cause))
+        return new StoreError(this.name, what, key, this.#trouble.explain(cause))
       },
     }
   }
@@ -358,24 +348,6 @@ export class RedisStore implements Store {
   async #checkServer(): Promise<void> {
     this.#unfit = await findUnfit(this.#client)
     if (this.#unfit !== undefined) tellTrouble(this.#unfit)
-  }
-
-  #explain(cause: unknown): unknown {
-    const heard = this.#heard
-    const why = heard !== undefined && performance.now() - heard.at < EXPLAINS_MS ? heard.error : undefined
-    return explainFailure(cause, why, this.#commandTimeoutMs)
-  }
-
-  #onTrouble(error: unknown): void {
-    const now = performance.now()
-    // Who may not listen has an answer, once a second, and what else is sent may have one, too.
-    if (!isForbidden(error)) {
-      if (!isOffline(error)) this.#heard = { error, at: now }
-      this.#outage.onFailure()
-    }
-    if (this.#closed || now - this.#toldAt < TELL_EVERY_MS) return
-    this.#toldAt = now
-    tellTrouble(withRemedy(error))
   }
 
   #tooFewReplicas(operation: string, key: string, acknowledged: number): StoreError {
@@ -399,12 +371,6 @@ export class RedisStore implements Store {
   #unreadable(operation: string, key: string): StoreError {
     return new StoreError(this.name, operation, key, unreadableError())
   }
-}
-
-/** By a warning, the first time: otherwise all that is seen of it, where nobody listens, is what requests are answered with. */
-function tellTrouble(error: unknown): void {
-  warnOnce('DSPINLOCK_W_REDIS', uselessWarning(error))
-  publishTrouble('redis', 'connect', error)
 }
 
 function isYes(reply: unknown): boolean {
