@@ -29,7 +29,7 @@ const sources: readonly Source[] = [
   { of: '`LockEngine`', file: 'packages/core/src/engine.ts', type: 'EngineOptions' },
   { of: '`engine.close`', file: 'packages/core/src/engine.ts', type: 'CloseOptions' },
   { of: '`memoryStore`', file: 'packages/core/src/memory-store.ts', type: 'MemoryStoreOptions' },
-  { of: '`redisStore`', file: 'packages/redis/src/redis-store.ts', type: 'RedisStoreOptions' },
+  { of: '`redisStore`', file: 'packages/redis/src/options.ts', type: 'RedisStoreOptions' },
   { of: '`localCache`', file: 'packages/redis/src/local-cache.ts', type: 'LocalCacheOptions' },
   { of: '`HashDSpinlock`', file: 'packages/core/src/spinlock/tunables.ts', type: 'SpinlockOptions' },
   { of: '`HashDSpinlock`', file: 'packages/core/src/spinlock/tunables.ts', type: 'Tunables' },

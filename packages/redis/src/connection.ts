@@ -5,6 +5,7 @@ import type { RedisOptions } from 'ioredis'
 import type { StoreClient } from './clients/client.js'
 import { connectIoredis, type IoredisClient, IoredisStoreClient, isIoredisClient } from './clients/ioredis.js'
 import { isNodeRedisClient, type NodeRedisClient, NodeRedisStoreClient } from './clients/node-redis.js'
+import { storeOptionNames } from './options.js'
 
 /** A client of ioredis or node-redis, as far as the store uses it. */
 export type RedisClient = IoredisClient | NodeRedisClient
@@ -43,19 +44,9 @@ function isPlainObject(given: object): given is RedisOptions {
 /** Options of RedisParameters and of other clients, which ioredis would ignore: it would connect to somewhere else, or in the clear. */
 const notOfIoredis = ['url', 'ssl', 'socket', 'cluster', 'nodes', 'connectTimeoutMs', 'sentinelName'] as const
 
-/** Options of redisStore: beside those of the connection they would do nothing, and two services could share one prefix. */
-const ofTheStore = [
-  'prefix',
-  'commandTimeoutMs',
-  'grantMs',
-  'maxWakeRecordBytes',
-  'minReplicas',
-  'replicasTimeoutMs',
-  'localCache',
-] as const
-
 function checkOptions(options: RedisOptions): RedisOptions {
-  const misplaced = ofTheStore.find(name => name in options)
+  // Beside those of the connection they would do nothing, and two services could share one prefix.
+  const misplaced = storeOptionNames.find(name => name in options)
   if (misplaced !== undefined) {
     throw new TypeError(
       `dspinlock: the option ${misplaced} is none of the connection, which would ignore it; give it to redisStore as its second argument: redisStore(connection, { ${misplaced}: … })`,

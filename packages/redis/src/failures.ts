@@ -58,7 +58,7 @@ export function isOffline(error: unknown): boolean {
 export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number): unknown {
   const hasNone = isOffline(cause)
   if (cause !== undefined && !hasNone) return withRemedy(cause)
-  const what = hasNone ? 'there is no connection' : `no answer within commandTimeoutMs (${timeoutMs})`
+  const what = hasNone ? 'there is no connection' : noAnswer(timeoutMs)
   if (heard === undefined) {
     if (!hasNone) return new Error(what)
     return new Error(`${what}; check that Redis runs there, lets this client in, and whether it wants TLS`, { cause })
@@ -66,6 +66,11 @@ export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number
   const told = withRemedy(heard)
   const remedy = told === heard ? '; check that Redis runs there and lets this client in' : ''
   return new Error(`${what}; connecting failed with: ${messageOf(told)}${remedy}`, { cause: heard })
+}
+
+/** Nothing came back in time. */
+export function noAnswer(timeoutMs: number): string {
+  return `no answer within commandTimeoutMs (${timeoutMs})`
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [
@@ -93,6 +98,11 @@ export function uselessWarning(error: unknown): string {
 /** What answered is not Redis, or not our script. */
 export function unreadableError(): Error {
   return new Error('its script gave an answer that is none; is something else answering for Redis?')
+}
+
+/** What stood under one of the store's names was somebody else's. */
+export function foreignDataWarning(prefix: string): string {
+  return `Redis held something under the prefix ${JSON.stringify(prefix)} that dspinlock did not write; it was replaced. Use another prefix, or keep others out of this one`
 }
 
 /** A claim or renewal that too few replicas have: a failover could lose it. */

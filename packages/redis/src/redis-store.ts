@@ -19,17 +19,18 @@ import {
   StoreError,
   type Wake,
 } from '@dspinlock/core'
-import { integer, type OptionReader, optionError, parseOptions, timerMs, warnOnce } from '@dspinlock/core/support'
+import { optionError, warnOnce } from '@dspinlock/core/support'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
 import { ConnectionTrouble, tellTrouble } from './connection-trouble.js'
 import { Deadlines } from './deadlines.js'
-import { tooFewReplicasError, unreadableError } from './failures.js'
+import { foreignDataWarning, tooFewReplicasError, unreadableError } from './failures.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
-import { LocalCache, type LocalCacheOptions, readLocalCache } from './local-cache.js'
+import { LocalCache } from './local-cache.js'
 import { Operation, type OperationHost } from './operation.js'
+import { type RedisStoreOptions, readStoreOptions } from './options.js'
 import { Outage } from './outage.js'
 import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
@@ -37,49 +38,6 @@ import { composeClaim, composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
 import { findUnfit } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
-
-export interface RedisStoreOptions {
-  /** Starts the name of every key and channel. Default `'dspinlock'`. No braces; they decide about cluster slots. */
-  readonly prefix?: string
-  /** The most that an operation may take, all its tries together, in milliseconds. Default 2 000. */
-  readonly commandTimeoutMs?: number
-  /**
-   * How long a waiter that was handed the key has to renew it before it goes to the next, in milliseconds. Default 900:
-   * what a waiter that died since costs the others, where Redis cannot tell that nobody listened.
-   */
-  readonly grantMs?: number
-  /** Records up to this many bytes travel in the message that wakes a waiter; larger ones are fetched. Default 16 384. */
-  readonly maxWakeRecordBytes?: number
-  /**
-   * How many replicas must have a claim or a renewal before it counts (WAIT). Default 0: a failover may lose a hold,
-   * and then two may run. A claim that fewer acknowledge within `replicasTimeoutMs` is released and fails with a StoreError.
-   * The connection does nothing else while it waits for them, so give the store one of its own.
-   */
-  readonly minReplicas?: number
-  /** How long to wait for replicas, in milliseconds. Default 500; shorter than `commandTimeoutMs`. */
-  readonly replicasTimeoutMs?: number
-  /**
-   * Keeps records that this process has seen in its memory, so that replays of them cost no command. `forget` drops them in all
-   * processes; see docs/local-cache.md for what is promised. Default: none. Not with GLIDE.
-   */
-  readonly localCache?: LocalCacheOptions
-}
-
-const readPrefix: OptionReader<string> = (given, name) => {
-  if (given === undefined) return 'dspinlock'
-  if (typeof given === 'string' && /^[^{}\s]+$/.test(given)) return given
-  throw optionError(name, given, 'a string without spaces and braces')
-}
-
-const shape = {
-  prefix: readPrefix,
-  commandTimeoutMs: timerMs(2_000),
-  grantMs: timerMs(900),
-  maxWakeRecordBytes: integer(16_384, 0),
-  minReplicas: integer(0, 0, 100),
-  replicasTimeoutMs: timerMs(500),
-  localCache: readLocalCache,
-} as const
 
 /**
  * A store that is shared by all processes on the same Redis. Connecting goes on in the background: an unreachable
@@ -120,11 +78,7 @@ export class RedisStore implements Store {
   #closed = false
 
   constructor(connection: RedisConnection, options?: RedisStoreOptions) {
-    const parsed = parseOptions('redisStore', options, shape)
-    if (parsed.minReplicas > 0 && parsed.replicasTimeoutMs >= parsed.commandTimeoutMs) {
-      const { replicasTimeoutMs, commandTimeoutMs } = parsed
-      throw optionError('replicasTimeoutMs', replicasTimeoutMs, `less than commandTimeoutMs (${commandTimeoutMs})`)
-    }
+    const parsed = readStoreOptions(options)
     this.#outage = new Outage(parsed.commandTimeoutMs)
     this.#trouble = new ConnectionTrouble(this.#outage, parsed.commandTimeoutMs)
     const onTrouble = (error: unknown): void => {
@@ -363,7 +317,7 @@ export class RedisStore implements Store {
   }
 
   #tellForeign(key: string): void {
-    const message = `Redis held something under the prefix ${JSON.stringify(this.#prefix)} that dspinlock did not write; it was replaced. Use another prefix, or keep others out of this one`
+    const message = foreignDataWarning(this.#prefix)
     warnOnce('DSPINLOCK_W_FOREIGN_DATA', message)
     publishTrouble('redis', 'claim', new Error(message), key)
   }

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { StoreClient } from './clients/client.js'
-import { isPassing, RETRY_MS } from './failures.js'
+import { isPassing, noAnswer, RETRY_MS } from './failures.js'
 
 /**
  * A name may come more than once. `isClosed`: the store was closed, so that nothing is tried again.
@@ -37,10 +37,7 @@ export async function* scanPages(
 function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     // Not unref'd, unlike the sockets: this keeps the process while somebody awaits the answer, and ends the wait.
-    const timer = setTimeout(
-      () => reject(new Error(`no answer within commandTimeoutMs (${timeoutMs})`)),
-      Math.max(0, deadline - performance.now()),
-    )
+    const timer = setTimeout(() => reject(new Error(noAnswer(timeoutMs))), Math.max(0, deadline - performance.now()))
     answer.then(
       value => {
         clearTimeout(timer)

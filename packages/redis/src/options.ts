@@ -1,0 +1,65 @@
+// The options of redisStore, read once.
+
+import { integer, type OptionReader, optionError, parseOptions, timerMs } from '@dspinlock/core/support'
+import { type LocalCacheOptions, readLocalCache } from './local-cache.js'
+
+export interface RedisStoreOptions {
+  /** Starts the name of every key and channel. Default `'dspinlock'`. No braces; they decide about cluster slots. */
+  readonly prefix?: string
+  /** The most that an operation may take, all its tries together, in milliseconds. Default 2 000. */
+  readonly commandTimeoutMs?: number
+  /**
+   * How long a waiter that was handed the key has to renew it before it goes to the next, in milliseconds. Default 900:
+   * what a waiter that died since costs the others, where Redis cannot tell that nobody listened.
+   */
+  readonly grantMs?: number
+  /** Records up to this many bytes travel in the message that wakes a waiter; larger ones are fetched. Default 16 384. */
+  readonly maxWakeRecordBytes?: number
+  /**
+   * How many replicas must have a claim or a renewal before it counts (WAIT). Default 0: a failover may lose a hold,
+   * and then two may run. A claim that fewer acknowledge within `replicasTimeoutMs` is released and fails with a StoreError.
+   * The connection does nothing else while it waits for them, so give the store one of its own.
+   */
+  readonly minReplicas?: number
+  /** How long to wait for replicas, in milliseconds. Default 500; shorter than `commandTimeoutMs`. */
+  readonly replicasTimeoutMs?: number
+  /**
+   * Keeps records that this process has seen in its memory, so that replays of them cost no command. `forget` drops them in all
+   * processes; see docs/local-cache.md for what is promised. Default: none. Not with GLIDE.
+   */
+  readonly localCache?: LocalCacheOptions
+}
+
+const readPrefix: OptionReader<string> = (given, name) => {
+  if (given === undefined) return 'dspinlock'
+  if (typeof given === 'string' && /^[^{}\s]+$/.test(given)) return given
+  throw optionError(name, given, 'a string without spaces and braces')
+}
+
+const shape = {
+  prefix: readPrefix,
+  commandTimeoutMs: timerMs(2_000),
+  grantMs: timerMs(900),
+  maxWakeRecordBytes: integer(16_384, 0),
+  minReplicas: integer(0, 0, 100),
+  replicasTimeoutMs: timerMs(500),
+  localCache: readLocalCache,
+} as const
+
+/** What the options came to. */
+export interface RedisStoreSettings extends Required<Omit<RedisStoreOptions, 'localCache'>> {
+  readonly localCache: LocalCacheOptions | undefined
+}
+
+/** For messages about options in the wrong place. */
+export const storeOptionNames: readonly string[] = Object.keys(shape)
+
+/** @throws TypeError naming option and value for anything unknown or wrong. */
+export function readStoreOptions(options: RedisStoreOptions | undefined): RedisStoreSettings {
+  const parsed = parseOptions('redisStore', options, shape)
+  const { minReplicas, replicasTimeoutMs, commandTimeoutMs } = parsed
+  if (minReplicas > 0 && replicasTimeoutMs >= commandTimeoutMs) {
+    throw optionError('replicasTimeoutMs', replicasTimeoutMs, `less than commandTimeoutMs (${commandTimeoutMs})`)
+  }
+  return parsed
+}
