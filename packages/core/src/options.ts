@@ -49,9 +49,10 @@ export function timerMs(fallback: number, min: number = 1): OptionReader<number>
   return integer(fallback, min, MAX_TIMER_MS)
 }
 
-export function oneOf<T extends string>(fallback: T, ...values: readonly T[]): OptionReader<T> {
+/** One of these words; the first is the default. */
+export function oneOf<T extends string>(...values: readonly [T, ...T[]]): OptionReader<T> {
   return (given, name) => {
-    if (given === undefined) return fallback
+    if (given === undefined) return values[0]
     if (values.includes(given as T)) return given as T
     throw optionError(name, given, `one of ${values.map(value => `'${value}'`).join(', ')}`)
   }

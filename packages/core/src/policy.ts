@@ -34,9 +34,9 @@ const readPollMs: OptionReader<number | undefined> = (given, name) =>
   given === undefined ? undefined : timerMs(1)(given, name)
 
 const shape = {
-  duplicates: oneOf<Duplicates>('serialise', 'serialise', 'replay', 'reject'),
+  duplicates: oneOf('serialise', 'replay', 'reject'),
   ttlMs: integer(0, 0),
-  whileInFlight: oneOf<'wait' | 'reject'>('wait', 'wait', 'reject'),
+  whileInFlight: oneOf('wait', 'reject'),
   leaseMs: timerMs(10_000, MIN_LEASE_MS),
   waitMs: timerMs(30_000, 0),
   maxHoldMs: timerMs(1_800_000),
