@@ -68,14 +68,13 @@ export const tracing: Tracing = Object.freeze({
 
 /** What follows one call of `enter`; undefined if nobody listens. */
 export function openEnter(key: string, duplicates: Duplicates, label: string | undefined): EnterCall | undefined {
+  return channels.enter.hasSubscribers || isTraced() ? new EnterCall(key, duplicates, label) : undefined
+}
+
+/** Whether anybody listens to one of the tracing channels. */
+export function isTraced(): boolean {
   const { enter, wait, hold, settle } = tracing
-  const isHeard =
-    channels.enter.hasSubscribers ||
-    enter.hasSubscribers ||
-    wait.hasSubscribers ||
-    hold.hasSubscribers ||
-    settle.hasSubscribers
-  return isHeard ? new EnterCall(key, duplicates, label) : undefined
+  return enter.hasSubscribers || wait.hasSubscribers || hold.hasSubscribers || settle.hasSubscribers
 }
 
 export class EnterCall implements EnterTrace {

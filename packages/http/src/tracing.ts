@@ -1,8 +1,8 @@
 // What came of each request, as tracing channels: the start and the end of one passage carry the same object. Made only when someone listens.
 
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
-import { type HoldTrace, tracing } from '@dspinlock/core'
-import { completeTrace as complete, holderOf } from '@dspinlock/core/support'
+import type { HoldTrace } from '@dspinlock/core'
+import { completeTrace as complete, holderOf, isTraced } from '@dspinlock/core/support'
 import type { Exchange } from './exchange.js'
 import { isGone } from './gone.js'
 import type { ProblemCode } from './messages.js'
@@ -145,13 +145,5 @@ export function followReplay(exchange: object, { record, ...facts }: ReplayFacts
 
 function isHeard(): boolean {
   const { request, replay } = requestTracing
-  const { enter, wait, hold, settle } = tracing
-  return (
-    request.hasSubscribers ||
-    replay.hasSubscribers ||
-    enter.hasSubscribers ||
-    wait.hasSubscribers ||
-    hold.hasSubscribers ||
-    settle.hasSubscribers
-  )
+  return request.hasSubscribers || replay.hasSubscribers || isTraced()
 }
