@@ -43,7 +43,8 @@ function encodingOf(encoding: unknown): BufferEncoding | undefined {
   return Buffer.isEncoding(encoding) ? encoding : undefined
 }
 
-function toBytes([chunk, encoding]: Arguments): Buffer {
+/** What Node makes of them. */
+export function toBytes([chunk, encoding]: Arguments): Buffer {
   return typeof chunk === 'string' ? Buffer.from(chunk, encodingOf(encoding)) : viewOf(chunk as Uint8Array)
 }
 

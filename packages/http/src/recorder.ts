@@ -1,7 +1,7 @@
 // Watching a response go out: what its head was, what its body was, and when it ended. It changes nothing about it.
 
 import type { ServerResponse } from 'node:http'
-import { sizeOf, withKept, withoutLast } from './declared-length.js'
+import { sizeOf, toBytes, withKept, withoutLast } from './declared-length.js'
 import { isGone } from './gone.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
@@ -9,7 +9,6 @@ import { type HeldBack, holdBack } from './hold-back.js'
 import { put } from './put.js'
 import type { BodyForm } from './record.js'
 import { isFailure } from './replayable.js'
-import { viewOf } from './view.js'
 
 export interface Recording {
   readonly head: Head | undefined
@@ -169,7 +168,7 @@ export class Recorder {
     const [leaving, kept] = isAll && this.#owner.holdsBack ? withoutLast(args) : [args]
     const accepted = this.#runWithHead(before.write, res, leaving, false)
     this.#written += size
-    this.#keep(args[0], args[1], true)
+    this.#keep(args, true)
     if (isAll) this.#onAllWritten(before, res, kept)
     return accepted
   }
@@ -211,7 +210,7 @@ export class Recorder {
     const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
     const result = this.#endHeldBack(end, res, args, heldBack)
     // Nobody but the owner runs before it is done with them.
-    if (typeof args[0] !== 'function') this.#keep(args[0], args[1], false)
+    if (typeof args[0] !== 'function') this.#keep(args, false)
     this.#done = true
     this.#owner.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
     this.#chunks = []
@@ -251,14 +250,10 @@ export class Recorder {
   }
 
   /** `copies`: because a handler may reuse its buffer. Only called for what Node has accepted. */
-  #keep(chunk: unknown, encoding: unknown, copies: boolean): void {
+  #keep(args: readonly unknown[], copies: boolean): void {
+    const [chunk] = args
     if (!this.#owner.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return
-    const bytes =
-      typeof chunk === 'string'
-        ? Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
-        : copies
-          ? Buffer.from(chunk as Uint8Array)
-          : viewOf(chunk as Uint8Array)
+    const bytes = copies && typeof chunk !== 'string' ? Buffer.from(chunk as Uint8Array) : toBytes(args)
     this.#size += bytes.length
     if (this.#size > this.#owner.maxBytes) {
       this.#tooLarge = true
