@@ -1,9 +1,10 @@
 // The digest of a request from which its key is made: equal for duplicates, and for nothing else.
 
-import { createHash, createHmac, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Duplicates } from '@dspinlock/core'
 import { canonicalise } from './canonical.js'
 import type { NamedValues } from './conventional-headers.js'
+import { openDigest } from './digest.js'
 import { readBoundary, splitAt } from './multipart.js'
 
 export type Identity =
@@ -99,7 +100,7 @@ function digest(text: string, bytes: readonly Buffer[], secret: string | undefin
     for (const piece of bytes) at += piece.copy(assembled, at)
     return hash('sha256', assembled.subarray(0, at), 'base64url')
   }
-  const hasher = secret === undefined ? createHash('sha256') : createHmac('sha256', secret)
+  const hasher = openDigest(secret)
   hasher.update(said)
   for (const piece of bytes) hasher.update(piece)
   return hasher.digest('base64url')

@@ -1,8 +1,5 @@
 // What may be stored and shown to somebody else: the predicates that decide, each written once.
 
-import { createHash, createHmac } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
-
 export type HeaderPairs = readonly (readonly [name: string, value: string])[]
 
 export interface ResponseFacts {
@@ -115,19 +112,6 @@ export function listUnkeyedVary(headers: HeaderPairs, covered: ReadonlySet<strin
   // Not everybody can read what is encoded, and who forgets Vary forgets it here.
   if (headers.some(([name]) => isNamed(name, 'content-encoding'))) named.push('accept-encoding')
   return named.length === 0 ? named : [...new Set(named)].filter(name => !covered.has(name)).sort()
-}
-
-/**
- * Compared instead of the value itself: a request header may be a secret and has no place in a store. With `secret`, who reads
- * the store cannot even try values.
- */
-export function digestHeader(headers: IncomingHttpHeaders, name: string, secret: string | undefined): string {
-  // Whoever made the response or the record may have named anything, `constructor` for one.
-  const value = Object.hasOwn(headers, name) ? headers[name] : undefined
-  if (value === undefined) return ''
-  return (secret === undefined ? createHash('sha256') : createHmac('sha256', secret))
-    .update(Array.isArray(value) ? value.join('\n') : value, 'latin1')
-    .digest('base64url')
 }
 
 function membersOf(headers: HeaderPairs, name: string): string[] {

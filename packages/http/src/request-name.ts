@@ -3,11 +3,12 @@
 import type { IncomingMessage } from 'node:http'
 import { publishTrouble } from '@dspinlock/core'
 import { bothOf, listRouting } from './conventional-headers.js'
+import { digestHeader } from './digest.js'
 import type { Exchange } from './exchange.js'
 import { type BodyInput, type FingerprintParts, fingerprint, type Identity } from './fingerprint.js'
 import { UnhashableBodyError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
-import { digestHeader, isSafeMethod } from './replayable.js'
+import { isSafeMethod } from './replayable.js'
 
 export interface NameParts {
   readonly body: BodyInput | 'unlockable'

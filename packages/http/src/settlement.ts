@@ -3,13 +3,13 @@
 import type { IncomingMessage } from 'node:http'
 import { type MaybePromise, publishTrouble } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
+import { digestHeader } from './digest.js'
 import type { RequestHold } from './identity-limit.js'
 import { SettleTimeoutError } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
 import type { Recording } from './recorder.js'
 import {
-  digestHeader,
   isCallersOwn,
   isFailure,
   isReplayable,
