@@ -54,7 +54,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     // It may have left while it was asked who it is, or before, and nobody would hear of that any more.
     if (isGone(req)) return
     leave = tools.identityLimit.enter(identity, exchange.res)
-    if (leave === undefined) return refuse(exchange, settings, 'too-many-of-identity', 1_000)
+    if (leave === undefined) return refuse(exchange, settings, 'too-many-of-identity')
   }
 
   // The mount nearest to the handler decides: what one further out holds ends here.

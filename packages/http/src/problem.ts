@@ -4,13 +4,12 @@ import { STATUS_CODES } from 'node:http'
 import type { Problem } from './messages.js'
 import type { Reply } from './reply.js'
 
-export function composeProblem(problem: Problem, retryAfterMs: number | undefined, docsUrl: string | undefined): Reply {
+export function composeProblem(problem: Problem, docsUrl: string | undefined): Reply {
   const headers: [string, string][] = [
     ['Content-Type', 'application/problem+json'],
     ['Cache-Control', 'no-store'],
   ]
-  // RFC 9110, section 10.2.3: whole seconds.
-  if (retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1_000)))])
+  if (isPassing(problem)) headers.push(['Retry-After', '1'])
   // RFC 8288, with the relation that the Idempotency-Key draft uses.
   const appended = docsUrl === undefined ? [] : [['Link', `<${docsUrl}>; rel="describedby"`] as const]
   return {
@@ -22,4 +21,9 @@ export function composeProblem(problem: Problem, retryAfterMs: number | undefine
     body: Buffer.from(JSON.stringify(problem)),
     form: 'json',
   }
+}
+
+/** The same request may be answered a moment later: these end with "Try again later". */
+function isPassing({ status, code }: Problem): boolean {
+  return status === 429 || status === 503 || code === 'in-flight'
 }

@@ -60,7 +60,7 @@ export interface Turn<Req, Res> extends NameParts {
 export function takeTurn<Req, Res>(turn: Turn<Req, Res>): MaybePromise<void> {
   const { exchange, tools, state } = turn
   const { settings, engine } = tools
-  if (turn.rounds++ === MAX_ROUNDS) return refuse(exchange, settings, 'unavailable', 1_000)
+  if (turn.rounds++ === MAX_ROUNDS) return refuse(exchange, settings, 'unavailable')
   const name = nameRequest(exchange, settings, turn)
   return name === undefined ? handOn(exchange, state) : enter(turn, name, engine)
 }
@@ -100,7 +100,7 @@ function onError<Req, Res>(
   }
   const code = codeOf(error)
   if (code === undefined) throw error
-  return refuse(exchange, tools.settings, code, 1_000)
+  return refuse(exchange, tools.settings, code)
 }
 
 function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): MaybePromise<void> {
@@ -168,9 +168,7 @@ function act<Req, Res>(
   const { exchange, tools, state, leave } = turn
   const { settings, engine, covered } = tools
   const { req, res } = exchange
-  if (entry.role === 'refused') {
-    return refuse(exchange, settings, entry.reason, entry.reason === 'in-flight' ? 1_000 : undefined)
-  }
+  if (entry.role === 'refused') return refuse(exchange, settings, entry.reason)
   if (entry.role === 'pass') return goWithout(turn, key, 'pass')
   let hold: RequestHold = entry.hold
   // There is no record that a HEAD could be answered from; only a GET makes one.
@@ -252,11 +250,10 @@ export function refuse<Req, Res>(
   exchange: Exchange<Req, Res>,
   { onRefused, idempotencyKey }: GuardSettings<Req, Res>,
   code: ProblemCode,
-  retryAfterMs?: number,
 ): MaybePromise<void> {
   noteOutcome(exchange, 'refused', code)
   if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
-  answer(exchange, composeProblem(problems[code], retryAfterMs, idempotencyKey?.docsUrl))
+  answer(exchange, composeProblem(problems[code], idempotencyKey?.docsUrl))
 }
 
 function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
