@@ -65,12 +65,8 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   const isSplit = pieces !== undefined || (multipart !== undefined && body.kind !== 'raw')
   const isWhole = customKey === undefined && idempotencyKey === undefined
   if (isWhole || idempotencyKey !== undefined) {
-    const { path, query } = splitUrl(parts.url)
-    const rewritten = parts.rewrittenUrl === undefined ? nowhere : splitUrl(parts.rewrittenUrl)
-    text += encodeField(isWhole ? 'request' : 'idempotency') + encodeField(path)
-    if (isWhole) text += encodeField(query)
-    text += encodeField(rewritten.path)
-    if (isWhole) text += encodeField(rewritten.query)
+    text += encodeField(isWhole ? 'request' : 'idempotency')
+    text += encodeUrl(parts.url, isWhole) + encodeUrl(parts.rewrittenUrl, isWhole)
     text += encodeField(parts.version)
     if (!isWhole) text += encodeField(idempotencyKey)
     else text += encodeField(isSplit ? multipart?.rest : parts.contentType) + encodeField(parts.contentEncoding)
@@ -119,12 +115,10 @@ function encodeField(field: string | undefined): string {
   return field === undefined ? '-' : `${field.length}:${field}`
 }
 
-interface SplitUrl {
-  readonly path: string | undefined
-  readonly query: string | undefined
+function encodeUrl(url: string | undefined, withQuery: boolean): string {
+  const [path, query] = url === undefined ? [] : splitUrl(url)
+  return encodeField(path) + (withQuery ? encodeField(query) : '')
 }
-
-const nowhere: Partial<SplitUrl> = {}
 
 /** Names that every parser takes as they are: neither encoded, nor with brackets or dots that make them parts of another. */
 const PLAIN_NAME = /^[\w~-]*$/
@@ -133,15 +127,15 @@ const PLAIN_NAME = /^[\w~-]*$/
 const MAX_PARAMETERS = 1_000
 
 /**
- * The query's parameters in the order of their names; equal names keep their order, and nothing is decoded. Where a parser could take
- * two names for one, the order is part of the request.
+ * The path, and the query if there is one, its parameters in the order of their names. Equal names keep their order, and nothing is
+ * decoded. Where a parser could take two names for one, the query stays as it is: its order is part of the request.
  */
-function splitUrl(url: string): SplitUrl {
+function splitUrl(url: string): [path: string, query?: string] {
   const at = url.indexOf('?')
-  if (at < 0) return { path: url, query: undefined }
+  if (at < 0) return [url]
   const path = url.slice(0, at)
   const query = url.slice(at + 1)
-  if (!query.includes('&')) return { path, query }
+  if (!query.includes('&')) return [path, query]
   const nameOf = (parameter: string): string => parameter.replace(/=.*/s, '')
   const compare = (a: string, b: string): number => {
     const [first, second] = [nameOf(a), nameOf(b)]
@@ -153,7 +147,7 @@ function splitUrl(url: string): SplitUrl {
     query.includes(';') ||
     !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))
   )
-    return { path, query }
+    return [path, query]
   // Array.prototype.sort is stable.
-  return { path, query: parameters.sort(compare).join('&') }
+  return [path, parameters.sort(compare).join('&')]
 }
