@@ -82,7 +82,8 @@ function writeLeaf(value: object): string {
   return sized('b', `${value.constructor.name} ${createHash('sha256').update(viewOf(value)).digest('hex')}`)
 }
 
-function isPlain(value: object): boolean {
+/** Made by `{}`, or without a prototype that says anything. */
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null || isBare(prototype)
 }

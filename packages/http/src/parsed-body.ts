@@ -1,6 +1,7 @@
 // What body parsers left of a request's body, told from what they did not touch.
 
 import type { IncomingMessage } from 'node:http'
+import { isPlain } from './canonical.js'
 
 /** The fields that parsers set, on the request itself or on the framework's; multer and koa-body set the latter two. */
 export interface ParserResult {
@@ -55,8 +56,6 @@ function listFiles(files: unknown): unknown {
   if (Buffer.isBuffer(buffer)) return { fieldname, name: originalname, mimetype, buffer }
   if (typeof hash === 'string') return { name: originalFilename, mimetype, size, hash }
   const isOne = originalname !== undefined || originalFilename !== undefined || size !== undefined
-  // multer's lists by field have no prototype.
-  const prototype: unknown = Object.getPrototypeOf(files)
-  if (isOne || (prototype !== null && prototype !== Object.prototype)) return new FileElsewhere()
+  if (isOne || !isPlain(files)) return new FileElsewhere()
   return Object.fromEntries(Object.entries(files).map(([field, of]) => [field, listFiles(of)]))
 }
