@@ -56,14 +56,10 @@ export interface SettlementInput<Req, Res> {
   readonly isSynchronous: boolean
 }
 
-export function openSettlement<Req, Res>(input: SettlementInput<Req, Res>): Settlement {
-  return new HoldSettlement(input)
-}
-
 /** The request as it came to us: middleware further in may change it, and take away what the response varies by. */
 type Asked = Pick<IncomingMessage, 'method' | 'headers'>
 
-class HoldSettlement<Req, Res> implements Settlement {
+export class HoldSettlement<Req, Res> implements Settlement {
   readonly keepsBody: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
@@ -148,21 +144,13 @@ function settleWith<Req, Res>(
 function makeRecord<Req, Res>(
   { hold, settings, covered, isShared }: SettlementInput<Req, Res>,
   { headers }: Asked,
-  { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
+  outcome: Outcome,
 ): Uint8Array | undefined {
+  const { status, head, body, form } = outcome
+  if (head === undefined || body === undefined) return undefined
   const keepsFailures = settings.serverErrors === 'keep'
-  const bodyBytes = body?.byteLength ?? 0
-  const facts = {
-    status,
-    headers: head?.headers ?? [],
-    complete,
-    hasTrailers,
-    tooLarge,
-    bodyBytes,
-    isShared,
-    keepsFailures,
-  }
-  if (head === undefined || body === undefined || !isReplayable(facts)) return undefined
+  const facts = { ...outcome, headers: head.headers, bodyBytes: body.byteLength, isShared, keepsFailures }
+  if (!isReplayable(facts)) return undefined
   const traceparent = traceOf(hold)?.traceparent
   const names = listUnkeyedVary(head.headers, covered)
   try {

@@ -25,7 +25,7 @@ import { isSafeMethod } from './replayable.js'
 import { type Reply, sendReply } from './reply.js'
 import { type NameParts, nameRequest, type RequestName } from './request-name.js'
 import { leaveState, type RequestState } from './request-state.js'
-import { openSettlement } from './settlement.js'
+import { HoldSettlement } from './settlement.js'
 import { shareShape } from './shared-shape.js'
 import { inTick } from './steps.js'
 import { followReplay, labelOf, noteOutcome } from './tracing.js'
@@ -183,7 +183,7 @@ function act<Req, Res>(
     hold = whileHeld(hold, leave)
   }
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
-  const settlement = openSettlement({
+  const settlement = new HoldSettlement({
     req,
     hold,
     settings,
