@@ -7,8 +7,8 @@ type NamedValue = readonly [name: string, value: string]
 export type NamedValues = readonly NamedValue[]
 
 /**
- * What applications and the proxies in front of them tell users apart by, in lower case. One that says nothing costs a
- * missed duplicate; one that is missing shows somebody what is another's.
+ * What applications and the proxies in front of them tell users apart by, in lower case. A name too many costs a missed duplicate;
+ * one that is missing shows somebody what is another's.
  */
 export const credentials: ReadonlySet<string> = new Set([
   'authorization',
@@ -67,7 +67,7 @@ export const routing: ReadonlySet<string> = new Set([
   'x-rewrite-url',
 ])
 
-/** Says whose data, and not which of many asks for it. */
+/** Says whose data is asked for, but not which of the many who belong there asks. */
 export function isOfMany([name]: NamedValue): boolean {
   return /^x-(?:tenant|account|org)/.test(name)
 }
@@ -77,13 +77,13 @@ export function listCredentials(req: IncomingMessage): NamedValues {
   const found = pick(req, credentials)
   const certificate = readClientCertificate(req)
   if (certificate !== undefined) found.push([':certificate', certificate])
-  // Kept while the request waits, without the room for sixteen more that `push` makes.
+  // A copy without the room for more that `push` made: it is kept while the request waits.
   return found.slice()
 }
 
 /**
- * One, or both where they differ: what HTTP/2's pseudo-headers say is the client's to choose, beside a Host and whatever the connection
- * is (RFC 9113, section 8.3.1).
+ * One, or both where they differ: on HTTP/2 a client may send pseudo-headers that contradict its Host header and its connection
+ * (RFC 9113, section 8.3.1), and an application may go by either.
  */
 export function bothOf(one: unknown, other: unknown = one): string {
   return String(one === other ? one : [one, other])
@@ -119,7 +119,7 @@ function isEncrypted(req: IncomingMessage): boolean {
   return (req.socket as Partial<TLSSocket> | null)?.encrypted === true
 }
 
-/** Not kept beside the connection: until TLS 1.3, a client may come up with one later. */
+/** Read for each request: before TLS 1.3, a client may present one later on the same connection. */
 function readClientCertificate(req: IncomingMessage): string | undefined {
   if (!isEncrypted(req)) return undefined
   const socket = req.socket as Partial<TLSSocket>

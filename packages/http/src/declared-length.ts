@@ -7,7 +7,7 @@ export type Arguments = readonly unknown[]
 
 /** How many bytes Node writes of them; 0 also for what it refuses. */
 export function sizeOf([chunk, encoding]: Arguments): number {
-  // Node minds the encoding of bytes, too.
+  // Node refuses an unknown encoding with bytes, too.
   const name = encodingOf(encoding)
   if (name === undefined) return 0
   return typeof chunk === 'string' || chunk instanceof Uint8Array ? Buffer.byteLength(chunk, name) : 0

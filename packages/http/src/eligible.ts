@@ -7,9 +7,9 @@ const UNSAFE: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const NEVER: ReadonlySet<string> = new Set(['HEAD', 'OPTIONS', 'TRACE', 'CONNECT'])
 
 /**
- * `headFromGet`: a HEAD is what a GET is. On a route everything that reaches it; app-wide what changes something; or what `methods` lists. Never HEAD, OPTIONS, TRACE,
- * CONNECT, and of GETs neither one that opens a WebSocket nor one for a range, whose answer is one client's own. What else asks for
- * an upgrade and gets here was not upgraded, and a range means nothing to other methods: neither opens a way past the guard.
+ * On a route every request, app-wide those that change something, or those that `methods` lists. Never OPTIONS, TRACE, CONNECT, nor
+ * HEAD, unless `headFromGet` makes a GET of it; nor a GET that opens a WebSocket or asks for a range, whose answer is one client's
+ * own. On other methods a range means nothing, and an upgrade was not made if the request gets here: no header is a way past the guard.
  */
 export function isGuarded(
   req: IncomingMessage,

@@ -50,8 +50,8 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   /** Answers in place of the handler. Left out: by Node's response, at once. */
   readonly answer?: (reply: Reply) => void
   /**
-   * Watches what the handler answers, and ends `settlement` with it. Returns what ends the hold before. Left out: Node's response is
-   * watched.
+   * Watches what the handler answers, and ends `settlement` with it. Returns what can end the hold earlier. Left out: Node's response
+   * is watched.
    */
   readonly watch?: (settlement: Settlement) => Ending
   /** Hands an error of one of the user's functions to the framework. */

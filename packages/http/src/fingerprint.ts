@@ -45,8 +45,8 @@ const VERSION = 'dspinlock-2'
 
 /**
  * SHA-256, or HMAC-SHA-256 with `secret`, of all parts, each with its length in front so that none can run into the next. They make
- * one text, which is hashed as UTF-8, or as UTF-16 where it has lone surrogates, which all become the same bytes in UTF-8: from the
- * second byte on no text of the one is a text of the other. The bytes of a raw body follow it.
+ * one text, which is hashed as UTF-8, or as UTF-16 if it has lone surrogates, which UTF-8 does not tell apart. Both begin with the
+ * same ASCII text, so that the one differs from the other in the second byte. The bytes of a raw body follow.
  * @throws UnhashableBodyError for a parsed body that cannot be compared.
  */
 export function fingerprint(parts: FingerprintParts, secret: string | undefined): string {

@@ -16,7 +16,7 @@ import type { PassageTools } from './turn.js'
 
 export interface Guard<Req, Res> {
   readonly engine: LockEngine
-  /** Says without further ado whether a request is of interest. If not, the adapter hands it on itself. */
+  /** Whether a request is to be guarded. If not, the adapter hands it on itself. */
   guards(req: IncomingMessage, onRoute: boolean): boolean
   /**
    * Sees a request through, until it was answered, handed on, or its client is gone. Without a
@@ -67,7 +67,7 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   }
 }
 
-/** To a framework no error may mean that all is well. */
+/** A framework would take an error that is undefined for none, and go on. */
 function fail<Req, Res>(exchange: Exchange<Req, Res>, error: unknown): void {
   exchange.fail(error || nothingThrown())
 }

@@ -1,4 +1,4 @@
-// What Node notes of a head that it wrote, and in which encoding it does: the one of the string that it leaves with, or else latin1.
+// What Node notes of a head that it wrote, and in which encoding it wrote it: that of the string that left with it, or else latin1.
 
 import type { ServerResponse } from 'node:http'
 
@@ -41,6 +41,6 @@ export function hasLeftAsUtf8(res: ServerResponse, [chunk, encoding]: readonly u
   const { _headerSent, _hasBody, chunkedEncoding } = res as Notes
   if (_headerSent !== true || _hasBody !== true || typeof chunk !== 'string') return false
   if (typeof encoding === 'string' && encoding !== 'utf8') return false
-  // Nothing is written as it is, and ends by an empty string in latin1. A chunk's size is written before it, in latin1 too.
+  // `write('')` is written as UTF-8, `end('')` as latin1. Before a chunk goes its size, in latin1.
   return chunk === '' ? !isEnd : chunkedEncoding !== true
 }

@@ -9,7 +9,7 @@ import { lifeOf } from './gone.js'
 
 export class IdentityLimit {
   readonly #max: number
-  /** Of each identity, by its digest, what takes its requests back; none is empty. */
+  /** By the digest of an identity, for each of its requests what takes it back. No set is empty. */
   readonly #underWay = new Map<string, Set<() => void>>()
 
   constructor(max: number) {
@@ -33,10 +33,10 @@ export class IdentityLimit {
   }
 }
 
-/** From now on it counts whether its client is there or not. */
+/** From now on the request counts until its hold ends, whether its client is there or not. */
 export function stayOn(res: ServerResponse, leave: () => void): void {
   res.removeListener('close', leave)
-  // What runs an app without a server makes up sockets that emit nothing.
+  // Whoever runs an app without a server makes up sockets, which may emit nothing.
   res.req.socket.removeListener?.('close', leave)
 }
 

@@ -15,7 +15,7 @@ import { type RequestState, readState } from './request-state.js'
 import { isPromise, type Steps, wait } from './steps.js'
 import { handOn, type PassageTools, refuse, takeTurn } from './turn.js'
 
-/** One for all: most requests never have more. */
+/** Shared by all requests that do not vary, which are most. */
 const nothing: NameParts['variant'] = []
 
 export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: PassageTools<Req, Res>): Steps<void> {
@@ -28,7 +28,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     return handOn(exchange, known)
   }
   known?.seenBy.push(settings)
-  // `push` would make room for sixteen more, for each request that waits.
+  // Written as a literal: an array that grew by `push` would keep room for sixteen more, in every request that waits.
   const state = known ?? { seenBy: [settings], body: undefined, ending: undefined }
   if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return handOn(exchange, state)
 
@@ -43,7 +43,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
   if (body === 'too-large') {
-    // Node pulls what nobody has begun to read off the wire, and nothing else; the next request comes behind it.
+    // Of a body that was begun, Node does not discard the rest, and the connection's next request stands behind that.
     exchange.req.resume()
     return refuse(exchange, settings, 'too-large')
   }
@@ -51,7 +51,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
 
   let leave: (() => void) | undefined
   if (tools.identityLimit !== undefined) {
-    // It may have left while it was asked who it is, or before, and nobody would hear of that any more.
+    // The client may have left while `identity` was asked; then no event would end what is counted here.
     if (isGone(req)) return
     leave = tools.identityLimit.enter(identity, exchange.res)
     if (leave === undefined) return refuse(exchange, settings, 'too-many-of-identity')

@@ -58,7 +58,7 @@ export class Recorder {
   #written = 0
   /** The last of them, which is yet to leave. */
   #kept: Buffer | undefined
-  /** By middleware mounted before us, which may collect what it is given and send head and all later. */
+  /** `end` was replaced by middleware mounted before us, which may collect what it is given and send head and all later. */
   readonly #isReplaced: boolean
   /** Ends the response of which all was written, while its last byte is kept. */
   #endLater: ((args: readonly unknown[]) => unknown) | undefined
@@ -88,7 +88,7 @@ export class Recorder {
   get recording(): Recording {
     const keep = this.#owner.keepsBody && !this.#tooLarge
     const [only] = this.#chunks
-    // Who failed after a head that nobody wrote has begun anew.
+    // A handler that failed after a head that nobody wrote has begun its answer anew.
     const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
       head: head && this.#isHeadUtf8 ? toWire(head) : head,
@@ -209,7 +209,7 @@ export class Recorder {
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
     const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
     const result = this.#endHeldBack(end, res, args, heldBack)
-    // Nobody but the owner runs before it is done with them.
+    // Not copied: the owner is done with the bytes before the handler can change them.
     if (typeof args[0] !== 'function') this.#keep(args, false)
     this.#done = true
     this.#owner.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
@@ -232,10 +232,10 @@ export class Recorder {
   #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
     if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
     const wasFlushed = hasHeadLeft(res)
-    // Once its client is gone, a response writes no head any more; what it would have been counts, also where it comes later.
+    // Without a client a response writes no head any more, and where `end` was replaced it may come later: what it would be counts.
     if (!res.headersSent && (this.#isReplaced || isGone(res.req))) this.#unsent = this.#takeHead([])
     const result = this.#run(method, res, args)
-    // A response without a body keeps its head through any write: what it leaves with comes later.
+    // Where there is no body, a write does not send the head: it leaves later, with something else.
     if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
     return result
   }

@@ -11,7 +11,7 @@ export interface ResponseFacts {
   readonly tooLarge: boolean
   /** Of the body, in bytes. */
   readonly bodyBytes: number
-  /** Those who ask are not known to be one and the same: `identity: 'public'`, or nobody in particular. */
+  /** Several people may ask under the same key: `identity: 'public'`, or nobody in particular. */
   readonly isShared: boolean
   /** 500 and above count as answers: `serverErrors: 'keep'`. */
   readonly keepsFailures: boolean

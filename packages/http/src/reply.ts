@@ -53,19 +53,20 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   } else {
     setHeaders(res, reply)
     res.setHeader('Content-Length', body.byteLength)
-    // Said before the end: Node garbles a Content-Disposition outside ASCII where the end brings the head about. Who replaced `end` may set fields there.
+    // Before `end`: Node garbles a Content-Disposition outside ASCII in a head that `end` writes. Where `end` was replaced, fields may
+    // still be set in it.
     if (!Object.hasOwn(res, 'end')) res.writeHead(reply.status)
   }
-  // A string leaves in one piece with the head; who replaced `end` may take it for another encoding. Behind another of its connection's requests it has to be
-  // one: Node puts a head that goes with bytes in front of all that waits for the connection, also of a 100 (Continue).
+  // A string leaves in one write with the head, but whoever replaced `end` may ignore its encoding. A response that waits for its
+  // socket behind others (pipelining) has to end with one: with bytes, Node would put its head before all that waits, even a 100 (Continue).
   if (isHttp1 && ((body.byteLength <= MAX_TEXT_BYTES && !Object.hasOwn(res, 'end')) || res.socket === null))
     res.end(viewOf(body).toString('latin1'), 'latin1')
   else res.end(body)
 }
 
 /**
- * Whether nobody outside would miss headers that are listed with the head, which Node does not remember, instead of being set one by
- * one, which takes a third longer to answer: nothing is set, and nobody has come near the response. Node itself waits for `finish`.
+ * Whether headers may be listed with the head, where Node does not remember them. To set them one by one takes a third longer, and is
+ * needed only if others have set some, or have replaced or watch something of the response. One `finish` listener is Node's own.
  */
 function mayListHeaders(res: ServerResponse): boolean {
   return (

@@ -21,9 +21,9 @@ export interface Ending {
 }
 
 /**
- * A property of the request and no WeakMap: that keeps what it has for young requests, and all that hangs on it, until the next full
- * collection, which cost more than the rest of a request's passage. Known to every copy of this module, as npm may install several: one further in
- * would wait for what one further out holds for the same request. Who changes `RequestState` so that older copies would misread it changes the name.
+ * A property of the request and not a WeakMap, which would keep its values until the next full collection: that cost more than the rest of
+ * a request's passage. Shared by all copies of this module, of which npm may install several: otherwise one would wait for what another
+ * holds for the same request. Change the name together with `RequestState`, if older copies would misread that.
  */
 const STATE = Symbol.for('dspinlock')
 

@@ -26,21 +26,21 @@ export interface Outcome extends Recording {
 }
 
 /**
- * The end of one hold, for whatever watches its response. The first call of any of its functions counts. Neither throws or rejects:
- * the engine publishes what goes wrong, and none of it is the response's business.
+ * The end of one hold, for whatever watches its response. Of all calls of its functions the first one counts. None of them throws or
+ * rejects: the engine publishes what goes wrong, and none of it is the response's business.
  */
 export interface Settlement {
-  /** Whether duplicates may be given the response, so that its head and its bytes are of use. Its end always is. */
+  /** Whether duplicates may be given the response. If not, its head and body are of no use, only its end is. */
   readonly keepsBody: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
-  /** Whether the last bytes are to wait for what these functions return. If not, there is nothing or nobody wants it. */
+  /** Whether the last bytes are to wait for the promises that these functions return; if not, they return none. */
   readonly holdsBack: boolean
-  /** The response ended, or was cut short. The promise, if there is one, is there to wait for: `settleTimeoutMs` at most. */
+  /** The response ended, or was cut short. A promise takes `settleTimeoutMs` at most. */
   end(outcome: Outcome): Promise<void> | undefined
-  /** The work threw, and what is made of it as an answer of this status cannot be seen. */
+  /** The work threw, and an answer of this status is made of that where it cannot be seen. */
   fail(status: number): Promise<void> | undefined
-  /** The work is somebody else's to guard. Leaves nothing. */
+  /** Ends the hold without a record: somebody else guards the work, or there was none. */
   release(): Promise<void> | undefined
 }
 
@@ -50,7 +50,7 @@ export interface SettlementInput<Req, Res> {
   readonly settings: GuardSettings<Req, Res>
   /** Request headers, in lower case, that the key covers. */
   readonly covered: ReadonlySet<string>
-  /** Those who ask are not known to be one and the same. */
+  /** Several people may ask under the same key. */
   readonly isShared: boolean
   /** The store answers at once, so that nothing has to wait for it. */
   readonly isSynchronous: boolean

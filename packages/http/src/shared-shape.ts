@@ -9,10 +9,10 @@ import type { Exchange } from './exchange.js'
 const isOfUse = Number.parseInt(process.versions.node, 10) < 24
 
 /**
- * Makes V8 keep the object's properties in a dictionary, as it does when an object with a class of its own changes whether a property is enumerable:
- * all dictionaries share a hidden class, to which adding properties changes nothing. `link`, by which a framework connects request and response, is
- * changed and changed back, so that nothing else about the object is different. Only where the framework sets prototypes: other objects have a class in common
- * already, and would lose it. A dictionary takes 1 to 2 KB more.
+ * Makes V8 keep the object's properties in a dictionary: all dictionaries share one hidden class, which adding properties does not
+ * change. V8 does so when an object with a class of its own changes whether a property is enumerable, so `link`, by which a framework
+ * connects request and response, is changed and changed back. Only where the framework sets prototypes: other objects have a class in
+ * common already, and would lose it. A dictionary takes 1 to 2 KB more.
  */
 export function shareShape(framework: Pick<Exchange, 'setsPrototypes'>, object: object, link: string): void {
   if (!isOfUse || framework.setsPrototypes !== true || !Object.hasOwn(object, link)) return

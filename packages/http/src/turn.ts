@@ -1,4 +1,4 @@
-// A request's turn, from asking for its key on: wait, then run, replay or refuse. While it waits, this is all that is held of its passage.
+// A request's turn, from the moment it asks for its key: wait, then run, replay or refuse.
 
 import {
   ClosedError,
@@ -106,7 +106,7 @@ function onError<Req, Res>(
 function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): MaybePromise<void> {
   const { exchange, tools } = turn
   const { settings } = tools
-  // Not sooner: while a request waits, both take less memory without.
+  // Not before the wait, during which both would take more memory for it.
   shareShape(exchange, exchange.req, 'res')
   shareShape(exchange, exchange.res, 'req')
   if (entry.role !== 'follower') return act(turn, key, entry)
@@ -135,7 +135,10 @@ function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): May
   return takeTurn(turn)
 }
 
-/** A malformed record is dropped if it is still there once its fence is known: somebody else may have done so meanwhile, and be at work. */
+/**
+ * Drops a malformed record in two rounds: the first learns its fence, the second forgets only what has that fence. Another request
+ * may have dropped the record meanwhile, and be at work under the key.
+ */
 async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void> {
   const { engine } = turn.tools
   if (turn.doubted === undefined) publishTrouble('http', 'decode', new MalformedRecordError(), key)
@@ -144,10 +147,10 @@ async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void>
   return inTick(() => takeTurn(turn))
 }
 
-/** A store that fails does so again when the key is asked for, and is answered for there. */
+/** A store that failed here fails again when the key is asked for, and that is where it is dealt with. */
 const forgive = (): undefined => {}
 
-/** Whether those who ask are not known to be one and the same. Who knows the key of an operation is taken for who began it. */
+/** Whether several people may ask under the same key. Whoever knows an Idempotency-Key is taken for the one who made it up. */
 function isShared({ identity, idempotencyKey }: NameParts): boolean {
   if (identity.kind === 'public') return true
   if (idempotencyKey !== undefined) return false
