@@ -24,8 +24,8 @@ export function refuseWhileBusy(asker: Asker, payload: string, retryAfterMs: num
 }
 
 /**
- * What a reply to a claim as `asked` was says to `asker`; undefined: it has to ask for itself. Without `asked` it is what a hold of this
- * process left, and all who may not have that were refused when it began.
+ * What the reply to a claim that asked as `asked` means for `asker`; undefined: it has to ask for itself. Without `asked` the reply is
+ * what a hold of this process left, and whoever may not have that was refused when the hold began.
  */
 export function answerFor(
   asker: Asker,
@@ -35,7 +35,7 @@ export function answerFor(
   if (reply.state === 'mismatch') return asker.payload === asked?.payload ? refuse('mismatch', 0) : undefined
   if (!asker.policy.takesRecord) return undefined
   if (reply.state === 'pass') return { role: 'pass' }
-  // An empty one is given records of all payloads, and what this one was made for is not known here.
+  // A claim without a payload is answered with any record, and what payload that was made for is not known here.
   if (asked !== undefined && asker.payload !== '' && asker.payload !== asked.payload) {
     return asked.payload === '' ? undefined : refuse('mismatch', 0)
   }

@@ -10,9 +10,9 @@ interface Closable {
 }
 
 /**
- * For who makes one for each request: a controller, its signal and what they listen with are most of what a waiting request takes. It listens
- * once, and knows nobody any more afterwards: V8 keeps the function that Node puts among a response's listeners, and all that it knows, until the
- * next full collection (docs/decisions/069).
+ * For whoever makes one for each request: an AbortController, its signal and their listeners would be most of what a waiting request
+ * takes. It lets go of everybody afterwards, because V8 keeps the function that was among a response's listeners, and all that this
+ * refers to, until the next full collection (docs/decisions/069).
  */
 export class Closing implements Cancellation {
   #closable: Closable | undefined
@@ -25,11 +25,11 @@ export class Closing implements Cancellation {
   }
 
   get aborted(): boolean {
-    // Who closed before anybody listened does not tell again.
+    // What closed before anybody listened does not say so again.
     return this.#reason !== undefined || this.#closable?.destroyed === true
   }
 
-  /** Asked for by the listener, or by who found it aborted, and by nobody before: from then on it is. */
+  /** Only to be asked once it has aborted, and it stays so from then on. */
   get reason(): unknown {
     this.#reason ??= new DOMException('This operation was aborted', 'AbortError')
     return this.#reason

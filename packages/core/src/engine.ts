@@ -257,7 +257,7 @@ export class LockEngine {
   }
 }
 
-/** The log by environment is loaded where one is asked for. Who must not miss its first line calls `logByEnvironment` before. */
+/** Loads the log only if the environment asks for one. Whoever must not miss its first line calls `logByEnvironment` before. */
 function loadLog(): void {
   const { SL_LOG_ENABLED, DEBUG } = process.env
   if (SL_LOG_ENABLED ?? DEBUG) void import('./log-environment.js').then(({ logByEnvironment }) => logByEnvironment())

@@ -52,11 +52,11 @@ export class Lane implements HoldOwner, WaiterOwner {
   #hold: ActiveHold | undefined
   /** Under which the lane claims or waits; '' if it does neither. */
   #token = ''
-  /** The last claim under `#token`: who is first by the time of its answer may not be who it was made for. */
+  /** The last claim under `#token`. By the time of its answer another waiter may be first than the one it was made for. */
   #asked: ClaimRequest | undefined
   /** A claim is under way. */
   #asking = false
-  /** Something changed while it was: ask again whatever it says. */
+  /** Something changed while it was: ask again, whatever the answer says. */
   #askAgain = false
   /** The store counts `#token` among its waiters. */
   #joined = false
@@ -279,7 +279,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const head = this.#queue.head
     if (head === undefined) return this.#quit()
     clearTimeout(this.#pollTimer)
-    // What a token was claimed with stays with it: other wishes have another, at the old place.
+    // A token keeps the wishes that it was claimed with: other wishes need another token, which keeps the place.
     if (this.#token !== '' && !this.#isAskedFor(head)) {
       this.#leave(this.#token)
       this.#dropToken()
@@ -430,7 +430,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#settleAsking()
     const reason = asStoreError(this.#host.store, 'claim', this.key, error)
     publishTrouble('core', 'claim', reason, this.key)
-    // Under another name next time: what became of this claim is not known.
+    // The store may have carried the claim out: leave its queue, and ask under another token next time.
     this.#joined = true
     this.rejectAll(() => reason)
   }
@@ -450,7 +450,7 @@ export class Lane implements HoldOwner, WaiterOwner {
       publishTrouble('core', operation, reason, this.key)
       if (this.#asking && this.#hold === hold) {
         this.#settleAsking()
-        // Should the next claim be carried out all the same, nobody is there to hold the key.
+        // The store may have carried the next claim out all the same, and nobody here would hold the key.
         this.#leave(this.#token)
         this.#dropToken()
       }

@@ -54,7 +54,7 @@ export class Kept implements Linked<Kept> {
 }
 
 export class LeaseKeeper {
-  /** By lease: within one, holds stand in the order in which they are due, because all have the same period. */
+  /** By `leaseMs`: holds with the same one stand in the order in which they are due, because they have the same period. */
   readonly #byLease = new Map<number, LinkedList<Kept>>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -71,7 +71,7 @@ export class LeaseKeeper {
     hold.kept = kept
     queue.append(kept)
     if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
-    // Behind the turn in which the holder starts, which need not wait for this; one that has ended by then needs no lease.
+    // After the turn in which the holder starts, so that it need not wait for this; a hold that has ended by then needs no lease.
     if (renewNow) setImmediate(() => this.#renewUnlessUnderWay(kept))
     this.#arm(renewAt)
   }

@@ -3,7 +3,7 @@
 import { markAsUntransferable } from 'node:worker_threads'
 
 export interface StoredRecord {
-  /** As it is read, others are in its memory: not to be written to. It stays as it is, whatever becomes of the record. */
+  /** Not to be written to: what was read shares its memory with other records. It stays as it is, whatever becomes of the record. */
   readonly bytes: Uint8Array
   readonly payload: string
   readonly numbers: RecordNumbers
@@ -13,7 +13,7 @@ export type RecordNumbers = readonly [
   /** The last one given out for the key. */
   fence: number,
   settledAt: number,
-  /** On the scale of fences and arrivals: who arrived before was waiting for it. */
+  /** On the scale of fences and arrivals: whoever arrived before it had been waiting. */
   settledTick: number,
   visibleUntil: number,
   /** Not before `visibleUntil`. */
@@ -73,7 +73,7 @@ class Block {
     }
   }
 
-  /** Tells how large it was. */
+  /** Returns how large it was. */
   drop(index: number): number {
     const bytes = this.endOf(index) - this.endOf(index - 1)
     const size = sizeOf(bytes, this.keys[index] ?? '', this.payloads[index] ?? '')
@@ -87,7 +87,7 @@ class Block {
   /** To take no more. */
   seal(): void {
     const bytes = new Uint8Array(this.endOf(this.live - 1))
-    // Not to be taken away by whoever sends a record to a worker: there are others in it.
+    // Transferring one record to a worker would take the others in its block along.
     markAsUntransferable(bytes.buffer)
     for (const [index, piece] of this.pieces.entries()) bytes.set(piece as Uint8Array, this.endOf(index - 1))
     this.bytes = bytes
@@ -123,7 +123,7 @@ export class MemoryRecords {
     return this.#blockAt(place)?.read(place % BLOCK_RECORDS)
   }
 
-  /** In place of what the key had. `false`: the oldest were dropped for it, itself among them if it is too large alone. */
+  /** In place of what the key had. `false`: there was no room, and the oldest were dropped, or itself if it is too large. */
   keep(key: string, record: StoredRecord): boolean {
     this.drop(key)
     let open = this.#open
@@ -196,7 +196,7 @@ export class MemoryRecords {
     if (block.live === 0) this.#blocks.delete(block.number)
   }
 
-  /** Leaves a block that takes no more with what its records need, and again once half of them are gone. */
+  /** Makes a block that takes no more only as large as its records need, and again once half of them are gone. */
   #pack(block: Block): void {
     const { number, keys, live } = block
     if (live === 0 || block === this.#open || (block.bytes !== undefined && live * 2 > keys.length)) return

@@ -55,7 +55,7 @@ export class MemoryStore implements Store {
   #entries = new ShortLivedMap<StoredKey>()
   #records: MemoryRecords
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  /** Tokens that ended last, and how; and those before them: a Map that loses its oldest one by one steps over all that it lost. */
+  /** How tokens ended: the last ones, and those before them. Dropped all at once, as a Map steps over each entry that it lost. */
   #ended = new Map<string, 'settled' | 'released' | 'left'>()
   #endedBefore = this.#ended
   /** The last fence, arrival or settling: all three are on one scale, so that they can be compared. */
@@ -341,5 +341,5 @@ export class MemoryStore implements Store {
 
 let mailboxes = 0
 
-/** For a claim that arrives after its own end: nobody waits for the answer any more. */
+/** For a claim that arrives after its token has ended: nobody waits for the answer any more. */
 const nothingLeft: ClaimReply = { state: 'busy', leaseLeftMs: 0, arrival: 0, clockAheadMs: 0 }

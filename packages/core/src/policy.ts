@@ -7,7 +7,7 @@ import { boolean, integer, type OptionReader, oneOf, type Parsed, parseOptions, 
 /** The options of `enter` that stay the same from call to call and make sense for any kind of work. */
 export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label' | 'leaveRecord' | 'pollMs'>
 
-/** Those and the ones that only direct users of the engine have a use for. */
+/** As `PolicyOptions`, with those that only direct users of the engine need. */
 export type EnginePolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label'>
 
 /** The options of `enter` that belong to one call. */
@@ -15,7 +15,7 @@ export interface CallOptions extends Pick<EnterOptions, 'payload' | 'label'> {
   readonly signal?: Cancellation
 }
 
-/** The part of an AbortSignal that is used. Who makes one for each request has something lighter. */
+/** The part of an AbortSignal that is used: something lighter will do for whoever makes one for each request. */
 export interface Cancellation {
   readonly aborted: boolean
   readonly reason: unknown
@@ -23,7 +23,7 @@ export interface Cancellation {
   removeEventListener(type: 'abort', listener: AbortListener): void
 }
 
-/** An object, as the DOM has it, and no function: one for each wait would be kept longer than the wait (docs/decisions/069). */
+/** The DOM's EventListener: an object and not a function, which would be kept for longer than the wait (docs/decisions/069). */
 export interface AbortListener {
   handleEvent(): void
 }

@@ -14,9 +14,7 @@ export interface WaiterCounter {
   removeWaiter(): void
 }
 
-/**
- * What a turn costs must not grow with those who wait: they are walked only when some of them may have an answer.
- */
+/** The cost of a turn must not grow with the number of waiters: they are walked only when some of them may have an answer. */
 export class Queue {
   readonly #key: string
   readonly #counter: WaiterCounter
@@ -26,7 +24,7 @@ export class Queue {
   #impatient = 0
   /** Those that do not count towards the limits yet. */
   #uncounted = 0
-  /** How many wait with each payload; without the empty one, which goes with all. */
+  /** How many wait with each payload. The empty one is left out, because it contradicts none. */
   #payloads: Map<string, number> | undefined
   /** One for all: a timer for each would take more than a waiter does. Set only while somebody waits. */
   #timer: NodeJS.Timeout | undefined
@@ -57,7 +55,7 @@ export class Queue {
     return waiter.isLinked
   }
 
-  /** `mayBeServedAtOnce`: it counts, and its time runs, only from the moment at which it has to wait. Throws a WaiterLimitError. */
+  /** `mayBeServedAtOnce`: it counts, and its time runs, only once it has to wait. Throws a WaiterLimitError. */
   add(waiter: Waiter, mayBeServedAtOnce: boolean): void {
     if (!mayBeServedAtOnce) this.#startWait(waiter, this.size)
     else this.#uncounted++
@@ -72,7 +70,7 @@ export class Queue {
     this.#countPayload(waiter.payload, -1)
     if (waiter.counted) this.#counter.removeWaiter()
     else this.#uncounted--
-    // As long as somebody is left it stays: to ring in vain once in a while costs less than to set it anew for each that is served.
+    // While somebody is left it stays: ringing in vain now and then costs less than setting it anew for each that is served.
     if (this.size === 0) {
       clearTimeout(this.#timer)
       this.#timer = undefined
@@ -141,7 +139,7 @@ export class Queue {
     this.#timer = setTimeout(() => this.#ring(), Math.min(Math.ceil(at - performance.now()), MAX_TIMER_MS))
   }
 
-  /** Walks all, whose times need not end in the order in which they came. Who goes may bring an answer for others, wherever they stand. */
+  /** Walks all of them, as their times need not end in order of arrival. One that goes may bring an answer for others, wherever they stand. */
   #ring(): void {
     this.#timer = undefined
     const now = performance.now()

@@ -1,6 +1,6 @@
 // A map for entries that stay for a moment, by keys that hardly ever come again.
 
-/** After so many entries came and went, or as many as there are, if those are more. */
+/** The Map is made anew after so many entries came and went, or as many as there are, if those are more. */
 const RENEW_AFTER = 1_024
 
 /**

@@ -18,7 +18,7 @@ export interface ClaimRules {
   readonly unpack: (record: Uint8Array) => SpinlockRecord
 }
 
-/** How often a computed key without a value is dropped for one that has one, before the work is done in any case. */
+/** How often a key that was computed without a value is dropped to get one with a value, before the work is done in any case. */
 const MAX_ROUNDS = 4
 
 /** Resolves to the hold, or to the record that was found in its place. Rejects as `LockEngine.enter`, and with a KeyExistsError. */
