@@ -16,15 +16,15 @@ import { DEFAULT_SET } from './tokens.js'
 type Answer<T> = T | Promise<T>
 
 interface Visits {
-  /** How many of the places at which we are bound to the route it has passed. */
+  /** How many of the places at which interceptors (or guards) of ours are bound to its route it has passed. */
   bound: number
-  /** One of us saw to it. */
+  /** One of them has seen to it. */
   taken: boolean
 }
 
 /**
- * Also of requests that are not guarded, which a property would make slow on Express. What hangs on its values lives until the next full
- * collection: nothing but a number and a flag.
+ * Not a property, which would make requests slow on Express that are not even guarded. A WeakMap keeps its values until the next full
+ * collection, so they are no more than a number and a flag.
  */
 const visited = new WeakMap<IncomingMessage, Visits>()
 

@@ -2,7 +2,7 @@
 
 import type { CommandPart } from './clients/client.js'
 import { isCrossSlot, isMissingScript, isPassing, unreadableError } from './failures.js'
-import { besideState } from './keys.js'
+import { namesOf } from './keys.js'
 import { composeRow, type OperationName, sha, source } from './scripts/index.js'
 
 /** One operation on one key, as the script is given it. */
@@ -12,7 +12,7 @@ export interface Row {
   readonly state: string
   /** What the operation is given: `composeGiven`. */
   readonly given: string
-  /** Of those that have one. */
+  /** Only of operations that store one. */
   readonly record: Buffer | undefined
   onReply(reply: unknown): void
   onFailure(error: unknown): void
@@ -24,8 +24,8 @@ const MAX_ROWS = 32
 const MAX_BYTES = 65_536
 
 /**
- * A command costs the client more than the server, whatever is in it. A lone operation leaves at the end of its turn, which comes
- * before anything could have been answered; no timer is waited for.
+ * A command costs the client more than the server, however much is in it. A lone operation leaves at the end of its turn of the event
+ * loop, before an answer to anything could have come; no timer is waited for.
  */
 export class Batch {
   readonly #common: string
@@ -66,8 +66,8 @@ export class Batch {
           this.#isSplit = true
           for (const row of rows) this.#send([row])
         } else if (rows.length > 1 && !isPassing(error)) {
-          // What one of them may not do, for example write to a full Redis, is not to be the others' failure. Those that were carried out are told the same,
-          // save a forget, which finds nothing any more.
+          // What one of them may not do, for example write to a full Redis, must not fail the others. Those that were carried out already are
+          // told the same again, except a forget, which finds nothing any more.
           for (const row of rows) this.#send([row])
         } else {
           for (const row of rows) row.onFailure(error)
@@ -93,14 +93,14 @@ export class Batch {
 }
 
 /**
- * Digest or source, the names, what every call is given first (`common`), and the rows. `how` is in small letters, by which ioredis looks
- * up what it knows of a command.
+ * Digest or source, the names, what every call is given first (`common`), and the rows. `how` is in lower case, because ioredis looks
+ * up commands by that.
  */
 function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: string): CommandPart[] {
   const script = how === 'evalsha' ? sha : source
   const only = rows.length === 1 ? rows[0] : undefined
   if (only !== undefined) {
-    const [state, crowd] = besideState(only.state)
+    const [state, crowd] = namesOf(only.state)
     const row = composeRow(only.name, only.given)
     const command: CommandPart[] = [how, script, '2', state, crowd, common, row]
     if (only.record !== undefined) command.push(only.record)

@@ -14,10 +14,10 @@ export function nameState(prefix: string, key: string): string {
 }
 
 /**
- * All names that belong to a key, by that of its state: the other one is its crowd's. The braces make both hash to one slot (Redis
- * Cluster hash tags).
+ * All names of a key, by that of its state; the other one is that of its crowd, those who wait. The braces make both hash to one slot
+ * (Redis Cluster hash tags).
  */
-export function besideState(state: string): readonly [state: string, crowd: string] {
+export function namesOf(state: string): readonly [state: string, crowd: string] {
   return [state, `${state}:w`]
 }
 

@@ -41,9 +41,9 @@ const ENTRY_BYTES = 250
 export class LocalCache {
   readonly #records: LRUCache<string, CachedRecord>
   readonly #maxAgeMs: number
-  /** Only while nothing that is said to all processes can be missed. */
+  /** True only while no message to all processes can be missed. */
   #isOpen = false
-  /** Grows whenever a record was dropped: an answer that was under way meanwhile may hold what was dropped. */
+  /** Grows whenever a record was dropped: an answer that was under way then may hold what was dropped. */
   #epoch = 0
 
   constructor({ maxBytes, maxAgeMs }: LocalCacheOptions) {
@@ -113,7 +113,7 @@ export class LocalCache {
     const { payload, ageMs, ttlLeftMs, askedAt, epoch } = facts
     if (!this.#isOpen || epoch !== this.#epoch || ttlLeftMs <= 0) return
     this.#records.set(name, {
-      // A copy: what comes from a socket is a part of something larger, which would stay with it.
+      // A copy: what comes from a socket is a part of a larger buffer, which it would keep alive.
       record: new Uint8Array(record),
       payload,
       settledAt: askedAt - ageMs,

@@ -11,7 +11,7 @@ export interface OperationHost {
   readonly outage: Outage
   /** Has the row carried out once, and tells it of the reply or the failure. */
   send(row: Row): void
-  /** Why nothing can be sent, now or any more; undefined if it can. */
+  /** Why nothing can be sent; undefined if it can. */
   findObstacle(what: string, key: string): Error | undefined
   /** What the caller is told of a failure; `cause` undefined: there was no answer in time. */
   describe(what: string, key: string | undefined, cause: unknown): Error
@@ -80,7 +80,7 @@ export class Operation<T> implements Row, Expiring {
     if (passes) outage.onFailure()
     else outage.onAnswer()
     if (this.#over) return
-    // Nothing has begun for a claim. What ends or keeps a hold has to get through if it can.
+    // A claim may give up, as nothing has begun under it. What keeps or ends a hold has to get through if it can.
     const isHopeless = outage.lasts && this.name === 'claim'
     const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !passes || isHopeless
     if (isFinal || performance.now() + this.#pauseMs >= this.endsAt) return this.#fail(error)
@@ -95,7 +95,7 @@ export class Operation<T> implements Row, Expiring {
     this.#fail(undefined)
   }
 
-  /** For people, a release is one, whatever comes with it. */
+  /** The operation as people are told of it: handing the key on is a release to them. */
   get #what(): string {
     return this.name === 'handOn' ? 'release' : this.name
   }

@@ -1,6 +1,6 @@
 // Whether Redis is away: whatever is tried has failed for a while, and nothing was answered in between.
 
-/** A failure says nothing of what is tried this much later: longer than from one attempt to connect to the next. */
+/** A failure counts for this long: longer than from one attempt to connect to the next. */
 const FORGOTTEN_MS = 5_000
 
 export class Outage {
@@ -8,7 +8,7 @@ export class Outage {
   #since = 0
   #lastAt = Number.NEGATIVE_INFINITY
 
-  /** `afterMs`: how long what fails may still be a failover, or a server that starts anew. */
+  /** `afterMs`: for how long failures may still mean a failover, or a server that is starting. */
   constructor(afterMs: number) {
     this.#afterMs = afterMs
   }
@@ -18,7 +18,7 @@ export class Outage {
     return this.#lastAt - this.#since >= this.#afterMs && performance.now() - this.#lastAt < FORGOTTEN_MS
   }
 
-  /** A connection, or a try of an operation. */
+  /** A connection failed, or a try of an operation. */
   onFailure(): void {
     const now = performance.now()
     if (now - this.#lastAt >= FORGOTTEN_MS) this.#since = now

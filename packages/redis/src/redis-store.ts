@@ -106,7 +106,7 @@ export class RedisStore implements Store {
     this.#subscriber = new Subscriber(
       this.#client,
       [`${wakePrefix}${this.#id}`, ...(this.#cache === undefined ? [] : [`${wakePrefix}${TO_ALL}`])],
-      // What another's release wrote is acknowledged by nobody: a claim of one's own is.
+      // Whether replicas have what another's release wrote is not known; of a claim of one's own it is.
       parsed.minReplicas > 0,
       onTrouble,
       {
@@ -115,7 +115,7 @@ export class RedisStore implements Store {
           void this.#checkServer()
         },
         onLost: () => this.#cache?.shut(),
-        // The server's name of it.
+        // Named as the server knows it, with the client's own prefix in front.
         onDropped: name => this.#cache?.drop(name.slice(this.#client.keyPrefix?.length)),
       },
     )
@@ -135,7 +135,7 @@ export class RedisStore implements Store {
   claim(request: ClaimRequest): MaybePromise<ClaimReply> {
     const { key, payload } = request
     const state = nameState(this.#prefix, key)
-    // Who waits already has to be taken off the list of those who wait.
+    // A claim that waits already has to reach the store, which takes it off its waiters.
     const known = request.takeRecord && request.arrival === 0 ? this.#cache?.find(state, payload) : undefined
     if (known !== undefined) return known
     const sentAt = performance.now()
@@ -199,7 +199,7 @@ export class RedisStore implements Store {
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
-    // Here at once, and again when its message arrives, as everywhere else.
+    // At once, and again when the message of it arrives, as in all other processes.
     this.#cache?.drop(nameState(this.#prefix, key))
     return this.#run('forget', key, composeGiven('', 0, undefined, String(fence ?? 0)), isYes)
   }

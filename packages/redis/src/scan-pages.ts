@@ -36,7 +36,7 @@ export async function* scanPages(
 
 function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    // Not unref'd, unlike the sockets: this keeps the process while somebody awaits the answer, and ends the wait.
+    // Not unref'd, unlike the sockets: it keeps the process alive while somebody awaits the answer.
     const timer = setTimeout(() => reject(new Error(noAnswer(timeoutMs))), Math.max(0, deadline - performance.now()))
     answer.then(
       value => {

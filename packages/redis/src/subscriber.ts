@@ -18,7 +18,6 @@ export class Subscriber {
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
   /** Instead of being handed the key, a waiter is told to ask for it. */
   readonly #asksForTurns: boolean
-
   readonly #events: SubscriberEvents
 
   /** `onTrouble`: told when the connection fails. */

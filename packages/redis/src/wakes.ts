@@ -2,7 +2,7 @@
 
 import type { Wake } from '@dspinlock/core'
 
-/** Where, instead of a process's id, everybody listens who keeps records in memory. */
+/** Stands for the id of a process in the channel on which all listen that keep records in memory. */
 export const TO_ALL = 'all'
 
 const NEWLINE = 0x0a

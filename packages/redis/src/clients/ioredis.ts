@@ -136,7 +136,7 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
-    // Elsewhere what was issued in a turn is one command already, and corking would hold it for another turn.
+    // Outside of a cluster what was issued in a turn is one command already, and corking would delay it by another turn.
     if (this.isCluster) this.#cork.hold()
     return this.#client.callBuffer(String(name), ...args)
   }
@@ -172,7 +172,7 @@ export class IoredisStoreClient implements StoreClient {
   listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
     if (this.isCluster) return new ClusterListening(this.#client as ClusterClient, channels, listener)
     const listening = new Listening(this.#client, channels, listener, retryDelayMs)
-    // Both on one server: only there PUBLISH counts who listens.
+    // Both connections have to lead to one server: PUBLISH counts only who listens there.
     if (this.#isOwn) this.#client.on('close', () => listening.reconnect())
     return listening
   }
@@ -231,7 +231,7 @@ class Listening {
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
   }
 
-  /** Where it is connected, be it only that the server has not said yet that it is ready. */
+  /** Connects anew, if it is connected, or waits for the server to be ready. */
   reconnect(): void {
     const { status } = this.#client
     if (!this.#closed && (status === 'ready' || status === 'connect')) this.#client.disconnect(true)

@@ -7,8 +7,8 @@ export interface Corkable {
 }
 
 /**
- * A system call for each command costs more than the command. Corked until the turn's end, which is when a command that is alone
- * leaves, too: no timer is waited for.
+ * A system call for each command costs more than the command. Sockets are corked until the end of the turn of the event loop; no timer
+ * is waited for.
  */
 export class TurnCork {
   readonly #listSockets: () => readonly (Corkable | undefined)[]
