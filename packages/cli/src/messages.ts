@@ -47,7 +47,7 @@ export const wrongArguments = {
 }
 
 /** Fit for a terminal: a key may hold anything, also what moves a cursor. */
-export function quote(text: string): string {
+function quote(text: string): string {
   return JSON.stringify(text).replace(/[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escape)
 }
 

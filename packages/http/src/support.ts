@@ -1,4 +1,4 @@
-// The parts that adapters and tests of this package's rules need, and users of a middleware do not.
+// What other packages of ours and the tests use, and users of a middleware do not need.
 
 export { canonicalise } from './canonical.js'
 export { type FingerprintParts, fingerprint } from './fingerprint.js'
@@ -11,5 +11,4 @@ export {
   measure,
   metricSpecs,
 } from './measurements.js'
-export { decodeRecord, encodeRecord, type HttpRecord, type RecordedResponse, tombstone } from './record.js'
-export { isReplayable, listUnkeyedVary, type ResponseFacts, selectStorable } from './replayable.js'
+export { decodeRecord, encodeRecord, type RecordedResponse, tombstone } from './record.js'

@@ -24,7 +24,7 @@ export function namesOf(state: string): readonly [state: string, crowd: string] 
 /** Nothing in it has to be escaped; most keys are digests, and this says so sooner. */
 const PLAIN = /^[\w.:/-]*$/
 
-export function encodeKey(key: string): string {
+function encodeKey(key: string): string {
   if (key.length > MAX_PLAIN_LENGTH) return `#${createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('hex')}`
   // `=` keeps an empty key from an empty tag, and a key that looks like a digest from being one.
   return PLAIN.test(key) ? `=${key}` : `=${key.replace(ESCAPED, escape)}`

@@ -42,7 +42,7 @@ export interface ChannelListener {
 }
 
 /** Reads what SCAN answers, with names as text. */
-export function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
+function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
   if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw new Error('SCAN gave an answer that is none')
   return [String(reply[0]), (reply[1] as unknown[]).map(String)]
 }
