@@ -6,6 +6,7 @@ import { canonicalise, type FingerprintParts, fingerprint } from '@dspinlock/htt
 import { expect } from 'chai'
 import express from 'express'
 import fc from 'fast-check'
+import { partsOf } from '../support/fingerprint-parts.js'
 
 /** Few letters, among them all that separate something: two strings are often equal, or nearly. */
 const text = fc.string({
@@ -158,24 +159,8 @@ describe('fingerprints', () => {
   it('depend on every byte of a raw body, and on its type if parsed', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 20 }), fc.uint8Array({ maxLength: 20 }), (one, two) => {
-        const base = {
-          duplicates: 'replay',
-          method: 'POST',
-          host: 'h',
-          url: '/',
-          rewrittenUrl: undefined,
-          version: undefined,
-          identity: { kind: 'public' },
-          variant: [],
-        } as const
-        const rest = {
-          contentType: undefined,
-          contentEncoding: undefined,
-          customKey: undefined,
-          idempotencyKey: undefined,
-        }
         const digest = (bytes: Uint8Array): string =>
-          fingerprint({ ...base, ...rest, body: { kind: 'raw', bytes: Buffer.from(bytes) } }, undefined)
+          fingerprint(partsOf({ body: { kind: 'raw', bytes: Buffer.from(bytes) } }), undefined)
         return (digest(one) === digest(two)) === isDeepStrictEqual(one, two)
       }),
     )
@@ -197,21 +182,7 @@ describe('fingerprints', () => {
   it('of a multipart body do not depend on its boundary, and on all else', () => {
     const digest = (boundary: string, pieces: readonly string[], type = 'multipart/form-data; boundary='): string => {
       const bytes = Buffer.from(pieces.join(`\r\n--${boundary}\r\n`))
-      const base = {
-        duplicates: 'replay',
-        method: 'POST',
-        host: 'h',
-        url: '/',
-        rewrittenUrl: undefined,
-        version: undefined,
-        identity: { kind: 'public' },
-        variant: [],
-      } as const
-      const rest = { contentEncoding: undefined, customKey: undefined, idempotencyKey: undefined }
-      return fingerprint(
-        { ...base, ...rest, contentType: `${type}${boundary}`, body: { kind: 'raw', bytes } },
-        undefined,
-      )
+      return fingerprint(partsOf({ contentType: `${type}${boundary}`, body: { kind: 'raw', bytes } }), undefined)
     }
     const piece = fc.string({ unit: fc.constantFrom('a', '-', '\r\n'), maxLength: 6 })
     const pieces = fc.array(piece, { minLength: 1, maxLength: 4 })
@@ -254,25 +225,7 @@ describe('fingerprints', () => {
         fc.constantFrom('', '=', '=1', '=2', '=1;a=2'),
       )
       .map(([key, value]) => `${key}${value}`)
-    const digest = (query: string): string =>
-      fingerprint(
-        {
-          duplicates: 'replay',
-          method: 'GET',
-          host: 'h',
-          url: `/?${query}`,
-          rewrittenUrl: undefined,
-          version: undefined,
-          contentType: undefined,
-          contentEncoding: undefined,
-          body: { kind: 'none' },
-          identity: { kind: 'public' },
-          customKey: undefined,
-          idempotencyKey: undefined,
-          variant: [],
-        },
-        undefined,
-      )
+    const digest = (query: string): string => fingerprint(partsOf({ url: `/?${query}` }), undefined)
     let equal = 0
     fc.assert(
       fc.property(fc.array(parameter, { maxLength: 4 }), fc.nat(), fc.nat(), (parameters, from, to) => {

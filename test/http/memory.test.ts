@@ -5,6 +5,7 @@ import { type DspinlockOptions, dspinlock, memoryStore } from '@dspinlock/expres
 import { fingerprint } from '@dspinlock/http/support'
 import { expect } from 'chai'
 import express from 'express'
+import { partsOf } from '../support/fingerprint-parts.js'
 import { Gate, json, serve, until } from '../support/http.js'
 import { storeKinds } from '../support/stores.js'
 
@@ -117,21 +118,10 @@ describe('memory', () => {
   it('and time: a body of nothing but boundaries is compared as fast as any', () => {
     const digest = (boundary: string): string =>
       fingerprint(
-        {
-          duplicates: 'replay',
-          method: 'POST',
-          host: 'h',
-          url: '/',
-          rewrittenUrl: undefined,
-          version: undefined,
+        partsOf({
           contentType: `multipart/form-data; boundary=${boundary}`,
-          contentEncoding: undefined,
           body: { kind: 'raw', bytes: Buffer.from('--a'.repeat(349_000)) },
-          identity: { kind: 'public' },
-          customKey: undefined,
-          idempotencyKey: undefined,
-          variant: [],
-        },
+        }),
         undefined,
       )
     const start = process.cpuUsage()
