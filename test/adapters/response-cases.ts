@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { memoryStore, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
+import { isLasting } from '../support/lasting-headers.js'
 import { redisUrl } from '../support/redis.js'
 import type { AdapterSpec, Reply, RouteSpec, RunningApp } from './spec.js'
 
@@ -37,19 +38,6 @@ const replies: Readonly<Record<string, () => Reply>> = {
   redirect: () => ({ status: 303, headers: { location: '/elsewhere' }, body: 'see there' }),
   cookie: () => ({ headers: { 'set-cookie': ['sid=secret'] }, body: 'with a cookie' }),
 }
-
-/** New for each response, or of one connection or user. */
-const VOLATILE = [
-  'date',
-  'age',
-  'cache-status',
-  'content-length',
-  'transfer-encoding',
-  'x-outside',
-  'set-cookie',
-  'connection',
-  'keep-alive',
-]
 
 export function responseCases(adapter: AdapterSpec): void {
   for (const [storeName, makeStore] of stores) {
@@ -122,8 +110,8 @@ export function responseCases(adapter: AdapterSpec): void {
           expect(second.status).to.equal(first.status)
           expect(second.bytes.equals(first.bytes)).to.equal(true)
           const { headers } = first
-          const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => !VOLATILE.includes(name)))
-          const replayed = Object.entries(second.headers).filter(([name]) => !VOLATILE.includes(name))
+          const kept = Object.fromEntries(Object.entries(headers).filter(([name]) => isLasting(name)))
+          const replayed = Object.entries(second.headers).filter(([name]) => isLasting(name))
           expect(Object.fromEntries(replayed)).to.deep.equal(kept)
           expect([headers['x-outside'], second.headers['x-outside']]).to.deep.equal(['0', '1'])
           expect(second.headers['set-cookie']).to.equal(undefined)
