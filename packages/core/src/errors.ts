@@ -249,10 +249,10 @@ export function lateAnswerError(leaseMs: number, tries: number): Error {
   )
 }
 
-/** As `optionError`, for options that may hold a password: what was received is not repeated. */
+/** As `optionError`, for options that are a secret, or may hold a password: what was received is not repeated. */
 export function secretOptionError(name: string, expected: string): TypeError {
   return new TypeError(
-    `dspinlock: option ${name} must be ${expected}; what was received is not shown, because it may hold a password`,
+    `dspinlock: option ${name} must be ${expected}; what was received is not shown, because it may be confidential`,
   )
 }
 

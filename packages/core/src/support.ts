@@ -1,7 +1,7 @@
 // What dspinlock's own packages share and users of the engine do not need: reading options, warning once.
 
 export { Closing } from './closing.js'
-export { optionError } from './errors.js'
+export { optionError, secretOptionError } from './errors.js'
 export { type Linked, LinkedList } from './linked-list.js'
 export { logByEnvironment } from './log-environment.js'
 export * from './options.js'

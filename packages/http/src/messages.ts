@@ -133,11 +133,6 @@ export const noTextError = (option: 'identity' | 'key', given: unknown): TypeErr
 
 export const nothingThrown = (): Error => new Error('dspinlock: an option threw undefined; throw an Error')
 
-export const badEncryptionKeys = (): TypeError =>
-  new TypeError(
-    'dspinlock: option encryptionKeys must be a list of keys of 32 bytes, as bytes or base64 (what was received is not shown)',
-  )
-
 export class SettleTimeoutError extends Error {
   constructor(settleTimeoutMs: number) {
     super(`the store took longer than settleTimeoutMs (${settleTimeoutMs}); the response ended without it`)

@@ -10,6 +10,7 @@ import {
   optionError,
   type Parsed,
   parseOptions,
+  secretOptionError,
   timerMs,
 } from '@dspinlock/core/support'
 import { type IdempotencyKeyOptions, type IdempotencyKeyRules, readIdempotencyKeyRules } from './idempotency-key.js'
@@ -214,12 +215,10 @@ function readMethods(given: unknown, name: string): ReadonlySet<string> | undefi
   throw optionError(name, given, "a list of methods in capitals, for example ['POST', 'PUT']")
 }
 
-function readSecret(given: unknown): string | undefined {
+function readSecret(given: unknown, name: string): string | undefined {
   if (given === undefined) return undefined
   if (typeof given === 'string' && given.length >= 16) return given
-  throw new TypeError(
-    'dspinlock: option secret must be a string of at least 16 characters (what was received is not shown)',
-  )
+  throw secretOptionError(name, 'a string of at least 16 characters')
 }
 
 function isPositiveInteger(given: unknown): given is number {

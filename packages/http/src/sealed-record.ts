@@ -1,7 +1,7 @@
 // Records that only holders of a key can read: encrypted, and bound to the lock key they were left for.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { badEncryptionKeys } from './messages.js'
+import { secretOptionError } from '@dspinlock/core/support'
 import { viewOf } from './view.js'
 
 /** `D`, `E`, the version of this format. */
@@ -83,19 +83,18 @@ function toSealKey(secret: Buffer): SealKey {
 }
 
 /** @throws TypeError, without showing what was received, for anything but a list of keys of 32 bytes. */
-export function readEncryptionKeys(given: unknown): RecordSealer | undefined {
+export function readEncryptionKeys(given: unknown, name: string): RecordSealer | undefined {
   if (given === undefined) return undefined
-  if (!Array.isArray(given) || given.length === 0) throw badEncryptionKeys()
-  return new RecordSealer(given.map(toKeyBytes) as [Buffer, ...Buffer[]])
+  const keys = Array.isArray(given) ? given.map(toKeyBytes) : []
+  if (keys.length > 0 && keys.every(key => key.length === KEY_BYTES)) {
+    return new RecordSealer(keys as [Buffer, ...Buffer[]])
+  }
+  throw secretOptionError(name, 'a list of keys of 32 bytes, as bytes or base64')
 }
 
+/** Of another length for what is no key. */
 function toKeyBytes(given: unknown): Buffer {
-  const bytes =
-    given instanceof Uint8Array
-      ? Buffer.from(given)
-      : typeof given === 'string' && /^[A-Za-z0-9+/_-]{43}=?$/.test(given)
-        ? Buffer.from(given, 'base64')
-        : Buffer.alloc(0)
-  if (bytes.length !== KEY_BYTES) throw badEncryptionKeys()
-  return bytes
+  if (given instanceof Uint8Array) return Buffer.from(given)
+  const isBase64 = typeof given === 'string' && /^[A-Za-z0-9+/_-]{43}=?$/.test(given)
+  return isBase64 ? Buffer.from(given, 'base64') : Buffer.alloc(0)
 }
