@@ -1,7 +1,7 @@
 // What a hold or a store's reply says to a caller that waits for the same key.
 
 import type { Entry } from './entry.js'
-import { differ } from './payload.js'
+import { isMismatch } from './payload.js'
 import type { Policy } from './policy.js'
 import type { ClaimReply, Wake } from './store.js'
 
@@ -19,7 +19,7 @@ export function refuse(reason: 'in-flight' | 'settled' | 'mismatch', retryAfterM
 
 /** Why `asker` is not to wait while the key is in use with `payload`; undefined: it may. */
 export function refuseWhileBusy(asker: Asker, payload: string, retryAfterMs: number): Entry | undefined {
-  if (differ(asker.payload, payload)) return refuse('mismatch', retryAfterMs)
+  if (isMismatch(asker.payload, payload)) return refuse('mismatch', retryAfterMs)
   return asker.policy.waits ? undefined : refuse('in-flight', retryAfterMs)
 }
 

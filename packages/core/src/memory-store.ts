@@ -4,7 +4,7 @@ import { ClosedError } from './errors.js'
 import { describeKey, StoredKey, type StoredWaiter } from './memory-key.js'
 import { MemoryRecords } from './memory-records.js'
 import { integer, parseOptions, timerMs } from './options.js'
-import { differ } from './payload.js'
+import { isMismatch } from './payload.js'
 import { ShortLivedMap } from './short-lived-map.js'
 import type {
   ClaimReply,
@@ -126,7 +126,7 @@ export class MemoryStore implements Store {
     const waited = this.#dismiss(entry, waiter => {
       const { token } = waiter
       // Who waited since before this hold may wait with another payload.
-      return differ(waiter.payload, payload) ? { kind: 'look', token } : { kind: 'record', token, record }
+      return isMismatch(waiter.payload, payload) ? { kind: 'look', token } : { kind: 'record', token, record }
     })
     const retainMs = Math.max(request.ttlMs, waited ? request.retainMs : 0)
     const numbers = [fence, now, this.#tick(), now + request.ttlMs, now + retainMs] as const
@@ -250,7 +250,7 @@ export class MemoryStore implements Store {
     const joined = request.arrival > 0 && request.arrival <= settledTick
     let shared: ClaimReply | undefined
     if (kept !== undefined && (visibleUntil > now || (joined && retainedUntil > now))) {
-      shared = differ(request.payload, kept.payload)
+      shared = isMismatch(request.payload, kept.payload)
         ? { state: 'mismatch', inFlight: false }
         : { state: 'record', record: kept.bytes, ageMs: now - settledAt, joined }
     } else if (entry !== undefined && entry.passUntil > now) {
@@ -263,7 +263,7 @@ export class MemoryStore implements Store {
   #queue(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply {
     // Handing the key on may just have given it to this very claim.
     if (entry.token === request.token) return { state: 'held', fence: entry.fence }
-    if (differ(request.payload, entry.payload)) {
+    if (isMismatch(request.payload, entry.payload)) {
       entry.removeWaiter(request.token)
       return { state: 'mismatch', inFlight: true }
     }
