@@ -6,8 +6,8 @@ import { isGone } from './gone.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
-import { put } from './put.js'
 import type { BodyForm } from './record.js'
+import { replaceMethod } from './replace-method.js'
 import { isFailure } from './replayable.js'
 
 export interface Recording {
@@ -110,20 +110,20 @@ export class Recorder {
     const { writeHead, write, end } = watched
     const before = { writeHead, write, end }
     // The functions below have the response as their `this`, as callers expect.
-    put(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
+    replaceMethod(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(before.end, res, args)
       return recorder.#isBusy() || this.writableEnded
         ? call(before.end, this, args)
         : recorder.#end(before.end, res, args)
     })
-    put(watched, 'write', function (this: ServerResponse, ...args: unknown[]) {
+    replaceMethod(watched, 'write', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#lateWrite(before, res, args)
       return recorder.#isBusy() || this.writableEnded
         ? call(before.write, this, args)
         : recorder.#write(before, res, args)
     })
     if (!recorder.#owner.keepsBody) return
-    put(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
+    replaceMethod(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
       // On entry: middleware that was mounted before us adds its headers inside the call.
       const head = recorder.#done || res.headersSent ? recorder.#head : recorder.#takeHead(args)
       const result = call(before.writeHead, this, args)
@@ -137,8 +137,8 @@ export class Recorder {
         recorder.#hasTrailers = true
         return call(method, this, args)
       }
-    put(watched, 'addTrailers', noting(watched.addTrailers))
-    put(watched, 'setTrailer', noting(watched.setTrailer))
+    replaceMethod(watched, 'addTrailers', noting(watched.addTrailers))
+    replaceMethod(watched, 'setTrailer', noting(watched.setTrailer))
   }
 
   #isBusy(): boolean {
