@@ -105,7 +105,7 @@ function digest(text: string, bytes: readonly Buffer[], secret: string | undefin
 /** The most that one UTF-16 unit takes. */
 const UTF8_BYTES = 3
 
-function encodePairs(pairs: readonly (readonly [name: string, value: string | undefined])[]): string {
+function encodePairs(pairs: FingerprintParts['variant']): string {
   let text = encodeField(String(pairs.length))
   for (const [name, value] of pairs) text += encodeField(name) + encodeField(value)
   return text

@@ -1,11 +1,12 @@
 // Response headers as the handler set them, in all the forms that Node takes.
 
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { HeaderPairs } from './replayable.js'
 
 export interface Head {
   readonly status: number
   readonly message: string
-  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly headers: HeaderPairs
   /** Set before our place in the middleware order, and removed since. */
   readonly removed: readonly string[]
 }

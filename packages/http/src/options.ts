@@ -1,7 +1,14 @@
 // The options of the middleware, read once into frozen settings.
 
 import { IncomingMessage, type ServerResponse } from 'node:http'
-import { LockEngine, Policy, type PolicyOptions, policyOptionNames, type Store } from '@dspinlock/core'
+import {
+  LockEngine,
+  type MaybePromise,
+  Policy,
+  type PolicyOptions,
+  policyOptionNames,
+  type Store,
+} from '@dspinlock/core'
 import {
   boolean,
   integer,
@@ -17,10 +24,8 @@ import { type IdempotencyKeyOptions, type IdempotencyKeyRules, readIdempotencyKe
 import { calledWithRequest, type Problem } from './messages.js'
 import { type RecordSealer, readEncryptionKeys } from './sealed-record.js'
 
-type Answer<T> = T | Promise<T>
-
 /** Who asks: see the option `identity`. */
-export type IdentityOption<Req> = 'public' | ((req: Req) => Answer<string | undefined>)
+export type IdentityOption<Req> = 'public' | ((req: Req) => MaybePromise<string | undefined>)
 
 export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> extends PolicyOptions {
   /** Where claims and records live. Default: a memory store of this middleware's own. Not together with `engine`. */
@@ -40,7 +45,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
    * A key of your own, a string, in place of path, query and body; method, Host and identity still count, and under `'replay'` what
    * else of the head says what is asked for. undefined: not guarded.
    */
-  readonly key?: (req: Req) => Answer<string | undefined>
+  readonly key?: (req: Req) => MaybePromise<string | undefined>
   /**
    * The client's Idempotency-Key names the operation instead of query and body, and another payload under the same key is
    * refused with 422. Requests without one: `'optional'`, not guarded; `'required'`, 400 unless the method is safe. Makes
@@ -48,8 +53,8 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
    */
   readonly idempotencyKey?: 'optional' | 'required' | IdempotencyKeyOptions
   /** True: not guarded. */
-  readonly skip?: (req: Req, res: Res) => Answer<boolean>
-  /** Makes keys by HMAC, so that who can read the store cannot guess what was asked. At least 16 characters. */
+  readonly skip?: (req: Req, res: Res) => MaybePromise<boolean>
+  /** Makes keys by HMAC, so that whoever can read the store cannot guess what was asked. At least 16 characters. */
   readonly secret?: string
   /**
    * Encrypts what the store keeps of responses (AES-256-GCM): keys of 32 bytes, as bytes or base64. The first one encrypts,
@@ -80,7 +85,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   /** How long duplicates run at once after a response that cannot be replayed, in milliseconds. Default 2 000. */
   readonly passMs?: number
   /** Answers refused requests in place of the library. It must end the response; what it throws goes to the framework. */
-  readonly onRefused?: (problem: Problem, req: Req, res: Res) => Answer<void>
+  readonly onRefused?: (problem: Problem, req: Req, res: Res) => MaybePromise<void>
   /** How many guarded requests of one identity may be under way in this process; more get 429. Default: no such limit. */
   readonly maxRequestsPerIdentity?: number
   /** How many requests may wait in this process. Default 10 000. Makes an engine of this middleware's own. */
@@ -143,9 +148,9 @@ export interface GuardSettings<Req, Res> {
   readonly store: Store | undefined
   readonly methods: ReadonlySet<string> | undefined
   readonly identity: IdentityOption<Req> | undefined
-  readonly key: ((req: Req) => Answer<string | undefined>) | undefined
+  readonly key: ((req: Req) => MaybePromise<string | undefined>) | undefined
   readonly idempotencyKey: IdempotencyKeyRules | undefined
-  readonly skip: ((req: Req, res: Res) => Answer<boolean>) | undefined
+  readonly skip: ((req: Req, res: Res) => MaybePromise<boolean>) | undefined
   readonly secret: string | undefined
   readonly encryptionKeys: RecordSealer | undefined
   readonly maxBodyBytes: number
@@ -158,7 +163,7 @@ export interface GuardSettings<Req, Res> {
   readonly serverErrors: 'retry' | 'keep'
   readonly headFromGet: boolean
   readonly passMs: number
-  readonly onRefused: ((problem: Problem, req: Req, res: Res) => Answer<void>) | undefined
+  readonly onRefused: ((problem: Problem, req: Req, res: Res) => MaybePromise<void>) | undefined
   readonly maxRequestsPerIdentity: number | undefined
   readonly maxWaiters: number | undefined
   readonly maxWaitersPerKey: number | undefined

@@ -1,6 +1,6 @@
 // A recorded response as one binary frame, and back: what comes from a store is data, never trusted.
 
-import { isToken } from './replayable.js'
+import { type HeaderPairs, isToken } from './replayable.js'
 import { viewOf } from './view.js'
 
 /**
@@ -15,7 +15,7 @@ export interface RecordedResponse {
   readonly status: number
   readonly message: string
   /** In the handler's order and case, duplicates kept. */
-  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly headers: HeaderPairs
   /** Headers that were set before our place in the middleware order and that the handler removed. */
   readonly removed: readonly string[]
   /** Request headers that the response varies by and the key does not cover, with a digest of the holder's value. */
