@@ -194,7 +194,13 @@ function act<Req, Res>(
     isShared: isShared(turn),
     isSynchronous: engine.store.synchronous,
   })
-  state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  try {
+    state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
+  } catch (error) {
+    // Nobody would see it end.
+    quietly(hold.release())
+    throw error
+  }
   noteOutcome(exchange, 'run')
   exchange.expose(new HolderLock(hold))
   handOn(exchange, state)
