@@ -2,7 +2,7 @@
 
 import type { LockEngine } from '@dspinlock/core'
 import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { NextFunction, Request, Response } from 'express'
 import { routeOf } from './route.js'
 
 export * from '@dspinlock/http/for-users'
@@ -18,7 +18,13 @@ declare global {
   }
 }
 
-export interface DspinlockHandler extends RequestHandler {
+export interface DspinlockHandler {
+  /** Generic, so that the handlers after it on a route know the route's parameters, and their bodies, as they did before. */
+  <P, ResBody, ReqBody, ReqQuery, Locals extends Record<string, unknown>>(
+    req: Request<P, ResBody, ReqBody, ReqQuery, Locals>,
+    res: Response<ResBody, Locals>,
+    next: NextFunction,
+  ): void
   readonly engine: LockEngine
   /** Refuses newcomers with 503 and lets holders finish. A store that was given stays open. */
   close(): Promise<void>
@@ -38,7 +44,7 @@ export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
     if (guard.guards(req, onRoute)) void guard.handle(new ExpressExchange(req, res, next, onRoute))
     else next()
   }
-  return Object.assign(handler, { engine: guard.engine, close: () => guard.close() })
+  return Object.assign(handler, { engine: guard.engine, close: () => guard.close() }) as DspinlockHandler
 }
 
 class ExpressExchange implements Exchange<Request, Response> {
