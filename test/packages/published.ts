@@ -79,13 +79,18 @@ let installing: Promise<string> | undefined
 
 /** A folder in which the tarballs are installed, with each framework in the oldest version of its peer range. */
 export function installAll(): Promise<string> {
-  installing ??= install()
+  installing ??= install('app', '^20.19.0')
   return installing
 }
 
-async function install(): Promise<string> {
+/** The same, with another version of Node's types. */
+export function installWithTypes(nodeTypes: string): Promise<string> {
+  return install('other-types', nodeTypes)
+}
+
+async function install(name: string, nodeTypes: string): Promise<string> {
   const tarballs = (await packAll()).map(({ tarball }) => tarball)
-  const folder = join(scratch, 'app')
+  const folder = join(scratch, name)
   mkdirSync(folder)
   writeFileSync(join(folder, 'package.json'), '{"private":true}')
   const peers = new Map<string, string>()
@@ -98,7 +103,7 @@ async function install(): Promise<string> {
     '@nestjs/platform-express': peers.get('@nestjs/core') ?? 'latest',
     '@types/express': '^4.17.0',
     '@types/koa': '^2.13.0',
-    '@types/node': '^20.19.0',
+    '@types/node': nodeTypes,
   }
   const wanted = [...peers, ...Object.entries(others)].map(([name, version]) => `${name}@${version}`)
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']

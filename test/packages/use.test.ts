@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { redisUrl } from '../support/redis.js'
-import { installAll, packages, top } from './published.js'
+import { installAll, installWithTypes, packages, top } from './published.js'
 
 const run = promisify(execFile)
 
@@ -79,6 +79,13 @@ describe('packages installed from their tarballs beside the oldest peers', funct
   it('TypeScript with moduleResolution bundler: compiles', async () => {
     const compilerOptions = { module: 'esnext', moduleResolution: 'bundler', esModuleInterop: true }
     expect(await compile(app, 'bundler', 'ts', compilerOptions)).to.equal('')
+  })
+
+  it("TypeScript beside Node's newest types, whose declarations differ: ours stand a check of libraries", async () => {
+    const newest = await installWithTypes('^26.0.0')
+    const complaints = await compile(newest, 'strict', 'mts', { module: 'nodenext', skipLibCheck: false })
+    // These name nothing but what is Node's; the frameworks' oldest declarations have faults of their own.
+    expect(complaints.split('\n').filter(line => /@dspinlock\/(core|http)\//.test(line))).to.deep.equal([])
   })
 
   it('TypeScript with module node16 is told that CommonJS cannot require an ES module, which Node since can', async () => {

@@ -1,6 +1,6 @@
 // Listening to tracing channels in tests: what was published, in order.
 
-import type { TracingChannel } from 'node:diagnostics_channel'
+import type { TraceChannel } from '@dspinlock/core/support'
 
 export interface Heard<T> {
   readonly on: string
@@ -9,7 +9,7 @@ export interface Heard<T> {
 
 /** Notes what the channels publish until `stop`; only messages that `accepts` takes. */
 export function hear<T extends object>(
-  channels: Readonly<Record<string, TracingChannel<unknown, T>>>,
+  channels: Readonly<Record<string, TraceChannel<T>>>,
   accepts: (message: T) => boolean = () => true,
 ): { readonly heard: Heard<T>[]; readonly names: () => string[]; readonly stop: () => void } {
   const heard: Heard<T>[] = []

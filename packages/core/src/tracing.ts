@@ -1,9 +1,10 @@
 // What takes time, as tracing channels: the start and the end of one operation carry the same object. Made only when someone listens.
 
-import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { tracingChannel } from 'node:diagnostics_channel'
 import type { Duplicates, Entry } from './entry.js'
 import { channels } from './events.js'
 import type { MaybePromise } from './store.js'
+import type { TraceChannel } from './trace-channel.js'
 
 /** One call of `enter`. What it came to is there at its end. */
 export interface EnterTrace {
@@ -46,13 +47,13 @@ export interface HoldTrace {
 
 type Tracing = {
   /** One call of `enter`, from the call to its answer. */
-  readonly enter: TracingChannel<unknown, EnterTrace>
+  readonly enter: TraceChannel<EnterTrace>
   /** The part of it in which others were waited for; there is none for most. */
-  readonly wait: TracingChannel<unknown, EnterTrace>
+  readonly wait: TraceChannel<EnterTrace>
   /** From having the key to having told the store that it is free. */
-  readonly hold: TracingChannel<unknown, HoldTrace>
+  readonly hold: TraceChannel<HoldTrace>
   /** Telling the store how a hold ended, with a record or without: the last part of a hold. */
-  readonly settle: TracingChannel<unknown, HoldTrace>
+  readonly settle: TraceChannel<HoldTrace>
 }
 
 /**
@@ -212,14 +213,14 @@ export function traceOf(hold: object): HoldTrace | undefined {
   return (hold as Partial<Traceable>).trace
 }
 
-function begin<T extends object>({ start, end }: TracingChannel<unknown, T>, trace: T): void {
+function begin<T extends object>({ start, end }: TraceChannel<T>, trace: T): void {
   start.publish(trace)
   end.publish(trace)
 }
 
 /** Publishes the end of `trace`. */
 export function complete<T extends { readonly error: unknown }>(
-  { error, asyncStart, asyncEnd }: TracingChannel<unknown, T>,
+  { error, asyncStart, asyncEnd }: TraceChannel<T>,
   trace: T,
 ): void {
   if (trace.error !== undefined) error.publish(trace as T & { error: unknown })

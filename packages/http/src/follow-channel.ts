@@ -1,6 +1,6 @@
 // Following operations over a tracing channel, from their start to their end, until told to stop.
 
-import type { TracingChannel } from 'node:diagnostics_channel'
+import type { TraceChannel } from '@dspinlock/core/support'
 
 /**
  * Calls `start` for what begins, and `end` for each of those with what `start` gave. Once the function that is returned was called, nothing
@@ -8,7 +8,7 @@ import type { TracingChannel } from 'node:diagnostics_channel'
  * What either throws is ignored.
  */
 export function followChannel<T extends object, S>(
-  channel: TracingChannel<unknown, T>,
+  channel: TraceChannel<T>,
   on: { readonly start: (message: T) => S; readonly end: (message: T, begun: S) => unknown },
 ): () => void {
   const open = new WeakMap<T, S>()

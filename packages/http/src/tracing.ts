@@ -1,8 +1,8 @@
 // What came of each request, as tracing channels: the start and the end of one passage carry the same object. Made only when someone listens.
 
-import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { tracingChannel } from 'node:diagnostics_channel'
 import type { HoldTrace } from '@dspinlock/core'
-import { completeTrace as complete, holderOf, isTraced } from '@dspinlock/core/support'
+import { completeTrace as complete, holderOf, isTraced, type TraceChannel } from '@dspinlock/core/support'
 import type { Exchange } from './exchange.js'
 import { isGone } from './gone.js'
 import type { ProblemCode } from './messages.js'
@@ -55,9 +55,9 @@ export interface ReplayTrace {
 
 type Tracing = {
   /** From arriving at a middleware to being handed on or answered. */
-  readonly request: TracingChannel<unknown, RequestTrace>
+  readonly request: TraceChannel<RequestTrace>
   /** Answering a duplicate with a record: the last part of a request that was `replayed` or `collapsed`. */
-  readonly replay: TracingChannel<unknown, ReplayTrace>
+  readonly replay: TraceChannel<ReplayTrace>
 }
 
 /** Named `dspinlock:request` and `dspinlock:replay`, published in the same order as those of core. */
