@@ -6,6 +6,7 @@ import {
   attachStructuredLogger,
   LockEngine,
   type LogFields,
+  type LogFilter,
   memoryStore,
   publishTrouble,
 } from '@dspinlock/core'
@@ -105,6 +106,20 @@ describe('a log with fields', () => {
         'option logger must be a logger with a method debug',
       )
       expect(() => attachStructuredLogger(wrong as never)).to.throw(TypeError, 'option logger must be')
+    }
+  })
+
+  it('a filter that would let all through or nothing is refused at once, by name', () => {
+    const wrong: readonly (readonly [unknown, string])[] = [
+      [{ accepts: ['enter'] }, 'option accepts must be a function of the name of an event, but received an array of 1'],
+      [{ key: 5 }, 'option key must be a string, but received 5'],
+      [{ keys: 'a' }, 'unknown option "keys" for attachLogger; it takes key, accepts'],
+      [null, 'argument of attachLogger must be an object of options, but received null'],
+    ]
+    for (const [filter, message] of wrong) {
+      for (const attach of [attachLogger, attachStructuredLogger]) {
+        expect(() => attach({ debug: () => {} }, filter as LogFilter), message).to.throw(TypeError, message)
+      }
     }
   })
 

@@ -9,6 +9,7 @@ import {
   type LostEvent,
   type TroubleEvent,
 } from './events.js'
+import { optional, parseOptions } from './options.js'
 
 /** `console`, a pino logger and a winston logger are all of this shape. */
 export interface Logger {
@@ -55,6 +56,14 @@ const lines: Lines = {
     `dspinlock:trouble ${source} in ${operation}${key === undefined ? '' : ` for ${shortKey(key)}`}: ${messageOf(error)}`,
 }
 
+const filterShape = {
+  key: optional('a string', (given: unknown): given is string => typeof given === 'string'),
+  accepts: optional(
+    'a function of the name of an event',
+    (given: unknown): given is NonNullable<LogFilter['accepts']> => typeof given === 'function',
+  ),
+} as const
+
 type Level = 'debug' | 'info' | 'warn'
 
 /** What happens all the time, what people want to find later, and what went wrong. */
@@ -67,8 +76,9 @@ function levelOf(name: keyof typeof channels, event: object): Level {
 /**
  * Writes what the engines of this process do, one line for each event, until the function that is returned is called.
  * A logger that throws is ignored. This is the log of the middleware, too.
+ * @throws TypeError for a logger without a method `debug`, and for an unknown or wrong option.
  */
-export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void {
+export function attachLogger(logger: Logger, filter?: LogFilter): () => void {
   return listen(logger, filter, (level, line) => {
     if (level === 'warn' && logger.warn !== undefined) logger.warn(line())
     else logger.debug(line())
@@ -76,7 +86,7 @@ export function attachLogger(logger: Logger, filter: LogFilter = {}): () => void
 }
 
 /** As `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
-export function attachStructuredLogger(logger: StructuredLogger, filter: LogFilter = {}): () => void {
+export function attachStructuredLogger(logger: StructuredLogger, filter?: LogFilter): () => void {
   return listen(logger, filter, (level, line, fields) => {
     const to = logger[level] === undefined ? 'debug' : level
     logger[to]?.(fields(), line())
@@ -85,18 +95,19 @@ export function attachStructuredLogger(logger: StructuredLogger, filter: LogFilt
 
 function listen(
   logger: Logger | StructuredLogger,
-  filter: LogFilter,
+  filter: LogFilter | undefined,
   write: (level: Level, line: () => string, fields: () => LogFields) => void,
 ): () => void {
   // What throws while it writes is ignored, so that this would be a log that stays empty.
   if (typeof logger?.debug !== 'function') throw optionError('logger', logger, 'a logger with a method debug')
+  const { key: only, accepts } = parseOptions('attachLogger', filter, filterShape)
   const detach: (() => void)[] = []
   for (const name of Object.keys(lines) as (keyof typeof channels)[]) {
-    if (filter.accepts !== undefined && !filter.accepts(name)) continue
+    if (accepts !== undefined && !accepts(name)) continue
     const line = lines[name] as (event: object) => string
     const listener = (event: unknown): void => {
       const { key } = event as { key: string | undefined }
-      if (filter.key !== undefined && key !== undefined && key !== filter.key) return
+      if (only !== undefined && key !== undefined && key !== only) return
       try {
         const told = event as object
         write(
