@@ -185,6 +185,21 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     expect((await startError({ imports: [empty] })).message).to.match(/must return an object of options/)
   })
 
+  it('something else in place of options', () => {
+    for (const wrong of [null, 5, [], true]) {
+      const given = wrong as unknown as undefined
+      for (const call of [
+        () => DspinlockModule.forRoot(given),
+        () => DspinlockModule.forRootAsync(given as unknown as DspinlockModuleAsyncOptions),
+        () => Dspinlock(given),
+        () => Dspinlock('default', given),
+        () => Exclusive('key', given),
+      ]) {
+        expect(thrownBy(call).message).to.match(/argument of @?\w+\(\) must be an object of options, but received/)
+      }
+    }
+  })
+
   it('the guard on a route that does not only refuse', async () => {
     const guarded = (options: RouteOptions): Promise<Error> =>
       startError({

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common'
 import { DspinlockInterceptor } from './interceptor.js'
 import { mistakes } from './messages.js'
-import type { NestRequest, RouteOptions } from './options.js'
+import { checkIsObject, type NestRequest, type RouteOptions } from './options.js'
 import { RULE, type Rule } from './rule.js'
 import { DEFAULT_SET } from './tokens.js'
 
@@ -28,6 +28,7 @@ export function Dspinlock<Req = NestRequest, Res = unknown>(
 ): ClassDecorator & MethodDecorator
 export function Dspinlock(first: string | object = {}, second: object = {}): ClassDecorator & MethodDecorator {
   const [set, options] = typeof first === 'string' ? [first, second] : [DEFAULT_SET, first]
+  checkIsObject('@Dspinlock()', options)
   const rule: Rule = { kind: 'guard', set, options }
   return onMembers('@Dspinlock()', applyDecorators(SetMetadata(RULE, rule), UseInterceptors(DspinlockInterceptor)))
 }

@@ -2,6 +2,7 @@
 
 import { type LockEngine, Policy, type RunOptions } from '@dspinlock/core'
 import { mistakes } from './messages.js'
+import { checkIsObject } from './options.js'
 import { DEFAULT_SET, InjectLockEngine } from './tokens.js'
 
 /** What `LockEngine.run` takes, and `name`: whose engine, of several DspinlockModules. */
@@ -38,6 +39,7 @@ export function Exclusive(
   options: ExclusiveOptions = {},
 ): AsyncMethodDecorator {
   if (typeof key !== 'string' && typeof key !== 'function') throw mistakes.noKey(key)
+  checkIsObject('@Exclusive()', options)
   const { name = DEFAULT_SET, ...runOptions } = options
   const { codec: _codec, signal: _signal, payload: _payload, ...policyOptions } = runOptions
   // Only to have wrong options told here and not at the first call.

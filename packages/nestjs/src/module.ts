@@ -19,7 +19,7 @@ import { DspinlockInterceptor } from './interceptor.js'
 import { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import { checkNestVersion } from './nest-version.js'
-import type { AnyOptions, DspinlockOptions, NestRequest } from './options.js'
+import { type AnyOptions, checkIsObject, type DspinlockOptions, type NestRequest } from './options.js'
 import { DEFAULT_SET, getLockEngineToken } from './tokens.js'
 
 /** What is of the module itself. */
@@ -93,11 +93,13 @@ export class DspinlockModule implements OnModuleInit, BeforeApplicationShutdown,
 
   /** @throws TypeError for a wrong name, or a version of Nest that is not supported; other mistakes are told at bootstrap. */
   static forRoot<Req = NestRequest, Res = unknown>(options: DspinlockModuleOptions<Req, Res> = {}): DynamicModule {
+    checkIsObject('forRoot()', options)
     return asModule(ConfigurableModuleClass.forRoot(checkExtras(options)))
   }
 
   /** @throws TypeError unless exactly one of useFactory, useClass and useExisting is given; else as forRoot. */
   static forRootAsync<Req = NestRequest, Res = unknown>(options: DspinlockModuleAsyncOptions<Req, Res>): DynamicModule {
+    checkIsObject('forRootAsync()', options)
     const ways = (['useFactory', 'useClass', 'useExisting'] as const).filter(way => options[way] !== undefined)
     if (ways.length !== 1) throw mistakes.wrongAsyncOptions(ways)
     return asModule(ConfigurableModuleClass.forRootAsync(checkExtras(options) as object))

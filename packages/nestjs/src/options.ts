@@ -2,6 +2,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LockEngine } from '@dspinlock/core'
+import { optionError } from '@dspinlock/core/support'
 import type { GuardOptions } from '@dspinlock/http'
 import { mistakes } from './messages.js'
 
@@ -35,6 +36,12 @@ function namesPolicy(options: object): boolean {
   return Object.entries(options).some(
     ([name, given]) => given !== undefined && (name === 'duplicates' || name.startsWith('idempotency')),
   )
+}
+
+/** @throws TypeError for anything but an object, for example null from a configuration file. */
+export function checkIsObject(where: string, given: unknown): void {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return
+  throw optionError(`argument of ${where}`, given, 'an object of options')
 }
 
 /** `'any'` policy, or refusing only. */
