@@ -1,32 +1,18 @@
 // What people are shown: keys as tables, times and sizes as one reads them.
 
 import type { KeyState } from '@dspinlock/core'
-import Table from 'cli-table3'
+import stringWidth from 'string-width'
 import { printable, show } from './messages.js'
 
 const MAX_KEY_WIDTH = 64
 
 /** Lines without frames, so that they can be cut and sorted. */
 function drawTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const nothing = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '' }
-  const chars = {
-    ...nothing,
-    'bottom-left': '',
-    'bottom-right': '',
-    left: '',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: '  ',
-  }
-  const table = new Table({ chars, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } })
-  table.push([...head], ...rows.map(row => [...row]))
-  return table
-    .toString()
-    .split('\n')
-    .map(line => line.trimEnd())
+  const cells = [head, ...rows].map(row => row.map(text => ({ text, width: stringWidth(text) })))
+  const widths = head.map((_, column) => cells.reduce((most, row) => Math.max(most, row[column]?.width ?? 0), 0))
+  return cells
+    .map(row => row.map(({ text, width }, column) => text + ' '.repeat((widths[column] ?? 0) - width)))
+    .map(columns => columns.join('  ').trimEnd())
     .join('\n')
 }
 

@@ -1,0 +1,42 @@
+// ls of a Redis with as many keys as a day of Idempotency-Keys leaves: the time it takes grows with their number, and no faster.
+
+import { randomUUID } from 'node:crypto'
+import { LockEngine, type Store } from '@dspinlock/core'
+import { redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { redisUrl } from '../support/redis.js'
+import { runCli } from './run.js'
+
+const COUNT = 20_000
+
+describe('dspinlock ls of many keys', function () {
+  // Many times what it takes, and half of what drawing a table took that looked at all rows above for each cell.
+  this.timeout(20_000)
+  const prefix = `test-${randomUUID()}`
+  let store: Store
+  let engine: LockEngine
+
+  before(async () => {
+    store = redisStore(redisUrl(), { prefix })
+    engine = new LockEngine({ store })
+    const keep = { duplicates: 'replay', ttlMs: 60_000 } as const
+    // Twice as wide on a terminal as it is long.
+    await engine.run('鍵', async () => 1, keep)
+    for (let at = 0; at < COUNT; at += 1_000) {
+      await Promise.all(Array.from({ length: 1_000 }, (_, n) => engine.run(`key ${at + n}`, async () => 1, keep)))
+    }
+  })
+  after(async () => {
+    await engine.close()
+    await store.close()
+  })
+
+  it('has a line for each, with its columns below each other', async () => {
+    const { code, out } = await runCli(['ls', '--url', redisUrl(), '--prefix', prefix])
+    const [head = '', ...rows] = out.trimEnd().split('\n')
+    expect([code, rows.length]).to.deep.equal([0, COUNT + 1])
+    const column = head.indexOf('STATE')
+    const misplaced = rows.filter(row => row.indexOf('settled') !== column - (row.includes('鍵') ? 1 : 0))
+    expect(misplaced).to.deep.equal([])
+  })
+})
