@@ -22,7 +22,10 @@ export interface EnterOptions {
   readonly leaseMs?: number
   /** For how long to wait for a turn or a record, in milliseconds. Default 30 000. */
   readonly waitMs?: number
-  /** After how long a hold is no longer renewed and its signal aborts, in milliseconds. Default 1 800 000 (30 min). */
+  /**
+   * After how long a hold is no longer renewed and its signal aborts, in milliseconds. Default 1 800 000 (30 min), of a middleware
+   * 300 000 (5 min).
+   */
   readonly maxHoldMs?: number
   /** Ends the wait; `enter` rejects with its reason. It does not end a hold. */
   readonly signal?: AbortSignal
@@ -33,8 +36,8 @@ export interface EnterOptions {
    */
   readonly leaveRecord?: boolean
   /**
-   * How often this call asks again while it waits, in case a message was lost, in milliseconds, give or take a fifth.
-   * Default: the engine's `pollMs`.
+   * How often this call asks again while it waits, in case a message was lost, in milliseconds, at random a tenth to three
+   * tenths sooner. Default: the engine's `pollMs`.
    */
   readonly pollMs?: number
   /** Digest of what the work is to be done with: the same key with another payload is refused as a mismatch. */
