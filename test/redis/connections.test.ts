@@ -1,10 +1,12 @@
 // What a store may be given to connect with, what becomes of it, and what is refused at start.
 
 import { LockEngine, type Store } from '@dspinlock/core'
-import { redisStore } from '@dspinlock/redis'
+import { type IoredisClient, type NodeRedisClient, type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
-import { Redis } from 'ioredis'
-import { createSentinel } from 'redis5'
+import { Cluster, Redis } from 'ioredis'
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
+import * as nodeRedis from 'redis'
+import * as nodeRedis5 from 'redis5'
 import { redisUrl } from '../support/redis.js'
 
 describe('connections', () => {
@@ -32,6 +34,26 @@ describe('connections', () => {
       connection.disconnect()
     })
   }
+
+  it('TypeScript takes every client that the documentation names as it is', async () => {
+    const url = redisUrl()
+    const lazy = { lazyConnect: true } as const
+    const ofIoredis: readonly IoredisClient[] = [
+      new Redis(url, lazy),
+      new Cluster([], lazy),
+      new Redis5(url, lazy),
+      new Cluster5([], lazy),
+    ]
+    const ofNodeRedis: readonly NodeRedisClient[] = [
+      nodeRedis.createClient({ url }),
+      nodeRedis.createCluster({ rootNodes: [{ url }] }),
+      nodeRedis.createSentinel({ name: 'jobs', sentinelRootNodes: [] }),
+      nodeRedis5.createClient({ url }),
+      nodeRedis5.createCluster({ rootNodes: [{ url }] }),
+    ]
+    const connections: readonly RedisConnection[] = [...ofIoredis, ...ofNodeRedis]
+    for (const connection of connections) await redisStore(connection).close()
+  })
 
   it('a prefix that a client of ioredis puts before each key is part of what is listed', async () => {
     const [mine, plain] = [new Redis(redisUrl(), { keyPrefix: 'mine*:' }), new Redis(redisUrl())]
@@ -72,7 +94,7 @@ describe('connections', () => {
   })
 
   it('a sentinel client of node-redis 5 is a TypeError that names what would do', () => {
-    const client = createSentinel({ name: 'jobs', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] })
+    const client = nodeRedis5.createSentinel({ name: 'jobs', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] })
     expect(() => redisStore(client as unknown as string)).to.throw(TypeError, /node-redis 5.*use version 6, or ioredis/)
   })
 

@@ -242,7 +242,7 @@ describe('records kept in the process', () => {
     const made = createClient({ url: redis.url })
     await made.connect()
     closing.push(() => made.close())
-    const [a, b] = [await makeEngine(), await makeEngine({ localCache }, made as unknown as RedisConnection)]
+    const [a, b] = [await makeEngine(), await makeEngine({ localCache }, made)]
     const key = makeKey()
     const fence = await leave(a, key)
     await follow(b, key)

@@ -71,7 +71,7 @@ async function connectNodeRedis(library: typeof nodeRedis, topology: Topology): 
   client.on('error', ignore)
   await client.connect()
   return {
-    connection: () => client as unknown as RedisConnection,
+    connection: () => client,
     close: async () => {
       try {
         await client.destroy()

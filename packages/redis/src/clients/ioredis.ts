@@ -21,7 +21,7 @@ export interface IoredisClient {
   callBuffer(command: string, ...args: (string | Buffer | number)[]): Promise<unknown>
   pipeline(): unknown
   duplicate(...args: never[]): unknown
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 interface Pipeline {
@@ -36,6 +36,8 @@ interface OwnRedis extends IoredisClient {
   subscribe(...channels: string[]): Promise<unknown>
   ping(): Promise<unknown>
   disconnect(reconnect?: boolean): void
+  /** As `on` above, for listeners that know what they are told. */
+  on(event: string, listener: (...args: never[]) => void): unknown
 }
 
 /** The socket is not part of ioredis' interface: without one, commands leave one by one. */

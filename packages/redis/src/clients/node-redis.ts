@@ -9,7 +9,7 @@ export interface NodeRedisClient {
   readonly isOpen: boolean
   sendCommand(...args: never[]): Promise<unknown>
   duplicate(...args: never[]): unknown
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 /** Version 5 heeds only those that come with the command itself. */
@@ -33,7 +33,7 @@ interface Guarded {
 }
 interface Subscribable {
   connect(): Promise<unknown>
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (...args: unknown[]) => void): unknown
   subscribe(channels: string[], onMessage: (message: Buffer) => void, asBuffers: true): Promise<unknown>
   unref?(): void
   destroy(): unknown
