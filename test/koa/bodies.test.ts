@@ -39,6 +39,7 @@ const answers: Record<string, (ctx: Context) => void> = {
   },
   undefined: () => {},
   'status-only': ctx => void (ctx.status = 202),
+  'message-only': ctx => void (ctx.message = 'Nothing Here'),
   stream: ctx => void (ctx.body = Readable.from(['one ', 'twö'])),
   attachment: ctx => {
     ctx.attachment('naïve.csv')

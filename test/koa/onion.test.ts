@@ -24,7 +24,7 @@ for (const { name, Koa } of koas) {
         log.push(`${ctx.status} ${kind()}`)
         if (ctx.path === '/enveloped') ctx.body = { data: ctx.body as unknown }
         if (ctx.path === '/rewritten') ctx.body = (ctx.body as string).replace('x', 'y')
-        if (ctx.path === '/nowhere') ctx.body = 'a page of its own'
+        if (ctx.path === '/nowhere' || ctx.path === '/gone-missing') ctx.body = 'a page of its own'
       })
       app.use(compress({ threshold: 10, br: false, zstd: false } as compress.CompressOptions))
       app.use(session({ key: 'visits' }, app))
@@ -42,6 +42,10 @@ for (const { name, Koa } of koas) {
       app.use(ctx => {
         runs++
         if (ctx.path === '/nowhere') return
+        if (ctx.path === '/gone-missing') {
+          ctx.status = 404
+          return
+        }
         if (ctx.path === '/enveloped') ctx.body = { a: [1, '2'], __proto__: { b: 1 } }
         else if (ctx.path === '/rewritten') ctx.body = 'x'
         else if (ctx.path === '/problem') {
@@ -81,6 +85,7 @@ for (const { name, Koa } of koas) {
       ['/enveloped', '{"data":{"a":[1,"2"]}}', '200 object'],
       ['/rewritten', 'y', '200 string'],
       ['/nowhere', 'a page of its own', '404 undefined'],
+      ['/gone-missing', 'a page of its own', '404 undefined'],
       ['/problem', '{"status":400}', '400 object'],
     ] as const) {
       it(`what is outside sees the replay of ${path} as it saw the original`, async () => {

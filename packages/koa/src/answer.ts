@@ -9,8 +9,8 @@ export function setAnswer(ctx: Context, reply: Reply): void {
   if (ctx.headerSent || !ctx.writable) return
   const { status, message, form } = reply
   setHeaders(ctx.res, reply)
-  // Nobody answered the original: Koa's own 404, which what is outside may still turn into something else.
-  if (form === 'none' && status === 404) return
+  // Nobody answered the original: Koa's own 404, of which a body that is set outside makes a 200.
+  if (form === 'none' && message === '') return
   ctx.status = status
   if (form !== 'none') {
     const type = ctx.res.getHeader('Content-Type')

@@ -1,10 +1,12 @@
 // What runs inside: from the call of `next` until the hold has ended with what came of it.
 
+import { STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import {
   type Baseline,
   type Ending,
+  type Head,
   type Settlement,
   takeBaseline,
   takeHead,
@@ -74,7 +76,7 @@ function isSentByHand(ctx: Context): boolean {
 /** Ends the hold with a body that is there, or arranges for its end with one that is yet to flow. */
 function settle(ctx: Context, settlement: Settlement, baseline: Baseline | undefined): Promise<void> | undefined {
   const { status } = ctx
-  const head = baseline === undefined ? undefined : takeHead(ctx.res, [], baseline)
+  const head = baseline === undefined ? undefined : headOf(ctx, baseline)
   const body = bodyOf(ctx)
   if (body.kind === 'whole') {
     const rendered = settlement.keepsBody ? body.render() : undefined
@@ -100,6 +102,14 @@ function settle(ctx: Context, settlement: Settlement, baseline: Baseline | undef
   else if (body.stream.locked) outflow.cut()
   else replaceBody(ctx, outflow.throughWeb(body.stream))
   return undefined
+}
+
+/** Where nobody answered, it has no message: see `setAnswer`. */
+function headOf(ctx: Context, baseline: Baseline): Head {
+  const head = takeHead(ctx.res, [], baseline)
+  const { _explicitStatus: isSet } = ctx.response as { readonly _explicitStatus?: boolean }
+  const isUnanswered = ctx.body === undefined && ctx.status === 404 && isSet !== true
+  return isUnanswered && head.message === STATUS_CODES[404] ? { ...head, message: '' } : head
 }
 
 /** Leaves the headers alone, which Koa adapts to every new body. */
