@@ -1,4 +1,4 @@
-// A response that is sent past Koa is nobody's record, but the hold ends with it; what throws goes where it would have gone.
+// A response that is sent past Koa, or that Koa cannot send, is nobody's record, but the hold ends with it; what throws goes where it would have gone.
 
 import type { ServerResponse } from 'node:http'
 import { dspinlock } from '@dspinlock/koa'
@@ -14,6 +14,7 @@ for (const { name, Koa } of koas) {
     const guard = dspinlock({ methods: ['GET', 'POST'], duplicates: 'replay', ttlMs: 60_000 })
     const serialise = dspinlock({ methods: ['GET'] })
     const patient = dspinlock({ methods: ['GET'], store: slow.store })
+    const reject = dspinlock({ duplicates: 'reject', ttlMs: 60_000 })
     const handlers: Record<string, (ctx: Context) => void> = {
       '/respond': ctx => {
         ctx.respond = false
@@ -32,6 +33,9 @@ for (const { name, Koa } of koas) {
         ctx.res.statusCode = 200
         ctx.res.end('by hand')
       },
+      '/big': ctx => void (ctx.body = { amount: 1n }),
+      '/big-rejected': ctx => void (ctx.body = { amount: 1n }),
+      '/big-rendered-outside': ctx => void (ctx.body = { amount: 1n }),
       '/throws': ctx => ctx.throw(418, 'short and stout'),
       '/error': () => {
         throw thrown
@@ -54,9 +58,17 @@ for (const { name, Koa } of koas) {
           throw error
         }
       })
-      app.use((ctx, next) =>
-        (ctx.path === '/respond' ? serialise : ctx.path === '/patient' ? patient : guard)(ctx, next),
-      )
+      app.use(async (ctx, next) => {
+        await next()
+        if (!ctx.path.endsWith('-outside')) return
+        ctx.body = JSON.stringify(ctx.body, (_name, value) => (typeof value === 'bigint' ? String(value) : value))
+      })
+      const guards: Record<string, typeof guard> = {
+        '/respond': serialise,
+        '/patient': patient,
+        '/big-rejected': reject,
+      }
+      app.use((ctx, next) => (guards[ctx.path] ?? guard)(ctx, next))
       app.use(ctx => {
         runs++
         handlers[ctx.path]?.(ctx)
@@ -125,6 +137,23 @@ for (const { name, Koa } of koas) {
       }
       expect(runs).to.equal(4)
       expect([caught[1], caught[3]]).to.deep.equal([thrown, thrown])
+    })
+
+    for (const path of ['/big', '/big-rejected']) {
+      it(`a body that Koa cannot send (${path.slice(1)}): it fails as without us, leaves nothing, and the next one runs`, async () => {
+        for (let n = 0; n < 2; n++) {
+          const answer = await server.ask(path, { method: 'POST' })
+          expect([answer.status, answer.body]).to.deep.equal([500, 'Internal Server Error'])
+        }
+        expect([runs, guard.engine.keys, reject.engine.keys]).to.deep.equal([2, 0, 0])
+      })
+    }
+
+    it('one that only something outside can send is not kept; a write is not done twice', async () => {
+      const ask = { method: 'POST' }
+      expect((await server.ask('/big-rendered-outside', ask)).body).to.equal('{"amount":"1"}')
+      const refused = await server.ask('/big-rendered-outside', ask)
+      expect([refused.status, runs, guard.engine.keys]).to.deep.equal([409, 1, 0])
     })
   })
 }

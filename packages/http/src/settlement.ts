@@ -32,6 +32,8 @@ export interface Outcome extends Recording {
 export interface Settlement {
   /** Whether duplicates may be given the response. If not, its head and body are of no use, only its end is. */
   readonly keepsBody: boolean
+  /** Whether those who come later find out that there was a response, so that it matters whether it failed. */
+  readonly leavesRecord: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
   /** Whether the last bytes are to wait for the promises that these functions return; if not, they return none. */
@@ -61,6 +63,7 @@ type Asked = Pick<IncomingMessage, 'method' | 'headers'>
 
 export class HoldSettlement<Req, Res> implements Settlement {
   readonly keepsBody: boolean
+  readonly leavesRecord: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
   readonly holdsBack: boolean
@@ -71,6 +74,7 @@ export class HoldSettlement<Req, Res> implements Settlement {
     const { req, settings } = input
     this.#input = input
     this.keepsBody = settings.policy.duplicates === 'replay'
+    this.leavesRecord = this.keepsBody || settings.policy.ttlMs > 0
     this.#asked = { method: req.method, headers: this.keepsBody ? { ...req.headers } : {} }
     this.maxRecordBytes = settings.maxRecordBytes
     this.settleTimeoutMs = settings.settleTimeoutMs

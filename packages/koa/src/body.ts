@@ -12,8 +12,8 @@ export interface Rendered {
 }
 
 export type Body =
-  /** `render` says what Koa will send; undefined if it is going to fail. */
-  | { readonly kind: 'whole'; readonly render: () => Rendered | undefined }
+  /** `render` says what Koa will send. */
+  | { readonly kind: 'whole'; readonly render: () => Rendered | 'unsendable' }
   | { readonly kind: 'stream'; readonly stream: Readable }
   | { readonly kind: 'web-stream'; readonly stream: ReadableStream }
 
@@ -46,11 +46,11 @@ function isStream(body: unknown): body is Readable {
 }
 
 /** As Koa does it. It counts as bytes if a replay, rendered once more, could come out differently (JSON.rawJSON). */
-function renderJson(body: unknown): Rendered | undefined {
+function renderJson(body: unknown): Rendered | 'unsendable' {
   try {
     const text = JSON.stringify(body)
     return { bytes: Buffer.from(text), form: isSameAgain(text) ? 'json' : 'bytes' }
   } catch {
-    return undefined
+    return 'unsendable'
   }
 }

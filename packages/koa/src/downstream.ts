@@ -14,7 +14,7 @@ import {
   watchResponse,
 } from '@dspinlock/http'
 import type { Context, Next } from 'koa'
-import { bodyOf } from './body.js'
+import { type Body, bodyOf, type Rendered } from './body.js'
 import { Outflow } from './outflow.js'
 
 export class Downstream implements Ending {
@@ -46,8 +46,12 @@ export class Downstream implements Ending {
       throw error
     }
     if (this.#stopped || isSentByHand(this.#ctx)) return
+    const body = bodyOf(this.#ctx)
+    const rendered = body.kind === 'whole' && this.#settlement.leavesRecord ? body.render() : undefined
+    // Koa is about to fail, unless something outside can send it: how the response ends says which.
+    if (rendered === 'unsendable') return
     this.#watching.stop()
-    const settled = settle(this.#ctx, this.#settlement, this.#baseline)
+    const settled = settle(this.#ctx, this.#settlement, this.#baseline, body, rendered)
     if (settled !== undefined) await settled
   }
 
@@ -74,12 +78,16 @@ function isSentByHand(ctx: Context): boolean {
 }
 
 /** Ends the hold with a body that is there, or arranges for its end with one that is yet to flow. */
-function settle(ctx: Context, settlement: Settlement, baseline: Baseline | undefined): Promise<void> | undefined {
+function settle(
+  ctx: Context,
+  settlement: Settlement,
+  baseline: Baseline | undefined,
+  body: Body,
+  rendered: Rendered | undefined,
+): Promise<void> | undefined {
   const { status } = ctx
   const head = baseline === undefined ? undefined : headOf(ctx, baseline)
-  const body = bodyOf(ctx)
   if (body.kind === 'whole') {
-    const rendered = settlement.keepsBody ? body.render() : undefined
     const tooLarge = rendered !== undefined && rendered.bytes.byteLength > settlement.maxRecordBytes
     return settlement.end({
       status,
