@@ -43,6 +43,7 @@ for (const { name, Koa } of koas) {
         }
         const body = new PassThrough()
         bodies.push(body)
+        if (ctx.path === '/trailed') body.once('end', () => ctx.res.addTrailers({ 'X-Sum': '10' }))
         ctx.body = body
         if (ctx.query['length'] !== undefined) ctx.length = Number(ctx.query['length'])
       })
@@ -192,6 +193,17 @@ for (const { name, Koa } of koas) {
       const answer = await duplicate
       expect([answer.status, bodies.length]).to.deep.equal([409, 1])
       expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
+    })
+
+    it('one with trailers is not replayed', async () => {
+      for (let n = 0; n < 2; n++) {
+        bodies = []
+        const incoming = await begin('/trailed')
+        bodies[0]?.end('last')
+        incoming.resume()
+        await once(incoming, 'end')
+        expect(incoming.trailers).to.deep.equal({ 'x-sum': '10' })
+      }
     })
 
     it('what is outside finds the path of a file that is streamed', async () => {

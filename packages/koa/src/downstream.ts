@@ -101,7 +101,7 @@ function settle(
   }
   const contentLength = ctx.res.getHeader('Content-Length')
   const length = contentLength === undefined ? undefined : Number(contentLength)
-  const outflow = new Outflow({ settlement, status, head, length })
+  const outflow = new Outflow({ res: ctx.res, settlement, status, head, length })
   // Koa destroys a stream with its response. One that was put aside outside, or never read, ends there as well.
   ctx.res.once('close', () => outflow.cut())
   if (ctx.res.destroyed) outflow.cut()

@@ -1,10 +1,12 @@
 // A streamed body on its way out: each chunk passes at once, the end when the store knows of it.
 
+import type { ServerResponse } from 'node:http'
 import { pipeline, type Readable, Transform } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
-import type { Head, Settlement } from '@dspinlock/http'
+import { type Head, hasTrailers, type Settlement } from '@dspinlock/http'
 
 export interface OutflowFacts {
+  readonly res: ServerResponse
   readonly settlement: Settlement
   readonly status: number
   readonly head: Head | undefined
@@ -118,11 +120,11 @@ export class Outflow {
   #end(complete: boolean): Promise<void> | undefined {
     if (this.#ended) return undefined
     this.#ended = true
-    const { settlement, status, head } = this.#facts
+    const { res, settlement, status, head } = this.#facts
     const isKept = settlement.keepsBody && !this.#tooLarge && !this.#unreadable
     const body = isKept ? Buffer.concat(this.#chunks) : undefined
     this.#chunks = []
     const tooLarge = this.#tooLarge
-    return settlement.end({ status, head, body, form: 'bytes', tooLarge, hasTrailers: false, complete })
+    return settlement.end({ status, head, body, form: 'bytes', tooLarge, hasTrailers: hasTrailers(res), complete })
   }
 }
