@@ -41,6 +41,14 @@ const answers: Record<string, (ctx: Context) => void> = {
   'status-only': ctx => void (ctx.status = 202),
   'message-only': ctx => void (ctx.message = 'Nothing Here'),
   stream: ctx => void (ctx.body = Readable.from(['one ', 'twö'])),
+  'empty-stream': ctx => void (ctx.body = Readable.from([])),
+  // As koa-send does: the length comes before the others.
+  file: ctx => {
+    ctx.length = 3
+    ctx.set('Last-Modified', new Date(0).toUTCString())
+    ctx.type = 'text/plain'
+    ctx.body = Readable.from(['one'])
+  },
   attachment: ctx => {
     ctx.attachment('naïve.csv')
     ctx.body = Readable.from([Buffer.from('a,b')])
@@ -107,6 +115,7 @@ for (const { name, Koa } of koas) {
         const first = await server.ask(`/${path}`)
         const { date: _date, ...headers } = bare.headers
         expect(first.headers).to.deep.include(headers)
+        expect(Object.keys(first.headers)).to.deep.equal(Object.keys(bare.headers))
         expect([first.status, first.body]).to.deep.equal([bare.status, bare.body])
         const second = await server.ask(`/${path}`)
         expect(runs).to.equal(2)

@@ -120,16 +120,19 @@ function headOf(ctx: Context, baseline: Baseline): Head {
   return isUnanswered && head.message === STATUS_CODES[404] ? { ...head, message: '' } : head
 }
 
-/** Leaves the headers alone, which Koa adapts to every new body. */
+/**
+ * Leaves the headers alone, which Koa adapts to every new body. It would take the length back: put back again, that stands behind the
+ * others, and where it was never set, Node sends in chunks what is empty.
+ */
 function replaceBody(ctx: Context, body: Readable | ReadableStream): void {
-  const { res } = ctx
-  const before = ['Content-Type', 'Content-Length'].map(name => [name, res.getHeader(name)] as const)
+  const { res, response } = ctx
+  const type = res.getHeader('Content-Type')
   const listeners = body instanceof Readable ? body.listeners('error') : []
+  response.remove = () => {}
   ctx.body = body
-  for (const [name, value] of before) {
-    if (value === undefined) res.removeHeader(name)
-    else if (res.getHeader(name) !== value) res.setHeader(name, value)
-  }
+  Reflect.deleteProperty(response, 'remove')
+  if (type === undefined) res.removeHeader('Content-Type')
+  else if (res.getHeader('Content-Type') !== type) res.setHeader('Content-Type', type)
   if (!(body instanceof Readable)) return
   // Koa 2 listens for errors of every body that it is given. It hears of this one's from the body that is inside.
   const added = body.listeners('error').filter(listener => !listeners.includes(listener))
