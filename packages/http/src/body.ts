@@ -79,6 +79,8 @@ class BodyReader {
     const req = this.#req
     // All of it may be here already; then no listener is needed, and an empty body is not touched at all.
     if (this.#take()) return
+    // Or listening would, in a tick: where there is nothing and its end has come by then, 'end' would happen before the handler could hear of it.
+    req.read(0)
     req.on('readable', this.#onReadable)
     req.on('close', this.#onClose)
     req.on('error', this.#onClose)
