@@ -1,12 +1,19 @@
 // A request's body is the handler's, whoever reads it, before or after us.
 
 import { once } from 'node:events'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import multer from 'multer'
 import { frameworks, json, serve, type TestServer } from '../support/http.js'
+
+/** As serverless-http and light-my-request do it. */
+const madeUp: readonly (readonly [string, isComplete: boolean | undefined, hand: (over: () => void) => void])[] = [
+  ['complete from the start', true, over => over()],
+  ['never complete', undefined, over => void setImmediate(over)],
+]
 
 for (const { name, express } of frameworks) {
   describe(`bodies on ${name}`, () => {
@@ -94,6 +101,29 @@ for (const { name, express } of frameworks) {
         expect(await text(await server.dial(`${head}0\r\n\r\n`))).to.contain('got 0')
       }
     })
+
+    for (const [how, isComplete, hand] of madeUp) {
+      it(`where an app runs without a server, and its requests are made up, ${how}: bodies are compared, and parsed behind us`, async () => {
+        const app = express()
+        app.post('/', dspinlock({ duplicates: 'replay', ttlMs: 60_000 }), express.json(), (req, res) => {
+          runs++
+          res.json(req.body)
+        })
+        const withoutServer = await serve((real: IncomingMessage, res: ServerResponse) => {
+          const made = new IncomingMessage(real.socket)
+          const { method, url, headers } = real
+          Object.assign(made, { method, url, headers, complete: isComplete })
+          void text(real).then(body => {
+            made._read = () => hand(() => [body, null].forEach(part => made.push(part)))
+            app(made as never, res as never)
+          })
+        })
+        for (const value of [{ a: 1 }, { a: 2 }, { a: 1 }])
+          expect((await withoutServer.ask('/', json(value))).body).to.equal(JSON.stringify(value))
+        expect(runs).to.equal(2)
+        await withoutServer.stop()
+      })
+    }
 
     it('over maxBodyBytes: 413 where asked, else untouched and unguarded', async () => {
       const ask = { method: 'POST', body: 'x'.repeat(100), headers: { 'content-type': 'text/plain' } }

@@ -18,24 +18,28 @@ export type BodyRead =
 
 export const noBody = { kind: 'none' } as const
 
-/** What Node's HTTP/2 requests have, and HTTP/1 ones do not. */
-interface Http2Facts {
+interface Facts {
+  /** Node's HTTP/2 requests have it, and HTTP/1 ones do not. */
   readonly stream?: { readonly endAfterHeaders: boolean; readonly readableEnded: boolean }
+  readonly _readableState: { readonly ended: boolean }
 }
 
 /** RFC 9112, section 6.3: without either field a request has no body. On HTTP/2 the stream says so (RFC 9113, section 8.1). */
 function hasBody(req: IncomingMessage): boolean {
-  const { stream } = req as Http2Facts
+  const { stream } = req as unknown as Facts
   if (stream !== undefined) return !stream.endAfterHeaders
   if (req.headers['transfer-encoding'] !== undefined) return true
   const length = req.headers['content-length']
   return length !== undefined && Number(length) !== 0
 }
 
-/** Node calls an HTTP/2 request complete only once its end was read. */
+/**
+ * Whether all of the body is here. `complete` does not say: Node sets it for HTTP/2 only once the end was read, and what makes up requests for an app that
+ * runs without a server sets it before it hands over any of the body, or never.
+ */
 function isComplete(req: IncomingMessage): boolean {
-  const { stream } = req as Http2Facts
-  return stream === undefined ? req.complete : stream.readableEnded
+  const { stream, _readableState } = req as unknown as Facts
+  return stream === undefined ? _readableState.ended : stream.readableEnded
 }
 
 type BodyOwner = Pick<Exchange, 'req' | 'res' | 'setsPrototypes'>
@@ -81,6 +85,7 @@ class BodyReader {
     if (this.#take()) return
     // Or listening would, in a tick: where there is nothing and its end has come by then, 'end' would happen before the handler could hear of it.
     req.read(0)
+    if (this.#take()) return
     req.on('readable', this.#onReadable)
     req.on('close', this.#onClose)
     req.on('error', this.#onClose)
