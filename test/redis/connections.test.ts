@@ -14,6 +14,7 @@ describe('connections', () => {
     ['a URL', () => redisUrl()],
     ['ioredis options', () => ({ host: new URL(redisUrl()).hostname, port: Number(new URL(redisUrl()).port) })],
     ['an ioredis client', () => new Redis(redisUrl())],
+    ['an ioredis client that pipelines by itself', () => new Redis(redisUrl(), { enableAutoPipelining: true })],
   ]
   for (const [what, make] of given) {
     it(`${what}: two stores on it share their keys; a client stays open`, async () => {

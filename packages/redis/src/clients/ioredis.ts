@@ -140,7 +140,7 @@ export class IoredisStoreClient implements StoreClient {
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
     // Outside of a cluster what was issued in a turn is one command already, and corking would delay it by another turn.
     if (this.isCluster) this.#cork.hold()
-    return this.#client.callBuffer(String(name), ...args)
+    return callOn(this.#client, name, args)
   }
 
   async sendAndWait(
@@ -166,7 +166,7 @@ export class IoredisStoreClient implements StoreClient {
     // ioredis puts it before keys, and a pattern is none.
     const { keyPrefix } = this
     for (const node of this.#listNodes()) {
-      const pages = scanWith(([name = '', ...args]) => node.callBuffer(name, ...args), asPattern(keyPrefix) + pattern)
+      const pages = scanWith(([name = '', ...args]) => callOn(node, name, args), asPattern(keyPrefix) + pattern)
       for await (const names of pages) yield names.map(name => name.slice(keyPrefix.length))
     }
   }
@@ -187,6 +187,13 @@ export class IoredisStoreClient implements StoreClient {
   #listNodes(): IoredisClient[] {
     return this.isCluster ? (this.#client as ClusterClient).nodes('master') : [this.#client]
   }
+}
+
+/** By the command's own method if there is one: with `enableAutoPipelining`, ioredis 5 and 6 drop the name that `callBuffer` is given. */
+function callOn(client: IoredisClient, name: CommandPart, args: readonly CommandPart[]): Promise<unknown> {
+  const own = (client as unknown as Record<string, unknown>)[`${String(name).toLowerCase()}Buffer`]
+  if (typeof own === 'function') return own.apply(client, args) as Promise<unknown>
+  return client.callBuffer(String(name), ...args)
 }
 
 function socketOf(node: IoredisClient): Corkable | undefined {
