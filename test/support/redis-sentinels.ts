@@ -43,7 +43,8 @@ export class RedisSentinels {
         'bind 127.0.0.1',
         `dir ${directory}`,
         `sentinel monitor jobs 127.0.0.1 ${master.port} 2`,
-        'sentinel down-after-milliseconds jobs 500',
+        // More than the second between two pings, and between two attempts to connect: with less, a master is taken for dead as soon as it is one.
+        'sentinel down-after-milliseconds jobs 2000',
         'sentinel failover-timeout jobs 4000',
         '',
       ]
@@ -81,18 +82,20 @@ export class RedisSentinels {
     const { port } = await this.master()
     // By itself it would be a master again, and whoever still had its address would find it, until the Sentinels come to it.
     await dead.start(['--replicaof', '127.0.0.1', String(port)])
-    await untilSo('the new master has its replicas', async () => {
-      const info = String(await askServer(port, 'INFO', 'replication'))
-      return info.includes('connected_slaves:2') && !info.includes('state=wait_bgsave')
-    })
+    await this.whole()
   }
 
-  /** Until every Sentinel knows the others, and the master has both replicas. */
+  /**
+   * Until every Sentinel knows the others and is done with the last failover, and the master has both replicas. Who leads a failover
+   * goes on with it until the master that it chose has all replicas: if that dies before, it waits for it, and for no other.
+   */
   async whole(): Promise<void> {
     await untilSo('the Sentinels agree', async () => {
       for (const { port } of this.sentinels) {
         const info = String(await askServer(port, 'INFO', 'sentinel'))
         if (!/status=ok,address=[^,]*,slaves=2,sentinels=3/.test(info)) return false
+        const master = (await askServer(port, 'SENTINEL', 'MASTER', this.name)) as string[]
+        if (master[master.indexOf('flags') + 1] !== 'master') return false
       }
       const { port } = await this.master()
       const info = String(await askServer(port, 'INFO', 'replication'))
