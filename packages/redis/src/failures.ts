@@ -3,9 +3,9 @@
 /** Redis error replies that a failover, a restart or a resharding explains. */
 const PASSING_REPLY = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY )/
 
-/** The clients' own errors while a connection is lost, and the system's. */
+/** The clients' own errors while a connection is lost or a cluster changes, and the system's. */
 const LOST_CONNECTION =
-  /Socket closed|Socket timeout|client is (closed|offline)|Cannot send commands|timed out|Connection (error|timeout)|FatalError|AllConnectionsUnavailable|Disconnected|no node yet|Stream isn't writeable|Connection is closed|Command timed out|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|Cluster isn't ready|Failed to refresh slots|Cluster ended/i
+  /Socket closed|Socket timeout|client is (closed|offline)|Cannot send commands|timed out|Connection (error|timeout)|FatalError|AllConnectionsUnavailable|Disconnected|no node yet|Stream isn't writeable|Connection is closed|aborted due to connection close|Disconnects client|Command timed out|TimeoutError|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|None of the sentinels|root nodes are unavailable|No master node|Cluster isn't ready|Failed to refresh slots|Cluster ended|Too many Cluster redirections/i
 
 /** The first pause between tries, doubled for each further one up to the second figure. */
 export const RETRY_MS = [20, 200] as const
@@ -40,7 +40,8 @@ export function isCrossSlot(error: unknown): boolean {
 export function withRemedy(error: unknown): unknown {
   const message = messageOf(error)
   const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1]
-  return remedy === undefined || message.includes(remedy) ? error : new Error(`${message}; ${remedy}`, { cause: error })
+  if (remedy !== undefined && !message.includes(remedy)) return new Error(`${message}; ${remedy}`, { cause: error })
+  return error instanceof Error && error.message === '' ? new Error(message, { cause: error }) : error
 }
 
 /** ioredis' own words name an option that is better left alone, and not what is wrong. */
@@ -63,9 +64,9 @@ export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number
     if (!hasNone) return new Error(what)
     return new Error(`${what}; check that Redis runs there, lets this client in, and whether it wants TLS`, { cause })
   }
-  const told = withRemedy(heard)
-  const remedy = told === heard ? '; check that Redis runs there and lets this client in' : ''
-  return new Error(`${what}; connecting failed with: ${messageOf(told)}${remedy}`, { cause: heard })
+  const told = messageOf(withRemedy(heard))
+  const remedy = told === messageOf(heard) ? '; check that Redis runs there and lets this client in' : ''
+  return new Error(`${what}; connecting failed with: ${told}${remedy}`, { cause: heard })
 }
 
 /** Nothing came back in time. */
@@ -116,5 +117,8 @@ export function tooFewReplicasError(acknowledged: number, minReplicas: number, t
 const WRAPPED = /^ERR Error running script \(call to \w+\): .*?-(?=[A-Z]+ )/
 
 function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(WRAPPED, '')
+  if (!(error instanceof Error)) return String(error)
+  if (error.message !== '') return error.message.replace(WRAPPED, '')
+  // Node's, of a host with several addresses, has those of each; of the TimeoutError of node-redis only its class says what it is.
+  return error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : error.constructor.name
 }

@@ -1,0 +1,73 @@
+// What a client itself fails with while connections and nodes come and go: tried again, as what Redis says of it is.
+
+import { LockEngine } from '@dspinlock/core'
+import { type RedisConnection, redisStore } from '@dspinlock/redis'
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import * as nodeRedis from 'redis'
+import { failure, holdOf } from '../support/engine.js'
+import { redisUrl } from '../support/redis.js'
+
+/** Node's, where a name has two addresses and nothing listens on either. */
+const refused = new AggregateError([
+  new Error('connect ECONNREFUSED ::1:6379'),
+  new Error('connect ECONNREFUSED 127.0.0.1:6379'),
+])
+
+/** ioredis has no classes for its own. */
+const failures: readonly (readonly [string, Error])[] = [
+  ['ioredis', new Error('Too many Cluster redirections. Last error: ReplyError: CLUSTERDOWN The cluster is down')],
+  ['ioredis', new Error('Too many Cluster redirections. Last error: ReplyError: MOVED 3 127.0.0.1:1')],
+  ['ioredis', new Error('Command aborted due to connection close')],
+  ['ioredis', new Error('No master node is available for the pipeline')],
+  ['node-redis', new nodeRedis.DisconnectsClientError()],
+  ['node-redis', new nodeRedis.ClientOfflineError()],
+  ['node-redis', new nodeRedis.SocketClosedUnexpectedlyError()],
+  ['node-redis', new nodeRedis.RootNodesUnavailableError()],
+  ['node-redis', new nodeRedis.MaxCommandRedirectionsError()],
+  ['node-redis', new nodeRedis.TimeoutError()],
+  ['node-redis', new Error('None of the sentinels are available')],
+  ['Node', refused],
+]
+
+describe('what passes by itself', () => {
+  let client: Redis
+  before(() => {
+    client = new Redis(redisUrl())
+  })
+  after(() => client.disconnect())
+
+  /** A client on which every command fails with `error`, as long as there are any of them left. */
+  const failing = (error: Error, times: number): RedisConnection =>
+    ({
+      isOpen: true,
+      on: () => {},
+      duplicate: () => {
+        throw error
+      },
+      sendCommand: (command: readonly [string, ...string[]]) =>
+        times-- > 0 ? Promise.reject(error) : client.callBuffer(...command),
+    }) as unknown as RedisConnection
+
+  for (const [whose, error] of failures) {
+    it(`${error.message || error.constructor.name} (${whose})`, async () => {
+      const store = redisStore(failing(error, 2))
+      const engine = new LockEngine({ store })
+      await holdOf(await engine.enter(error.message)).release()
+      await engine.close()
+      await store.close()
+    })
+  }
+
+  for (const [error, told] of [
+    [new nodeRedis.TimeoutError(), 'TimeoutError'],
+    [refused, 'connect ECONNREFUSED ::1:6379, connect ECONNREFUSED 127.0.0.1:6379'],
+  ] as const) {
+    it(`is told in other words where it has none: ${told}`, async () => {
+      const store = redisStore(failing(error, Number.POSITIVE_INFINITY), { commandTimeoutMs: 50 })
+      const { message } = await failure(Promise.resolve(store.inspect('key')))
+      expect(message).to.include(`failed in inspect for the key "key": ${told}`)
+      await store.close()
+    })
+  }
+})
