@@ -253,7 +253,8 @@ class Listening {
   close(): void {
     this.#closed = true
     clearInterval(this.#heartbeat)
-    this.#client.disconnect()
+    // Of a connection that is gone, ioredis would wait for the end for two seconds.
+    if (this.#client.status !== 'end') this.#client.disconnect()
   }
 
   async #subscribe(): Promise<void> {
