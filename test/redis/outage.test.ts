@@ -10,7 +10,7 @@ import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { failure, holdOf } from '../support/engine.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { serve, type TestServer } from '../support/http.js'
@@ -178,6 +178,19 @@ describe('Redis away', () => {
       client.disconnect()
     }
   })
+
+  for (const [what, client] of [
+    ['a client', new Redis({ lazyConnect: true })],
+    ['a cluster', new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })],
+  ] as const) {
+    it(`${what} of the application that was closed: the error says so`, async () => {
+      client.disconnect()
+      const closed = redisStore(client, { commandTimeoutMs: 100 })
+      const error = await failure(Promise.resolve(closed.inspect('key')))
+      expect(error.message).to.include(': The client is closed: ')
+      await closed.close()
+    })
+  }
 
   it('a walk that began while Redis was away goes on when it is back, and so does one that does not wait for the connection', async () => {
     const patient = redisStore(redis.url, { commandTimeoutMs: 10_000 })

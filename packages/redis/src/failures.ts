@@ -91,6 +91,13 @@ export function tooOldError(version: string, oldest: string): Error {
   )
 }
 
+/** Nothing but its owner opens it again. */
+export function closedError(): Error {
+  return new Error(
+    'The client is closed: its owner disconnected it, or its retryStrategy gave up; connect it before the store is used',
+  )
+}
+
 /** A server's own words may hold anything, and go to a terminal. */
 export function uselessWarning(error: unknown): string {
   return `Redis cannot be used: ${JSON.stringify(messageOf(error))}. While that lasts, requests are answered as onStoreError says, and locks fail; where only listening is refused, they wait longer`

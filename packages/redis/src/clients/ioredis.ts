@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
-import { takesNoWrites } from '../failures.js'
+import { closedError, takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
@@ -138,6 +138,8 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
+    // A cluster of ioredis would never answer, and a single client would not say why.
+    if (this.#client.status === 'end') return Promise.reject(closedError())
     // Outside of a cluster what was issued in a turn is one command already, and corking would delay it by another turn.
     if (this.isCluster) this.#cork.hold()
     return callOn(this.#client, name, args)
