@@ -8,6 +8,8 @@ import { type ChannelListener, type CommandPart, type StoreClient, scanWith } fr
 import { type Corkable, TurnCork } from './turn-cork.js'
 
 interface IoredisOptions {
+  readonly host?: string | undefined
+  readonly port?: number | undefined
   readonly keyPrefix?: string | undefined
   readonly stringNumbers?: boolean | undefined
   readonly redisOptions?: IoredisOptions | undefined
@@ -198,6 +200,10 @@ function callOn(client: IoredisClient, name: CommandPart, args: readonly Command
   return client.callBuffer(String(name), ...args)
 }
 
+function addressOf({ options }: IoredisClient): string {
+  return `${options?.host}:${options?.port}`
+}
+
 function socketOf(node: IoredisClient): Corkable | undefined {
   const { stream } = node as WithSocket
   return typeof stream?.cork === 'function' && typeof stream.uncork === 'function' ? (stream as Corkable) : undefined
@@ -281,23 +287,35 @@ class Listening {
   }
 }
 
-/** One connection to some node of a cluster, and to another when that is gone: messages reach all nodes. */
+/** One connection to some node of a cluster, and to another when that is gone or no part of it any more: messages reach all nodes. */
 class ClusterListening {
   readonly #cluster: ClusterClient
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
+  readonly #check: NodeJS.Timeout
   #current: Listening | undefined
+  /** Where it listens. */
+  #node: IoredisClient | undefined
   #closed = false
 
   constructor(cluster: ClusterClient, channels: readonly string[], listener: ChannelListener) {
     this.#cluster = cluster
     this.#channels = channels
     this.#listener = listener
+    this.#check = setInterval(() => this.#leaveStranger(), HEARTBEAT_MS).unref()
     void this.#choose()
   }
 
   close(): void {
     this.#closed = true
+    clearInterval(this.#check)
+    this.#current?.close()
+  }
+
+  /** A node that was taken out of its cluster answers as ever, and hears nothing any more of what is said there. */
+  #leaveStranger(): void {
+    const nodes = this.#cluster.nodes('all').map(addressOf)
+    if (this.#node === undefined || nodes.length === 0 || nodes.includes(addressOf(this.#node))) return
     this.#current?.close()
   }
 
@@ -307,6 +325,7 @@ class ClusterListening {
       const nodes = this.#cluster.nodes('all')
       const node = nodes[Math.floor(Math.random() * nodes.length)]
       if (node !== undefined) {
+        this.#node = node
         this.#current = new Listening(node, this.#channels, this.#listener, () => null)
         this.#current.onEnd(() => {
           this.#current?.close()

@@ -17,10 +17,13 @@ type CommandOptions = { readonly typeMapping: Record<number, unknown> }
 interface Single {
   sendCommand(command: readonly CommandPart[], options?: CommandOptions): Promise<unknown>
 }
+interface ClusterNode {
+  readonly address: string
+}
 interface Clustered {
-  readonly masters: readonly unknown[]
-  readonly replicas: readonly unknown[]
-  nodeClient(node: unknown): Promise<NodeRedisClient> | NodeRedisClient
+  readonly masters: readonly ClusterNode[]
+  readonly replicas: readonly ClusterNode[]
+  nodeClient(node: ClusterNode): Promise<NodeRedisClient> | NodeRedisClient
   sendCommand(
     key: string | undefined,
     readOnly: boolean,
@@ -43,6 +46,8 @@ interface Subscribable {
 const asBuffers: CommandOptions = { typeMapping: { 36: Buffer, 61: Buffer } }
 /** How long to wait before connecting again. */
 const RETRY_MS = 200
+/** How often a cluster is asked whether the node that is listened to is still a part of it. */
+const CHECK_MS = 5_000
 
 type Kind = 'single' | 'cluster' | 'sentinel'
 
@@ -124,7 +129,11 @@ class Listening {
   readonly #kind: Kind
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
+  readonly #check: NodeJS.Timeout | undefined
   #client: Subscribable | undefined
+  /** Of the cluster's node beside which `#client` is. */
+  #address: string | undefined
+  #isListening = false
   #closed = false
 
   constructor(beside: NodeRedisClient, kind: Kind, channels: readonly string[], listener: ChannelListener) {
@@ -132,12 +141,28 @@ class Listening {
     this.#kind = kind
     this.#channels = channels
     this.#listener = listener
+    if (kind === 'cluster') this.#check = setInterval(() => this.#leaveStranger(), CHECK_MS).unref()
     void this.#connect()
   }
 
   close(): void {
     this.#closed = true
+    clearInterval(this.#check)
     this.#destroy()
+  }
+
+  /** A node that was taken out of its cluster answers as ever, and hears nothing any more of what is said there. */
+  #leaveStranger(): void {
+    const { masters, replicas } = this.#beside as unknown as Clustered
+    const isKnown = [...masters, ...replicas].some(({ address }) => address === this.#address)
+    if (this.#isListening && masters.length > 0 && !isKnown) this.#leave()
+  }
+
+  #leave(): void {
+    this.#isListening = false
+    this.#listener.onLost()
+    this.#destroy()
+    void this.#connect()
   }
 
   async #connect(): Promise<void> {
@@ -155,10 +180,9 @@ class Listening {
   async #subscribe(): Promise<void> {
     const client = (await this.#source()).duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
     this.#client = client
-    let listening = false
     // Connecting again, it subscribes again before it says that it is ready.
     client.on('ready', () => {
-      if (listening) this.#listener.onListening()
+      if (this.#isListening) this.#listener.onListening()
     })
     client.on('end', () => this.#listener.onLost())
     client.on('reconnecting', () => this.#listener.onLost())
@@ -166,17 +190,13 @@ class Listening {
       this.#listener.onLost()
       if (!this.#closed) this.#listener.onTrouble(error)
       // A node of a cluster may never come back: another will do.
-      if (this.#kind === 'cluster' && listening) {
-        listening = false
-        this.#destroy()
-        void this.#connect()
-      }
+      if (this.#kind === 'cluster' && this.#isListening && this.#client === client) this.#leave()
     })
     await client.connect()
     client.unref?.()
     await client.subscribe([...this.#channels], message => this.#listener.onMessage(message), true)
     if (this.#closed) return this.#destroy()
-    listening = true
+    this.#isListening = true
     this.#listener.onListening()
   }
 
@@ -185,6 +205,7 @@ class Listening {
     const cluster = this.#beside as unknown as Clustered
     const node = cluster.masters[Math.floor(Math.random() * cluster.masters.length)]
     if (node === undefined) throw new Error('The cluster has no node yet')
+    this.#address = node.address
     return cluster.nodeClient(node)
   }
 
