@@ -2,18 +2,21 @@
 
 import { Dspinlock, DspinlockGuard, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
 import {
+  type CallHandler,
   Controller,
   type ExecutionContext,
   Get,
   Inject,
   Injectable,
+  type NestInterceptor,
   Post,
   Scope,
   UseGuards,
   UseInterceptors,
 } from '@nestjs/common'
-import { APP_INTERCEPTOR, REQUEST } from '@nestjs/core'
+import { APP_INTERCEPTOR, type ContextId, ContextIdFactory, REQUEST } from '@nestjs/core'
 import { expect } from 'chai'
+import type { Observable } from 'rxjs'
 import { Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
@@ -46,8 +49,28 @@ class TenantGuard extends DspinlockGuard {
   }
 }
 
+/** For as long as there is a tenant. */
+@Injectable({ scope: Scope.REQUEST, durable: true })
+class DurableInterceptor extends DspinlockInterceptor {}
+
+/** Has a start of its own, and forgets ours. */
+@Injectable()
+class StartingInterceptor extends DspinlockInterceptor {
+  override onModuleInit(): void {}
+}
+
 let runs = 0
+let passed = 0
 let gate = new Gate()
+
+/** Between what is bound for all routes and what is bound nearer. */
+@Injectable()
+class PassedInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    passed++
+    return next.handle()
+  }
+}
 
 @Controller()
 class RoutesController {
@@ -58,6 +81,12 @@ class RoutesController {
     return { runs: ++runs }
   }
   @Post('nearer') @Dspinlock({ duplicates: 'serialise' }) nearer(): object {
+    return { runs: ++runs }
+  }
+  @Post('between') @Dspinlock() @UseInterceptors(PassedInterceptor) between(): object {
+    return { runs: ++runs }
+  }
+  @Post('same') @UseInterceptors(PassedInterceptor, TenantInterceptor) same(): object {
     return { runs: ++runs }
   }
   @Post('guarded') @UseGuards(TenantGuard) async guarded(): Promise<object> {
@@ -80,6 +109,7 @@ for (const platform of platforms) {
     })
     beforeEach(() => {
       runs = 0
+      passed = 0
       gate = new Gate()
     })
     after(() => server.stop())
@@ -102,6 +132,37 @@ for (const platform of platforms) {
     it('for all routes, it leaves those with a decorator to that', async () => {
       for (const run of [1, 2]) expect((await server.ask('/nearer', post('a'))).body).to.equal(`{"runs":${run}}`)
     })
+
+    for (const path of ['/between', '/same']) {
+      it(`for all routes, it leaves ${path} to what is bound nearer, and what is in between runs for each request`, async () => {
+        const answers = [await server.ask(path, post('a')), await server.ask(path, post('a'))]
+        expect(answers.map(({ body }) => body)).to.deep.equal(['{"runs":1}', '{"runs":1}'])
+        expect([runs, passed]).to.deep.equal([1, 2])
+      })
+    }
+
+    for (const everywhere of [DurableInterceptor, StartingInterceptor]) {
+      it(`so does ${everywhere.name}`, async () => {
+        const tenants: ContextId = { id: 1 }
+        ContextIdFactory.apply({
+          attach: own => ({ resolve: ({ isTreeDurable }) => (isTreeDurable ? tenants : own), payload: {} }),
+        })
+        const isDurable = everywhere === DurableInterceptor
+        const scope = isDurable ? { scope: Scope.REQUEST, durable: true } : {}
+        const other = await startNest(platform, {
+          imports: [DspinlockModule.forRoot({ duplicates: 'replay', ttlMs: 60_000 })],
+          controllers: [RoutesController],
+          providers: [Tenant, { provide: APP_INTERCEPTOR, useClass: everywhere, ...scope }],
+        })
+        try {
+          for (const _ of [1, 2]) expect((await other.ask('/between', post('a'))).body).to.equal('{"runs":1}')
+          expect(passed).to.equal(2)
+        } finally {
+          ContextIdFactory.apply(undefined as never)
+          await other.stop()
+        }
+      })
+    }
 
     it('a guard', async () => {
       const first = server.ask('/guarded', post('a'))

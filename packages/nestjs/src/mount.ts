@@ -3,8 +3,8 @@
 import type { IncomingMessage } from 'node:http'
 import { type Problem, shareShape } from '@dspinlock/http'
 import { type ExecutionContext, Inject, type OnModuleInit } from '@nestjs/common'
-import { ModulesContainer } from '@nestjs/core'
-import { findSets, isProvided } from './container.js'
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core'
+import { findSets, isForAll } from './container.js'
 import type { Admission } from './exchange.js'
 import type { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
@@ -51,9 +51,11 @@ const noOptions = Object.freeze({})
 export abstract class Mount implements OnModuleInit {
   @Inject(ModulesContainer)
   private readonly containerOfNest!: ModulesContainer
+  @Inject(ApplicationConfig)
+  private readonly configOfNest!: ApplicationConfig
   #sets: ReadonlyMap<string, LockSet> | undefined
-  /** Registered for all routes, not for some. */
-  #isGlobal = false
+  /** Registered for all routes, not for some. Unknown until a request asks: Nest calls no hooks of what it makes for each request. */
+  #isForAll: boolean | undefined
 
   /** A key in place of path, query and body; method, host and identity still count. undefined: not guarded. */
   protected getKey?(context: ExecutionContext): Answer<string | undefined>
@@ -67,7 +69,6 @@ export abstract class Mount implements OnModuleInit {
   /** @throws TypeError without DspinlockModule. */
   onModuleInit(): void {
     this.#sets = this.#findSets()
-    this.#isGlobal = isProvided(this.containerOfNest, this)
   }
 
   /** Undefined: not ours to guard. @internal */
@@ -81,11 +82,12 @@ export abstract class Mount implements OnModuleInit {
     const places = this.#countPlaces(route, mode)
     // A guard for all routes leaves those with a decorator to the interceptor that came with it.
     if (mode === 'reject' && places === 0 && rule !== undefined) return undefined
+    this.#sets ??= this.#findSets()
+    if (places > 0 && this.#knowsItIsForAll(context, mode)) return undefined
     if (!this.#isItsTurn(raw, places)) return undefined
 
     const onRoute = rule !== undefined || places > 0
     const name = rule?.set ?? DEFAULT_SET
-    this.#sets ??= this.#findSets()
     const set = this.#sets.get(name)
     if (set === undefined) throw mistakes.unknownSet(route.where, name, [...this.#sets.keys()])
     const guard = set.guardFor({
@@ -110,12 +112,21 @@ export abstract class Mount implements OnModuleInit {
     return places
   }
 
+  #knowsItIsForAll(context: ExecutionContext, mode: Mode): boolean {
+    this.#isForAll ??= isForAll(
+      { container: this.containerOfNest, config: this.configOfNest },
+      this,
+      mode,
+      context.getArgByIndex<object>(0),
+    )
+    return this.#isForAll
+  }
+
   /** The place nearest to the handler decides: what runs in between, an upload for one, has been through by then. */
   #isItsTurn(raw: IncomingMessage, places: number): boolean {
     const visits = visited.get(raw) ?? { bound: 0, taken: false }
     visited.set(raw, visits)
     if (visits.taken) return false
-    if (places > 0 && this.#isGlobal) return false
     if (places > 0 && ++visits.bound < places) return false
     visits.bound = 0
     visits.taken = true
