@@ -66,6 +66,35 @@ class SpecialLedger extends Ledger {
   @Inject(Ledger) readonly plain!: Ledger
 }
 
+/** What several classes inherit, and each fills in. */
+abstract class Repository {
+  abstract load(id: string): string
+  @Exclusive((id: string) => id, { duplicates: 'replay', ttlMs: 60_000 })
+  async find(id: string): Promise<string> {
+    return this.load(id)
+  }
+  @Exclusive((id: string) => id)
+  async save(_id: string): Promise<void> {
+    overlapped ||= ++inside > 1
+    await new Promise(resolve => setImmediate(resolve))
+    inside--
+  }
+}
+
+@Injectable()
+class Users extends Repository {
+  load(id: string): string {
+    return `user ${id}, run ${++runs}`
+  }
+}
+
+@Injectable()
+class Orders extends Repository {
+  load(id: string): string {
+    return `order ${id}, run ${++runs}`
+  }
+}
+
 @Injectable({ scope: Scope.REQUEST })
 class PerRequest {
   @Exclusive('one') async run(): Promise<number> {
@@ -103,7 +132,7 @@ describe(`@Exclusive on Nest ${nestMajor}`, () => {
   const start = async (): Promise<INestApplication> => {
     const created = await createNest('express', {
       imports: [DspinlockModule.forRoot({ store: makeStore() }), DspinlockModule.forRoot({ name: 'other' })],
-      providers: [Ledger, SpecialLedger],
+      providers: [Ledger, SpecialLedger, Users, Orders],
     })
     return created.init()
   }
@@ -172,6 +201,16 @@ describe(`@Exclusive on Nest ${nestMajor}`, () => {
 
   it('is inherited', async () => {
     expect(await app.get(SpecialLedger).serialised('b')).to.equal('ledger b 1')
+  })
+
+  it('inherited by several classes, one does not get the results of another', async () => {
+    const found = [await app.get(Users).find('1'), await app.get(Orders).find('1'), await other.get(Users).find('1')]
+    expect(found).to.deep.equal(['user 1, run 1', 'order 1, run 2', 'user 1, run 1'])
+  })
+
+  it('inherited by several classes, they take turns', async () => {
+    await Promise.all([app.get(Users).save('1'), app.get(Orders).save('1')])
+    expect(overlapped).to.equal(false)
   })
 
   it('on an object that Nest did not make, or has not yet: an error that says so', async () => {

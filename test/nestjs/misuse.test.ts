@@ -149,6 +149,29 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     expect(message).to.match(/two methods that are called Cache\.list.*; give one of their classes another name/)
   })
 
+  it('two classes of one name that inherit such a method', async () => {
+    abstract class Repository {
+      abstract made(): string
+      @Exclusive('all', { duplicates: 'replay', ttlMs: 60_000 })
+      async list(): Promise<string> {
+        return this.made()
+      }
+    }
+    const makeService = (made: string): (new () => Repository) => {
+      @Injectable()
+      class Cache extends Repository {
+        made(): string {
+          return made
+        }
+      }
+      return Cache
+    }
+    const [users, orders] = [makeService('users'), makeService('orders')]
+    const imports = [DspinlockModule.forRoot()]
+    const { message } = await startError({ imports, providers: [users, { provide: 'orders', useClass: orders }] })
+    expect(message).to.match(/two methods that are called Cache Repository\.list.*; give one of their classes another/)
+  })
+
   it('a decorator on what is no method', () => {
     const property = Dspinlock() as unknown as PropertyDecorator
     expect(thrownBy(() => property({}, 'field')).message).to.match(/@Dspinlock\(\) belongs on a controller or a route/)

@@ -3,7 +3,7 @@
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js'
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core'
 import { findSets } from './container.js'
-import { placeOf } from './exclusive.js'
+import { nameIn, placeOf } from './exclusive.js'
 import { DspinlockGuard } from './guard.js'
 import { DspinlockInterceptor } from './interceptor.js'
 import type { LockSet } from './lock-set.js'
@@ -14,7 +14,7 @@ import { DEFAULT_SET } from './tokens.js'
 
 type Sets = ReadonlyMap<string, LockSet>
 
-/** Of methods with `@Exclusive()`: what each is called in keys, and the prototype that it was written on. */
+/** Of methods with `@Exclusive()`: what each is called in keys, and whose it is by that name: the prototype that it was written on, or a class that inherits it. */
 type Places = Map<string, object>
 
 /** @throws TypeError for the first mistake that it finds. */
@@ -85,9 +85,10 @@ function checkPlaces(owner: Class, places: Places): void {
   for (const method of listMethods(owner)) {
     const place = placeOf(method)
     if (place === undefined) continue
-    const { where, target } = place
-    if ((places.get(where) ?? target) !== target) throw mistakes.twoOfOnePlace(where)
-    places.set(where, target)
+    const name = nameIn(owner, place)
+    const whose = name === place.where ? place.target : owner
+    if ((places.get(name) ?? whose) !== whose) throw mistakes.twoOfOnePlace(name)
+    places.set(name, whose)
   }
 }
 
