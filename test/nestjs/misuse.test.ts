@@ -18,7 +18,16 @@ import {
   type RouteOptions,
   SkipDspinlock,
 } from '@dspinlock/nestjs'
-import { Controller, Get, Injectable, type ModuleMetadata, Post, UseGuards, UseInterceptors } from '@nestjs/common'
+import {
+  Controller,
+  Get,
+  Injectable,
+  type ModuleMetadata,
+  Post,
+  Scope,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common'
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { createNest, nestMajor, platforms } from '../support/nest.js'
@@ -99,11 +108,13 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     })
     expect(message).to.match(/OrdersController\.create names the set "reports", but there is only "default"/)
     expect(message).to.contain('DspinlockModule.forRoot({ name: "reports" })')
-    const global = await startError({
-      imports: [DspinlockModule.forRoot({ name: 'reports' })],
-      providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
-    })
-    expect(global.message).to.match(/DspinlockInterceptor names the set "default", but there is only "reports"/)
+    for (const scope of [Scope.DEFAULT, Scope.REQUEST]) {
+      const global = await startError({
+        imports: [DspinlockModule.forRoot({ name: 'reports' })],
+        providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor, scope }],
+      })
+      expect(global.message).to.match(/DspinlockInterceptor names the set "default", but there is only "reports"/)
+    }
   })
 
   it('two modules with one name', async () => {

@@ -27,7 +27,8 @@ export function checkApplication(container: ModulesContainer): void {
       checkController(metatype, sets)
       checkPlaces(metatype, places)
     }
-    for (const { metatype, instance, token } of module.providers.values()) {
+    // Nest keeps enhancers for all routes that it makes for each request among those that are bound to routes.
+    for (const { metatype, instance, token } of [...module.providers.values(), ...module.injectables.values()]) {
       if (isClass(metatype)) {
         checkProvider(metatype)
         checkPlaces(metatype, places)
