@@ -1,11 +1,13 @@
 // Versions of a route that differ in a header only are different work, with answers of their own.
 
+import type { IncomingMessage } from 'node:http'
 import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
 import { Controller, Get, Post, Version, VersioningType } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
+import { RouteConstraints } from '@nestjs/platform-fastify'
 import { expect } from 'chai'
 import { json } from '../support/http.js'
-import { type NestServer, platforms, startNest } from '../support/nest.js'
+import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
 @Controller('reports')
 @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
@@ -22,6 +24,35 @@ class ReportsController {
   @Version('2') @Post() @Dspinlock({ idempotencyKey: 'required' }) postAgain(): string {
     return 'version 2'
   }
+}
+
+@Controller('kinds')
+@Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+class KindsController {
+  @Get() @RouteConstraints({ kind: 'x' }) x(): string {
+    return 'x'
+  }
+  @Get() @RouteConstraints({ kind: 'y' }) y(): string {
+    return 'y'
+  }
+}
+
+interface FastifyOfKinds {
+  addConstraintStrategy(strategy: object): void
+}
+
+/** Fastify then chooses by the header `x-kind`. */
+const kinds = {
+  name: 'kind',
+  validate: () => true,
+  storage: (): object => {
+    const handlers = new Map<string, unknown>()
+    return {
+      get: (kind: string) => handlers.get(kind) ?? null,
+      set: (kind: string, handler: unknown) => void handlers.set(kind, handler),
+    }
+  },
+  deriveConstraint: ({ headers }: IncomingMessage) => headers['x-kind'],
 }
 
 for (const platform of platforms) {
@@ -56,3 +87,23 @@ for (const platform of platforms) {
     })
   })
 }
+
+describe(`route constraints on Nest ${nestMajor} on Fastify`, () => {
+  it('each has its own answer, and a replay of its own', async () => {
+    const server = await startNest(
+      { name: 'Fastify', kind: 'fastify' },
+      { imports: [DspinlockModule.forRoot()], controllers: [KindsController] },
+      app => (app.getHttpAdapter().getInstance() as FastifyOfKinds).addConstraintStrategy(kinds),
+    )
+    try {
+      const answers: string[] = []
+      for (const kind of ['x', 'y', 'x', 'y']) {
+        const { body, headers } = await server.ask('/kinds', { headers: { 'x-kind': kind } })
+        answers.push(`${body} ${String(headers['cache-status'] ?? 'run')}`)
+      }
+      expect(answers).to.deep.equal(['x run', 'y run', 'x dspinlock; hit', 'y dspinlock; hit'])
+    } finally {
+      await server.stop()
+    }
+  })
+})

@@ -2,6 +2,9 @@
 
 import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA, VERSION_METADATA } from '@nestjs/common/constants.js'
 
+/** Left by `@RouteConstraints()` of platform-fastify, which need not be installed. */
+const CONSTRAINTS_METADATA = '__fastify_route_constraints__'
+
 /** Left by decorators on handlers and controllers. */
 export const RULE: symbol = Symbol('dspinlock rule')
 
@@ -21,8 +24,8 @@ export interface Route {
   /** Its response is a stream of events for one client. */
   readonly isEventStream: boolean
   /**
-   * Of the API, in which it is another route than one of the same method and path. Not the handler's name: a retry after an
-   * update of the application is a retry all the same.
+   * Of the API, and what else makes it another route than one of the same method and path. Not the handler's name: a retry after
+   * an update of the application is a retry all the same.
    */
   readonly version: string | undefined
   /** For messages. */
@@ -54,7 +57,7 @@ function readMetadata(controller: Class, handler: Handler): Route {
     interceptors: list(INTERCEPTORS_METADATA),
     guards: list(GUARDS_METADATA),
     isEventStream: Reflect.hasMetadata(SSE_METADATA, handler),
-    version: versionOn(handler) ?? versionOn(controller),
+    version: withConstraints(handler, versionOn(handler) ?? versionOn(controller)),
     where: `${controller.name}.${handler.name}`,
   }
 }
@@ -67,4 +70,13 @@ export function ruleOn(target: object): Rule | undefined {
 function versionOn(target: object): string | undefined {
   const version = Reflect.getMetadata(VERSION_METADATA, target) as string | symbol | (string | symbol)[] | undefined
   return version === undefined ? undefined : JSON.stringify([version].flat().map(String).sort())
+}
+
+/** Fastify chooses by them among handlers of one method and path, also by headers that are in no key. */
+function withConstraints(handler: Handler, version: string | undefined): string | undefined {
+  const constraints: unknown = Reflect.getMetadata(CONSTRAINTS_METADATA, handler)
+  if (constraints === undefined) return version
+  return JSON.stringify([version, constraints], (_name, value: unknown) =>
+    value instanceof RegExp ? String(value) : value,
+  )
 }
