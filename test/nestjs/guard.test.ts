@@ -1,7 +1,14 @@
 // DspinlockGuard refuses duplicates before anything else of the route runs.
 
-import { Dspinlock, DspinlockGuard, DspinlockModule } from '@dspinlock/nestjs'
-import { Body, Controller, Get, type PipeTransform, Post, UseGuards } from '@nestjs/common'
+import {
+  Dspinlock,
+  DspinlockGuard,
+  DspinlockInterceptor,
+  DspinlockModule,
+  getLockEngineToken,
+  type LockEngine,
+} from '@dspinlock/nestjs'
+import { Body, Controller, Get, type PipeTransform, Post, UseGuards, UseInterceptors } from '@nestjs/common'
 import { APP_GUARD } from '@nestjs/core'
 import { expect } from 'chai'
 import { Gate, json, until } from '../support/http.js'
@@ -41,6 +48,10 @@ class AllController {
     return gate.opened
   }
   @Get('get') get(): Promise<void> {
+    runs++
+    return gate.opened
+  }
+  @Get('bound') @UseInterceptors(DspinlockInterceptor) bound(): Promise<void> {
     runs++
     return gate.opened
   }
@@ -98,6 +109,14 @@ for (const platform of platforms) {
 
     it('for all routes it leaves those with a decorator to the interceptor', async () => {
       for (let n = 0; n < 2; n++) expect((await all.ask('/decorated', json({}))).body).to.equal('{"run":1}')
+    })
+
+    it('for all routes it leaves those to an interceptor that have one bound', async () => {
+      const asked = [all.ask('/bound'), all.ask('/bound')]
+      await until(() => all.app.get<LockEngine>(getLockEngineToken()).waiters === 1, 'one waits')
+      expect(runs).to.equal(1)
+      gate.open()
+      expect((await Promise.all(asked)).map(({ status }) => status)).to.deep.equal([200, 200])
     })
 
     it('for all routes it guards what changes something', async () => {

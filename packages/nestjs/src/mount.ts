@@ -80,8 +80,9 @@ export abstract class Mount implements OnModuleInit {
     if (rule?.kind === 'skip' || route.isEventStream) return undefined
     const raw = readRaw(context)
     const places = this.#countPlaces(route, mode)
-    // A guard for all routes leaves those with a decorator to the interceptor that came with it.
-    if (mode === 'reject' && places === 0 && rule !== undefined) return undefined
+    // A guard for all routes leaves those with a decorator to the interceptor that came with it, and those with an interceptor to that.
+    const isFurtherOut = mode === 'reject' && places === 0
+    if (isFurtherOut && (rule !== undefined || this.#countPlaces(route, 'any') > 0)) return undefined
     this.#sets ??= this.#findSets()
     if (places > 0 && this.#knowsItIsForAll(context, mode)) return undefined
     if (!this.#isItsTurn(raw, places)) return undefined
