@@ -115,6 +115,15 @@ describe(`contexts on Nest ${nestMajor}`, () => {
     expect(await Promise.all([call(), call()])).to.deep.equal([1, 2])
     expect(engine.keys).to.equal(0)
   })
+
+  it('also of one that does not say what it is, which Nest takes for HTTP', async () => {
+    const resolver = app.get(Resolver)
+    // oxlint-disable-next-line typescript/unbound-method -- Nest binds it
+    const call = app.get(ExternalContextCreator).create(resolver, resolver.resolve, 'resolve')
+    const calls = [call(), call('payload'), call({ payload: 1 }, { job: 1 }), call(null, null)]
+    expect(await Promise.all(calls)).to.deep.equal([1, 2, 3, 4])
+    expect(engine.keys).to.equal(0)
+  })
 })
 
 for (const platform of platforms) {

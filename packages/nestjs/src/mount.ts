@@ -10,7 +10,7 @@ import type { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import type { Mode } from './options.js'
 import { type Class, type Handler, type Route, readRoute } from './rule.js'
-import { readRaw, readTarget } from './target.js'
+import { isHttp, readRaw, readTarget } from './target.js'
 import { DEFAULT_SET } from './tokens.js'
 
 type Answer<T> = T | Promise<T>
@@ -73,7 +73,7 @@ export abstract class Mount implements OnModuleInit {
 
   /** Undefined: not ours to guard. @internal */
   protected findAdmission(context: ExecutionContext, mode: Mode): Admission | undefined {
-    if (context.getType<string>() !== 'http') return undefined
+    if (!isHttp(context)) return undefined
     const controller = context.getClass() as Class
     const route = readRoute(controller, context.getHandler() as Handler)
     const { rule } = route

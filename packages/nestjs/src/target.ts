@@ -51,6 +51,17 @@ type ExpressRequest = IncomingMessage & {
   readonly files?: unknown
 }
 
+/** Nest takes a context for HTTP where a library does not say what it is of; one without a request and a response is not. */
+export function isHttp(context: ExecutionContext): boolean {
+  if (context.getType<string>() !== 'http') return false
+  const request: unknown = context.getArgByIndex(0)
+  return isObject(request) && 'method' in request && 'headers' in request && isObject(context.getArgByIndex(1))
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 /** Not by `switchToHttp()`, which makes functions for each call of it. */
 export function readTarget(context: ExecutionContext): Target {
   const request = context.getArgByIndex<object>(0)
