@@ -29,6 +29,9 @@ class MessagesController {
     await gate.opened
     return run
   }
+  @MessagePattern('lock') isLocked(@CurrentLock() lock?: RequestLock): boolean {
+    return lock !== undefined
+  }
   @MessagePattern('exclusive') @Exclusive('one') async exclusive(): Promise<number> {
     const run = ++runs
     await gate.opened
@@ -104,6 +107,12 @@ describe(`contexts on Nest ${nestMajor}`, () => {
     expect(runs).to.equal(1)
     gate.open()
     expect((await Promise.all(sent)).sort((a, b) => a - b)).to.deep.equal([1, 2])
+  })
+
+  it('there is no current lock in them, whatever the message', async () => {
+    for (const message of ['text', { dspinlock: 'of the sender' }]) {
+      expect(await lastValueFrom(client.send<boolean>('lock', message))).to.equal(false)
+    }
   })
 
   it('what runs in a context of another library, with all enhancers, is left alone', async () => {

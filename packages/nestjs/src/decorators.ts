@@ -12,6 +12,7 @@ import { DspinlockInterceptor } from './interceptor.js'
 import { mistakes } from './messages.js'
 import { checkIsObject, type NestRequest, type RouteOptions } from './options.js'
 import { RULE, type Rule } from './rule.js'
+import { isHttp } from './target.js'
 import { DEFAULT_SET } from './tokens.js'
 
 /**
@@ -42,7 +43,7 @@ export function SkipDspinlock(): ClassDecorator & MethodDecorator {
 /** The lock that the request runs under: a RequestLock; undefined where dspinlock did not guard it. */
 export const CurrentLock: () => ParameterDecorator = createParamDecorator(
   (_data: unknown, context: ExecutionContext) =>
-    context.switchToHttp().getRequest<{ dspinlock?: RequestLock }>().dspinlock,
+    isHttp(context) ? context.getArgByIndex<{ dspinlock?: RequestLock }>(0).dspinlock : undefined,
 )
 
 type Decorate = (target: object, name?: string | symbol, descriptor?: PropertyDescriptor) => void

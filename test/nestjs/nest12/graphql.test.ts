@@ -1,11 +1,13 @@
 // A GraphQL request whose resolvers run at the same time, under an interceptor for all of them.
 
 import {
+  CurrentLock,
   DspinlockInterceptor,
   DspinlockModule,
   Exclusive,
   getLockEngineToken,
   type LockEngine,
+  type RequestLock,
 } from '@dspinlock/nestjs'
 import { Module } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
@@ -68,6 +70,9 @@ class ReportResolver {
     await gate.opened
     return { run: runs }
   }
+  @Query(() => Boolean) isLocked(@CurrentLock() lock?: RequestLock): boolean {
+    return lock !== undefined
+  }
   @ResolveField(() => Int) run(): number {
     return runs
   }
@@ -117,5 +122,9 @@ describe('GraphQL on Nest 12', () => {
     gate.open()
     await Promise.all(asked)
     expect(runs).to.equal(1)
+  })
+
+  it('there is no current lock', async () => {
+    expect((await query('{ isLocked }')).body).to.equal('{"data":{"isLocked":false}}')
   })
 })
