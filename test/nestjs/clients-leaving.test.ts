@@ -3,7 +3,13 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
-import { Dspinlock, DspinlockModule, getLockEngineToken, type LockEngine } from '@dspinlock/nestjs'
+import {
+  Dspinlock,
+  DspinlockInterceptor,
+  DspinlockModule,
+  getLockEngineToken,
+  type LockEngine,
+} from '@dspinlock/nestjs'
 import {
   type CallHandler,
   type CanActivate,
@@ -20,11 +26,12 @@ import {
   UseInterceptors,
 } from '@nestjs/common'
 import { expect } from 'chai'
-import { finalize, from, map, type Observable } from 'rxjs'
+import { finalize, from, map, type Observable, retry } from 'rxjs'
 import { Gate, until } from '../support/http.js'
 import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
 let runs = 0
+let tries = 0
 let hasLeft = false
 let gate = new Gate()
 let outside: string[] = []
@@ -51,6 +58,12 @@ class OutsideInterceptor implements NestInterceptor {
   }
 }
 
+class RetryInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(retry(1))
+  }
+}
+
 @Controller()
 @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
 class LeavingController {
@@ -62,6 +75,12 @@ class LeavingController {
   @Get('observable/:id') observable(@Req() req: AnyRequest): unknown {
     begin(req)
     return from(gate.opened).pipe(map(() => ({ done: true })))
+  }
+  @Get('retried/:id') @UseInterceptors(RetryInterceptor, DspinlockInterceptor) retried(
+    @Req() req: AnyRequest,
+  ): unknown {
+    if (++tries === 1) throw new Error('of the first try')
+    return this.observable(req)
   }
   @Get('failing/:id') failing(@Req() req: AnyRequest): unknown {
     begin(req)
@@ -133,6 +152,7 @@ for (const platform of platforms) {
     })
     beforeEach(() => {
       runs = 0
+      tries = 0
       hasLeft = false
       gate = new Gate()
       outside = []
@@ -148,7 +168,7 @@ for (const platform of platforms) {
       await until(() => hasLeft, 'the server noticed')
     }
 
-    for (const kind of ['promise', 'observable', 'hand']) {
+    for (const kind of ['promise', 'observable', 'hand', 'retried']) {
       it(`${kind}: the work goes on, and the duplicates get its answer`, async () => {
         await beginAndLeave(`/${kind}/1`)
         const duplicate = server.ask(`/${kind}/1`, { headers: { host: 'h' } })

@@ -2,7 +2,13 @@
 
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
+import {
+  Dspinlock,
+  DspinlockInterceptor,
+  DspinlockModule,
+  getLockEngineToken,
+  type LockEngine,
+} from '@dspinlock/nestjs'
 import {
   type CallHandler,
   type CanActivate,
@@ -20,15 +26,18 @@ import {
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { Exclude } from 'class-transformer'
-import { finalize, map, type Observable, retry, tap, timeout } from 'rxjs'
+import { defer, finalize, from, map, type Observable, retry, takeUntil, tap, throwIfEmpty, timeout } from 'rxjs'
 import { Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
 type Raw = ServerResponse & { readonly raw?: ServerResponse }
 
 let runs = 0
+let tried = 0
 let log: string[] = []
 let gate = new Gate()
+let patience = new Gate()
+let pause = new Gate()
 
 const replayed = { duplicates: 'replay', ttlMs: 60_000 } as const
 
@@ -80,6 +89,30 @@ class RetryInterceptor implements NestInterceptor {
   }
 }
 
+/** Gives up its first try when it is told to, and tries again when it is told to. */
+@Injectable()
+class ImpatientInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string> }>()
+    if (headers['x-impatient'] === undefined) return next.handle()
+    let tries = 0
+    const once = defer(() => {
+      tries++
+      tried++
+      return tries > 1 ? next.handle() : next.handle().pipe(takeUntil(from(patience.opened)), throwIfEmpty())
+    })
+    return once.pipe(retry({ count: 1, delay: () => from(pause.opened) }))
+  }
+}
+
+/** Takes what is in the value, which fails where there is none. */
+@Injectable()
+class ItemsInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(map((value: { items: unknown }) => value.items))
+  }
+}
+
 /** Says no without asking further. */
 @Injectable()
 class AuthGuard implements CanActivate {
@@ -126,6 +159,30 @@ class PlacesController {
     runs++
     if (runs < 3) throw new Error('not yet')
     return `run ${runs}`
+  }
+  @Post('impatient')
+  @UseInterceptors(ImpatientInterceptor, DspinlockInterceptor)
+  @Dspinlock({ duplicates: 'serialise' })
+  async impatient(): Promise<string> {
+    const run = ++runs
+    await gate.opened
+    return `run ${run}`
+  }
+  @Post('items')
+  @UseInterceptors(RetryInterceptor, ItemsInterceptor, DspinlockInterceptor)
+  @Dspinlock(replayed)
+  items(): object {
+    return { items: [++runs] }
+  }
+  @Post('unknown')
+  @UseInterceptors(RetryInterceptor, DspinlockInterceptor)
+  @Dspinlock({
+    identity: () => {
+      throw new Error('nobody knows')
+    },
+  })
+  unknown(): void {
+    runs++
   }
   @Get('late-headers') @Dspinlock({ ...replayed, identity: 'public' }) lateHeaders(): string {
     runs++
@@ -207,8 +264,11 @@ for (const platform of platforms) {
     })
     beforeEach(() => {
       runs = 0
+      tried = 0
       log = []
       gate = new Gate()
+      patience = new Gate()
+      pause = new Gate()
     })
     after(() => server.stop())
 
@@ -275,6 +335,44 @@ for (const platform of platforms) {
 
     it('who tries again outside does so under the same hold', async () => {
       expect((await server.ask('/retried', json({}))).body).to.equal('run 3')
+    })
+
+    it('who gives up waiting outside, and tries again, goes on waiting', async () => {
+      const engine = server.app.get<LockEngine>(getLockEngineToken())
+      pause.open()
+      const holder = server.ask('/impatient', json({}))
+      await until(() => runs === 1, 'one runs')
+      const waiter = server.ask('/impatient', json({}, { 'x-impatient': 'yes' }))
+      await until(() => engine.waiters === 1, 'one waits')
+      patience.open()
+      await until(() => tried === 2, 'it tries again')
+      await new Promise(resolve => setImmediate(resolve))
+      expect(runs).to.equal(1)
+      gate.open()
+      expect([(await holder).body, (await waiter).body]).to.deep.equal(['run 1', 'run 2'])
+    })
+
+    it('who tries again outside when its turn is gone: 503, and nothing runs', async () => {
+      const engine = server.app.get<LockEngine>(getLockEngineToken())
+      const holder = server.ask('/impatient', json({}))
+      await until(() => runs === 1, 'one runs')
+      const waiter = server.ask('/impatient', json({}, { 'x-impatient': 'yes' }))
+      await until(() => engine.waiters === 1, 'one waits')
+      patience.open()
+      gate.open()
+      await holder
+      await until(() => engine.keys === 0, 'its turn is over')
+      pause.open()
+      expect([(await waiter).status, tried, runs]).to.deep.equal([503, 2, 1])
+    })
+
+    it('who tries again outside because of what it was given in place of a replay: nothing runs', async () => {
+      const [first, second] = [await server.ask('/items', json({})), await server.ask('/items', json({}))]
+      expect([first.body, second.body, runs]).to.deep.equal(['[1]', '[1]', 1])
+    })
+
+    it('who tries again outside after an option threw: nothing runs', async () => {
+      expect([(await server.ask('/unknown', json({}))).status, runs]).to.deep.equal([500, 0])
     })
 
     it('bound for all, to the controller and to the method: the method decides, and it runs once', async () => {

@@ -8,6 +8,7 @@ import type { AbstractHttpAdapter } from '@nestjs/core'
 import { Observable, type Subscriber, type Subscription } from 'rxjs'
 import { markAnswered } from './answered.js'
 import { type Admission, NestExchange, type Way } from './exchange.js'
+import { turnMissed } from './messages.js'
 import type { Target } from './target.js'
 
 export interface Means {
@@ -15,42 +16,69 @@ export interface Means {
   readonly adapter: AbstractHttpAdapter
 }
 
+const nobody: readonly Attempt[] = []
+
+/** What a request has come to. */
+type Fate = 'turn' | 'answered' | { readonly error: unknown }
+
 /**
- * Runs `work` when the request has its turn. A request that is answered without it gives `undefined`, as a handler with
- * `@Res()` does, once its response is out: interceptors further out end in order, and Nest writes nothing.
+ * One request's way to its turn, and the work that it does then. A request that is answered without it gives `undefined`, as a
+ * handler with `@Res()` does, once its response is out: interceptors further out end in order, and Nest writes nothing.
  */
-export function guardWork(admission: Admission, work: Observable<unknown>, means: Means): Observable<unknown> {
-  let isAdmitted = false
-  return new Observable(subscriber => {
-    // Somebody further out tries again: that is the same request, under the same hold.
-    if (isAdmitted) return work.subscribe(subscriber)
-    isAdmitted = true
-    const passage = new Passage(admission.target, work, means, subscriber)
-    passage.expectAnswerUnlessDecided(admission.guard.handle(new NestExchange(admission, passage)))
-    return () => passage.tearDown()
-  })
-}
-
-class Passage implements Way {
+export class Passage implements Way {
+  readonly target: Target
   #isHolder = false
-  readonly #target: Target
-  readonly #work: Observable<unknown>
-  readonly #means: Means
-  readonly #subscriber: Subscriber<unknown>
-  /** Set once the work runs. */
-  #running: Subscription | undefined
-  /** The work runs, or failed before it could. */
-  #isDecided = false
+  /** Until somebody asks for the work. */
+  #admission: Admission | undefined
+  /** Who waits for the turn. More than one where somebody further out gives up, or loses patience, and tries again. */
+  #attempts: readonly Attempt[] = nobody
+  /** Undefined: it waits. */
+  #fate: Fate | undefined
   #expectsAnswer = false
-  #last: { readonly value: unknown } | undefined
-  /** Nest lost interest, because the client left; the work goes on for the duplicates. */
-  #isAlone = false
 
-  constructor(target: Target, work: Observable<unknown>, means: Means, subscriber: Subscriber<unknown>) {
-    this.#target = target
-    this.#work = work
-    this.#means = means
-    this.#subscriber = subscriber
+  constructor(admission: Admission) {
+    this.target = admission.target
+    this.#admission = admission
+  }
+
+  get isHolder(): boolean {
+    return this.#isHolder
+  }
+
+  /** Runs `work` with the request's turn. To be called again, with what is left to do, if somebody further out tries again. */
+  guard(work: Observable<unknown>, means: Means): Observable<unknown> {
+    return new Observable(subscriber => {
+      const attempt = new Attempt(this, work, means, subscriber)
+      if (this.#fate === undefined) this.#wait(attempt)
+      else this.#tell(attempt, this.#fate)
+      return () => attempt.tearDown()
+    })
+  }
+
+  #wait(attempt: Attempt): void {
+    const others = this.#attempts
+    this.#attempts = others === nobody ? [attempt] : [...others.filter(({ isOver }) => !isOver), attempt]
+    const admission = this.#admission
+    if (admission === undefined) return
+    this.#admission = undefined
+    this.#expectAnswerUnlessDecided(admission.guard.handle(new NestExchange(admission, this)))
+  }
+
+  #tell(attempt: Attempt, fate: Fate): void {
+    if (fate === 'turn') attempt.begin()
+    else if (fate === 'answered') attempt.endWithoutValue()
+    else attempt.fail(fate.error)
+  }
+
+  #decide(fate: Fate): void {
+    this.#fate = fate
+    if (this.#expectsAnswer) {
+      this.target.res.removeListener('finish', this.#onAnswered)
+      this.target.res.removeListener('close', this.#onAnswered)
+    }
+    const attempts = this.#attempts
+    this.#attempts = nobody
+    for (const attempt of attempts) this.#tell(attempt, fate)
   }
 
   expose({ role }: RequestLock): void {
@@ -60,17 +88,17 @@ class Passage implements Way {
   expectAnswer(): void {
     if (this.#expectsAnswer) return
     this.#expectsAnswer = true
-    this.#target.res.once('finish', this.#onAnswered)
-    this.#target.res.once('close', this.#onAnswered)
+    this.target.res.once('finish', this.#onAnswered)
+    this.target.res.once('close', this.#onAnswered)
   }
 
-  /** To be called once the request is being seen to, with what that gave: one that had its turn at once needs no listeners. */
-  expectAnswerUnlessDecided(handled: MaybePromise<void>): void {
-    if (this.#isDecided) return
-    if (!isGone(this.#target.req)) return this.expectAnswer()
+  /** Once the request is being seen to, with what that gave: one that had its turn at once needs no listeners. */
+  #expectAnswerUnlessDecided(handled: MaybePromise<void>): void {
+    if (this.#fate !== undefined) return
+    if (!isGone(this.target.req)) return this.expectAnswer()
     // The client left before the request came here, for one while a guard looked up who asks: no event tells of that any more.
     const end = (): void => {
-      if (!this.#isDecided) this.#onAnswered()
+      if (this.#fate === undefined) this.#onAnswered()
     }
     if (handled instanceof Promise) void handled.then(end)
     else end()
@@ -78,28 +106,52 @@ class Passage implements Way {
 
   /** The response is out, or its client gone, and the work had no part in it. */
   readonly #onAnswered = (): void => {
-    this.#unlisten()
-    this.#target.takeOver?.()
-    markAnswered(this.#target.response)
-    this.#subscriber.next(undefined)
-    this.#subscriber.complete()
-  }
-
-  #unlisten(): void {
-    this.#isDecided = true
-    if (!this.#expectsAnswer) return
-    this.#target.res.removeListener('finish', this.#onAnswered)
-    this.#target.res.removeListener('close', this.#onAnswered)
+    this.target.takeOver?.()
+    markAnswered(this.target.response)
+    this.#decide('answered')
   }
 
   proceed(): void {
-    this.#unlisten()
+    if (this.#attempts.some(({ isOver }) => !isOver)) return this.#decide('turn')
     // Somebody further out gave up waiting and has answered, or is about to.
-    if (this.#subscriber.closed) return endWithoutResponse(this.#target.req, 'unbegun')
+    this.#fate ??= { error: turnMissed() }
+    endWithoutResponse(this.target.req, 'unbegun')
+  }
+
+  fail(error: unknown): void {
+    this.#decide({ error })
+  }
+}
+
+/** One subscription to what a request gives. */
+class Attempt {
+  readonly #passage: Passage
+  readonly #work: Observable<unknown>
+  readonly #means: Means
+  readonly #subscriber: Subscriber<unknown>
+  /** Set once the work runs. */
+  #running: Subscription | undefined
+  #last: { readonly value: unknown } | undefined
+  /** Nest lost interest, because the client left; the work goes on for the duplicates. */
+  #isAlone = false
+
+  constructor(passage: Passage, work: Observable<unknown>, means: Means, subscriber: Subscriber<unknown>) {
+    this.#passage = passage
+    this.#work = work
+    this.#means = means
+    this.#subscriber = subscriber
+  }
+
+  get isOver(): boolean {
+    return this.#subscriber.closed
+  }
+
+  begin(): void {
+    if (this.isOver) return
     this.#running = this.#work.subscribe({
       next: value => {
         this.#last = { value }
-        if (this.#isHolder && isStream(value)) this.#watchStream(value)
+        if (this.#passage.isHolder && isStream(value)) this.#watchStream(value)
         this.#subscriber.next(value)
       },
       error: (error: unknown) => {
@@ -113,21 +165,25 @@ class Passage implements Way {
     })
   }
 
+  endWithoutValue(): void {
+    this.#subscriber.next(undefined)
+    this.#subscriber.complete()
+  }
+
   fail(error: unknown): void {
-    this.#unlisten()
     this.#subscriber.error(error)
   }
 
   /** Nest does so to a handler's Observable when the client leaves, and any operator further out may. */
   tearDown(): void {
     if (this.#running === undefined || this.#running.closed) return
-    if (this.#isHolder && isGone(this.#target.req)) this.#isAlone = true
+    if (this.#passage.isHolder && isGone(this.#passage.target.req)) this.#isAlone = true
     else this.#running.unsubscribe()
   }
 
   /** Nest drops a stream whose client leaves, and never ends the response. */
   #watchStream(stream: object): void {
-    const { req, res } = this.#target
+    const { req, res } = this.#passage.target
     const cut = async (): Promise<void> => {
       if (res.writableEnded) return
       await finish(stream)
@@ -139,7 +195,7 @@ class Passage implements Way {
 
   /** As Nest would have answered; nobody receives it but the record. */
   #answerAlone(): void {
-    const { req, res, response } = this.#target
+    const { req, res, response } = this.#passage.target
     const { handler, adapter } = this.#means
     if (res.writableEnded) return
     if (this.#last === undefined) return this.#failAlone()
@@ -150,7 +206,7 @@ class Passage implements Way {
 
   /** No exception filter is asked any more, so it counts as an error that leaves no record. */
   #failAlone(): void {
-    const { res } = this.#target
+    const { res } = this.#passage.target
     if (res.writableEnded) return
     res.statusCode = 500
     res.end()

@@ -3,7 +3,7 @@
 import { type CallHandler, type ExecutionContext, Inject, Injectable, type NestInterceptor } from '@nestjs/common'
 import { HttpAdapterHost } from '@nestjs/core'
 import type { Observable } from 'rxjs'
-import { guardWork } from './guarded-work.js'
+import { findPassage, openPassage } from './entry.js'
 import { Mount } from './mount.js'
 
 /**
@@ -20,7 +20,9 @@ export class DspinlockInterceptor extends Mount implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const admission = this.findAdmission(context, 'any')
     const work: Observable<unknown> = next.handle()
-    if (admission === undefined) return work
-    return guardWork(admission, work, { handler: context.getHandler(), adapter: this.adapterHostOfNest.httpAdapter })
+    // Called anew by somebody further out who tries again, it is not admitted a second time.
+    const passage = admission === undefined ? findPassage(context) : openPassage(admission)
+    if (passage === undefined) return work
+    return passage.guard(work, { handler: context.getHandler(), adapter: this.adapterHostOfNest.httpAdapter })
   }
 }

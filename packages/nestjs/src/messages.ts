@@ -1,4 +1,6 @@
-// Every message that a user of this package can see. All are mistakes in the application, told when it starts.
+// Every message that a user of this package can see. But for one, all are mistakes in the application, told when it starts.
+
+import { ServiceUnavailableException } from '@nestjs/common'
 
 const problem = (text: string): TypeError => new TypeError(`dspinlock: ${text}`)
 
@@ -69,6 +71,11 @@ export const mistakes = {
   wrongNest: (found: string): TypeError =>
     problem(`@nestjs/core ${found} is not supported; @dspinlock/nestjs is for Nest 11 and 12`),
 } as const
+
+/** For an interceptor further out that gave up, and tries again later. */
+export function turnMissed(): ServiceUnavailableException {
+  return new ServiceUnavailableException('the turn of this request came while nothing waited for it; try again later')
+}
 
 /** How a set of that name is imported. */
 export function forRoot(name: string): string {

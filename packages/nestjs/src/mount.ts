@@ -5,6 +5,7 @@ import { type Problem, shareShape } from '@dspinlock/http'
 import { type ExecutionContext, Inject, type OnModuleInit } from '@nestjs/common'
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core'
 import { findSets, isForAll } from './container.js'
+import { type Entry, readEntry, setEntry } from './entry.js'
 import type { Admission } from './exchange.js'
 import type { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
@@ -27,19 +28,6 @@ interface Visits {
  * collection, so they are no more than a number and a flag.
  */
 const visited = new WeakMap<IncomingMessage, Visits>()
-
-/** By whom and in which context a request was taken, for the hooks. */
-interface Entry {
-  readonly mount: Mount
-  readonly context: ExecutionContext
-}
-
-/** A property of the platform's request, so that the context of a request goes with it. */
-const ENTRY = Symbol('dspinlock entry')
-
-interface Entered {
-  [ENTRY]?: Entry
-}
 
 /** For routes without options of their own. */
 const noOptions = Object.freeze({})
@@ -102,7 +90,7 @@ export abstract class Mount implements OnModuleInit {
     const target = readTarget(context)
     // Before it gets a property of ours.
     shareShape(target, raw, 'res')
-    ;(target.request as Entered)[ENTRY] = { mount: this, context }
+    setEntry(target.request, { mount: this, context })
     return { guard, target, onRoute, version: route.version }
   }
 
@@ -145,7 +133,7 @@ export abstract class Mount implements OnModuleInit {
   /** Only what a subclass defines. The same for all instances of a class, so it finds the instance by the request. */
   #listHooks(): object {
     const of = (request: object): Entry => {
-      const found = (request as Entered)[ENTRY]
+      const found = readEntry(request)
       if (found === undefined) throw mistakes.notFromNest(this.constructor.name)
       return found
     }
