@@ -12,18 +12,42 @@ import {
   memoryStore,
 } from '@dspinlock/nestjs'
 import { redisStore } from '@dspinlock/redis'
-import { Controller, type DynamicModule, Get, Injectable, Module, Post } from '@nestjs/common'
+import {
+  type CallHandler,
+  Controller,
+  type DynamicModule,
+  type ExecutionContext,
+  Get,
+  Injectable,
+  Module,
+  type NestInterceptor,
+  Post,
+  UseInterceptors,
+} from '@nestjs/common'
 import { expect } from 'chai'
+import type { Observable } from 'rxjs'
 import { Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 import { redisUrl } from '../support/redis.js'
 
 let runs = 0
+let passed = 0
 let gate = new Gate()
+
+/** Between what is for all routes and what is bound nearer. */
+class PassedInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    passed++
+    return next.handle()
+  }
+}
 
 @Controller()
 class ReportsController {
   @Get('report') @Dspinlock() report(): object {
+    return { run: ++runs }
+  }
+  @Get('counted') @Dspinlock() @UseInterceptors(PassedInterceptor) counted(): object {
     return { run: ++runs }
   }
   @Post('held') @Dspinlock({ duplicates: 'serialise' }) async held(): Promise<object> {
@@ -36,6 +60,13 @@ class ReportsController {
 /** A module of its own, which does not import ours. */
 @Module({ controllers: [ReportsController] })
 class FeatureModule {}
+
+@Controller('elsewhere')
+class ElsewhereController extends ReportsController {}
+
+/** Another one. */
+@Module({ controllers: [ElsewhereController] })
+class OtherFeatureModule {}
 
 @Injectable()
 class Config implements DspinlockOptionsFactory {
@@ -124,6 +155,28 @@ for (const platform of platforms) {
       })
       expect((await server.ask('/report')).body).to.equal('{"run":1}')
       expect((await server.ask('/report')).body).to.equal('{"run":1}')
+    })
+
+    it('taken from there, it leaves decorated routes to what is bound to them', async () => {
+      server = await startNest(
+        platform,
+        { imports: [DspinlockModule.forRoot(options), FeatureModule, OtherFeatureModule] },
+        app => void app.useGlobalInterceptors(app.get(DspinlockInterceptor)),
+      )
+      for (const path of ['/counted', '/elsewhere/counted']) {
+        passed = 0
+        for (const _ of [1, 2]) expect((await server.ask(path)).body).to.equal('{"run":1}')
+        expect(passed).to.equal(2)
+        runs = 0
+      }
+    })
+
+    it('taken from there too late, it changes nothing', async () => {
+      server = await startNest(platform, { imports: [DspinlockModule.forRoot(options), FeatureModule] }, async app => {
+        await app.init()
+        app.useGlobalInterceptors(app.get(DspinlockInterceptor))
+      })
+      for (const _ of [1, 2]) expect((await server.ask('/report')).body).to.equal('{"run":1}')
     })
 
     it('going down: the holder finishes, waiters get 503, then the store is closed', async () => {

@@ -13,21 +13,34 @@ export function findSets(container: ModulesContainer): LockSet[] {
   return sets
 }
 
-interface Containers {
+export interface Containers {
   readonly container: ModulesContainer
   readonly config: ApplicationConfig
 }
 
+/** Where Nest runs an interceptor or a guard of ours: what `app.get()` gives may be one that is bound to routes, too. */
+export type Reach = 'all' | 'all-and-bound' | 'bound'
+
+/** Of a static one, when the application starts: by then Nest has taken over for its routes what is for all of them, and takes no more. */
+export function readReach(containers: Containers, instance: object): Reach {
+  const { config } = containers
+  const made: object[] = [...config.getGlobalInterceptors(), ...config.getGlobalGuards()]
+  if (!made.includes(instance)) return 'bound'
+  return isProvided(containers.container, instance) ? 'all' : 'all-and-bound'
+}
+
 /**
- * Nest runs it for all routes, and not because `@UseInterceptors` or `@UseGuards` names its class. Not known of transient ones, whose
- * instances Nest keeps by their inquirers, nor of one that is both, as `app.get()` may give.
+ * Of one that was told of no start: because it is made for each request, or its class has an `onModuleInit` of its own. Transient ones
+ * count as bound: Nest keeps their instances by an inquirer that nobody tells us.
  */
-export function isForAll({ container, config }: Containers, instance: object, mode: Mode, request: object): boolean {
+export function findReach({ container, config }: Containers, instance: object, mode: Mode, request: object): Reach {
   const isInterceptor = mode === 'any'
   const made: readonly object[] = isInterceptor ? config.getGlobalInterceptors() : config.getGlobalGuards()
-  if (made.includes(instance)) return isProvided(container, instance)
   const scoped = isInterceptor ? config.getGlobalRequestInterceptors() : config.getGlobalRequestGuards()
-  return scoped.some(wrapper => !wrapper.isTransient && readInstance(wrapper, request) === instance)
+  const isForAll =
+    (made.includes(instance) && isProvided(container, instance)) ||
+    scoped.some(wrapper => !wrapper.isTransient && readInstance(wrapper, request) === instance)
+  return isForAll ? 'all' : 'bound'
 }
 
 /** What is bound to single routes is no provider. */

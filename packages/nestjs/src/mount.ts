@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Problem, shareShape } from '@dspinlock/http'
 import { type ExecutionContext, Inject, type OnModuleInit } from '@nestjs/common'
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core'
-import { findSets, isForAll } from './container.js'
+import { type Containers, findReach, findSets, type Reach, readReach } from './container.js'
 import { type Entry, readEntry, setEntry } from './entry.js'
 import type { Admission } from './exchange.js'
 import type { LockSet } from './lock-set.js'
@@ -19,13 +19,15 @@ type Answer<T> = T | Promise<T>
 interface Visits {
   /** How many of the places at which interceptors (or guards) of ours are bound to its route it has passed. */
   bound: number
+  /** One that is for all routes, too, has been called as that, which comes first. */
+  passed: boolean
   /** One of them has seen to it. */
   taken: boolean
 }
 
 /**
  * Not a property, which would make requests slow on Express that are not even guarded. A WeakMap keeps its values until the next full
- * collection, so they are no more than a number and a flag.
+ * collection, so they are no more than a number and flags.
  */
 const visited = new WeakMap<IncomingMessage, Visits>()
 
@@ -42,8 +44,8 @@ export abstract class Mount implements OnModuleInit {
   @Inject(ApplicationConfig)
   private readonly configOfNest!: ApplicationConfig
   #sets: ReadonlyMap<string, LockSet> | undefined
-  /** Registered for all routes, not for some. Unknown until a request asks: Nest calls no hooks of what it makes for each request. */
-  #isForAll: boolean | undefined
+  /** Undefined: not known before a request asks. */
+  #reach: Reach | undefined
 
   /** A key in place of path, query and body; method, host and identity still count. undefined: not guarded. */
   protected getKey?(context: ExecutionContext): Answer<string | undefined>
@@ -57,6 +59,7 @@ export abstract class Mount implements OnModuleInit {
   /** @throws TypeError without DspinlockModule. */
   onModuleInit(): void {
     this.#sets = this.#findSets()
+    this.#reach = readReach(this.#containers, this)
   }
 
   /** Undefined: not ours to guard. @internal */
@@ -72,7 +75,7 @@ export abstract class Mount implements OnModuleInit {
     const isFurtherOut = mode === 'reject' && places === 0
     if (isFurtherOut && (rule !== undefined || this.#countPlaces(route, 'any') > 0)) return undefined
     this.#sets ??= this.#findSets()
-    if (places > 0 && this.#knowsItIsForAll(context, mode)) return undefined
+    if (places > 0) this.#reach ??= findReach(this.#containers, this, mode, context.getArgByIndex<object>(0))
     if (!this.#isItsTurn(raw, places)) return undefined
 
     const onRoute = rule !== undefined || places > 0
@@ -101,22 +104,23 @@ export abstract class Mount implements OnModuleInit {
     return places
   }
 
-  #knowsItIsForAll(context: ExecutionContext, mode: Mode): boolean {
-    this.#isForAll ??= isForAll(
-      { container: this.containerOfNest, config: this.configOfNest },
-      this,
-      mode,
-      context.getArgByIndex<object>(0),
-    )
-    return this.#isForAll
+  get #containers(): Containers {
+    return { container: this.containerOfNest, config: this.configOfNest }
   }
 
   /** The place nearest to the handler decides: what runs in between, an upload for one, has been through by then. */
   #isItsTurn(raw: IncomingMessage, places: number): boolean {
-    const visits = visited.get(raw) ?? { bound: 0, taken: false }
+    const visits = visited.get(raw) ?? { bound: 0, passed: false, taken: false }
     visited.set(raw, visits)
     if (visits.taken) return false
-    if (places > 0 && ++visits.bound < places) return false
+    if (places > 0) {
+      if (this.#reach === 'all') return false
+      if (this.#reach === 'all-and-bound' && !visits.passed) {
+        visits.passed = true
+        return false
+      }
+      if (++visits.bound < places) return false
+    }
     visits.bound = 0
     visits.taken = true
     return true
