@@ -32,6 +32,17 @@ describe('forgetting by fence', () => {
     expect(released).to.equal(true)
     await holdOf(await next).release()
   })
+
+  it('a holder that has held for too long does not keep those who wait behind it from a key that was taken away elsewhere', async () => {
+    const store = memoryStore()
+    const engine = new LockEngine({ store })
+    const { signal } = holdOf(await engine.enter('k', { leaseMs: 60_000, maxHoldMs: 10 }))
+    const next = engine.enter('k', { waitMs: 2_000 })
+    await new Promise(resolve => signal.addEventListener('abort', resolve))
+    expect(await store.forget('k')).to.equal(true)
+    await holdOf(await next).release()
+    expect(await engine.enter('k', { duplicates: 'reject' })).to.include({ role: 'holder' })
+  })
 })
 
 describe('leaveRecord', () => {

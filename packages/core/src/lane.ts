@@ -122,9 +122,7 @@ export class Lane implements HoldOwner, WaiterOwner {
 
   /** A message from the store for this lane's token. */
   wake(wake: Exclude<Wake, { kind: 'resync' }>): void {
-    if (wake.kind === 'lost' && wake.token === this.#hold?.token) {
-      return this.#hold.lose(new LeaseLostError(this.key, 'taken'))
-    }
+    if (wake.kind === 'lost' && wake.token === this.#hold?.token) return this.forgotten(this.#hold.fence)
     if (wake.token !== this.#token) return
     if (this.#asking) {
       // The answer under way may have been given before this wake or after it; only asking again can tell.
