@@ -98,6 +98,16 @@ describe('an answer that comes after the lease it grants', () => {
     expect(await hold.release()).to.equal(true)
   })
 
+  it('or shortly before: the lease is renewed at once, and not when it is over', async () => {
+    const { store } = slowStore(1, 450)
+    const engine = new LockEngine({ store })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 600 }))
+    const { signal } = hold
+    await new Promise(resolve => setTimeout(resolve, 400))
+    expect(signal.aborted).to.equal(false)
+    expect(await hold.release()).to.equal(true)
+  })
+
   it('again and again is an error that says what to do, and leaves nothing locked', async () => {
     const { store } = slowStore(Number.POSITIVE_INFINITY, 30)
     const engine = new LockEngine({ store })

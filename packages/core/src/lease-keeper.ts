@@ -59,7 +59,7 @@ export class LeaseKeeper {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  /** Keeps `hold` until `remove`. `renewNow`: its first lease is a short one. */
+  /** Keeps `hold` until `remove`. `renewNow`: its first lease is a short one, as is one whose answer was long under way. */
   add(hold: KeptHold, renewNow: boolean): void {
     let queue = this.#byLease.get(hold.leaseMs)
     if (queue === undefined) {
@@ -72,7 +72,7 @@ export class LeaseKeeper {
     queue.append(kept)
     if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
     // After the turn in which the holder starts, so that it need not wait for this; a hold that has ended by then needs no lease.
-    if (renewNow) setImmediate(() => this.#renewUnlessUnderWay(kept))
+    if (renewNow || hold.leaseEndsAt < renewAt) setImmediate(() => this.#renewUnlessUnderWay(kept))
     this.#arm(renewAt)
   }
 
