@@ -69,6 +69,17 @@ describe('a lost lease', () => {
     expect(codeOf(hold)).to.equal(leaseLost)
     expect(await hold.release()).to.equal(false)
   })
+
+  it('aborts when the lease runs out after the engine was closed, which waits no longer for the holder', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await engine.enter('k', { leaseMs: 60 }))
+    const aborted = new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    await engine.close({ timeoutMs: 0 })
+    expect(hold.signal.aborted).to.equal(false)
+    await aborted
+    expect(codeOf(hold)).to.equal(leaseLost)
+    expect(engine.keys).to.equal(0)
+  })
 })
 
 describe('an answer that comes after the lease it grants', () => {

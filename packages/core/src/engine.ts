@@ -193,7 +193,8 @@ export class LockEngine {
 
   /**
    * Refuses newcomers and waiters with a ClosedError, waits for the holders to end, and lets go of the store, which
-   * stays open. Resolves at the latest after `timeoutMs`; a second call waits for the first.
+   * stays open. Resolves at the latest after `timeoutMs`; a second call waits for the first. Who still holds then is renewed no more: the
+   * hold's signal aborts when the lease runs out.
    */
   close(options?: CloseOptions): Promise<void> {
     const { timeoutMs } = parseOptions('close', options, { timeoutMs: timerMs(30_000, 0) })

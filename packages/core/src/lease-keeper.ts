@@ -58,6 +58,7 @@ export class LeaseKeeper {
   readonly #byLease = new Map<number, LinkedList<Kept>>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
+  #stopped = false
 
   /** Keeps `hold` until `remove`. `renewNow`: its first lease is a short one, as is one whose answer was long under way. */
   add(hold: KeptHold, renewNow: boolean): void {
@@ -88,11 +89,11 @@ export class LeaseKeeper {
     if (queue.size === 0 && this.#byLease.size > 16) this.#byLease.delete(hold.leaseMs)
   }
 
+  /** Renews nothing any more. Whoever still holds is told when the lease runs out. */
   stop(): void {
-    for (const queue of this.#byLease.values()) queue.forEach(({ hold }) => this.remove(hold))
     clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#timerAt = Number.POSITIVE_INFINITY
+    this.#stopped = true
+    for (const queue of this.#byLease.values()) queue.forEach(kept => this.#watchExpiry(kept))
   }
 
   #arm(at: number): void {
@@ -147,6 +148,7 @@ export class LeaseKeeper {
       hold.leaseEndsAt = leaseEnd(sentAt, hold.leaseMs)
       // The answer came too late to rely on: somebody may hold the key by now.
       if (hold.leaseEndsAt <= performance.now()) return this.#lose(kept, new LeaseLostError(hold.key, 'expired'))
+      if (this.#stopped) return
       clearTimeout(kept.expiryTimer)
       kept.expiryTimer = undefined
     }
@@ -169,7 +171,7 @@ export class LeaseKeeper {
   }
 
   #renewUnlessUnderWay(kept: Kept): void {
-    if (this.#isKept(kept) && !kept.renewing) this.#renew(kept)
+    if (this.#isKept(kept) && !kept.renewing && !this.#stopped) this.#renew(kept)
   }
 
   #watchExpiry(kept: Kept): void {
