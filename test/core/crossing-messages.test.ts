@@ -311,4 +311,40 @@ describe('messages that cross', () => {
     expect(await released).to.equal(true)
     holdOf(await next)
   })
+
+  /** By more than it takes to ask a store in the same process: who comes afterwards has come later by every clock. */
+  const aMoment = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5))
+
+  it('a record whose message was lost is for who waited, and not for who came when the work was done', async () => {
+    const inner = memoryStore()
+    const changes: Partial<Store> = { open: onWake => inner.open(wake => wake.kind === 'record' || onWake(wake)) }
+    const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 100 })
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { duplicates: 'replay' }))
+    const waited = engine.enter('k', { duplicates: 'replay' })
+    await holder.settle(Uint8Array.of(1))
+    await aMoment()
+    const came = engine.enter('k', { duplicates: 'replay' })
+    expect((await waited).role).to.equal('follower')
+    holdOf(await came)
+  })
+
+  it('nor for who came then and stands first because another left', async () => {
+    const inner = memoryStore()
+    const [engine, theirs] = [new LockEngine({ store: inner }), new LockEngine({ store: inner })]
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { duplicates: 'replay' }))
+    const turn = theirs.enter('k')
+    const left = new AbortController()
+    const waited = engine.enter('k', { duplicates: 'replay' })
+    const gone = engine.enter('k', { signal: left.signal })
+    await holder.settle(Uint8Array.of(1))
+    expect((await waited).role).to.equal('follower')
+    const write = holdOf(await turn)
+    await aMoment()
+    const came = engine.enter('k', { duplicates: 'replay' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    await write.release()
+    holdOf(await came)
+    expect([engine.waiters, (await inner.inspect('k'))?.waiters]).to.deep.equal([0, 0])
+  })
 })

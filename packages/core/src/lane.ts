@@ -320,7 +320,10 @@ export class Lane implements HoldOwner, WaiterOwner {
     // The store has let go of the token: whoever is left asks under a new one, at the old place.
     const asked = this.#asked
     if (!this.#asking) this.#dropToken()
-    this.#queue.answer(waiter => answerFor(waiter, reply, asked))
+    // Who came when the work was done already has not waited for it, though somebody before did, at whose place it asks.
+    const doneAt = reply.state === 'record' && reply.joined ? performance.now() - reply.ageMs : Number.POSITIVE_INFINITY
+    this.#queue.answer(waiter => (waiter.cameAt > doneAt ? undefined : answerFor(waiter, reply, asked)))
+    if ((this.#queue.head?.cameAt ?? 0) > doneAt) this.#arrival = 0
     this.#proceed()
   }
 

@@ -13,6 +13,8 @@ export interface WaiterOwner {
 export class Waiter implements Linked<Waiter>, AbortListener {
   readonly policy: Policy
   readonly payload: string
+  /** `performance.now()`. */
+  readonly cameAt: number = performance.now()
   /** Whether it counts towards the limits: not while it may still get the key without waiting. */
   counted = false
   /** When its time is over, in `performance.now()`. The queue's to write. */
