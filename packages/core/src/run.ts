@@ -1,7 +1,7 @@
 // Running any function under a key: enter, work, leave a record or none.
 
 import type { EnterOptions, Entry } from './entry.js'
-import { DuplicateError, optionError, RecordError } from './errors.js'
+import { DuplicateError, hookError, optionError, RecordError } from './errors.js'
 
 /** What a task is given. */
 export interface TaskContext {
@@ -73,7 +73,9 @@ const nothing = new Uint8Array(0)
 
 function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
   try {
-    return codec.encode(result)
+    const bytes: unknown = codec.encode(result)
+    if (!(bytes instanceof Uint8Array)) throw hookError('codec.encode', bytes, 'a Uint8Array')
+    return bytes
   } catch (error) {
     throw new RecordError(key, 'encode', error)
   }
