@@ -1,5 +1,6 @@
-// What a codec gives has to be bytes, and is told of as an error where it is not.
+// What a codec is given is its own, what it gives has to be bytes, and both are the same on every store.
 
+import { randomUUID } from 'node:crypto'
 import { type Codec, LockEngine, RecordError, type Store } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure } from '../support/engine.js'
@@ -40,5 +41,39 @@ for (const [kind, makeStore] of storeKinds) {
         }
       })
     }
+
+    it('the bytes of a result, of a record and of each copy of it are not the same memory', async () => {
+      const codec: Codec<Uint8Array> = { encode: bytes => bytes, decode: record => record }
+      const options = { ...replay, codec }
+      const work = async (): Promise<Uint8Array> => {
+        await new Promise(resolve => setImmediate(resolve))
+        return Buffer.from('result')
+      }
+      const results = await Promise.all([1, 2, 3].map(() => engine.run('key', work, options)))
+      results.push(await engine.run('key', work, options))
+      for (const [n, result] of results.entries()) {
+        expect(Buffer.from(result).toString(), `result ${n}`).to.equal('result')
+        result.fill(0)
+      }
+      expect(Buffer.from(await engine.run('key', work, options)).toString()).to.equal('result')
+    })
+
+    it('a record is a Buffer with nothing beside it, however many there are', async () => {
+      const lengths = new Set<number>()
+      const codec: Codec<{ n: number }> = {
+        encode: result => Buffer.from(JSON.stringify(result)),
+        decode: record => {
+          lengths.add(record.buffer.byteLength - record.byteLength)
+          return JSON.parse(record.toString()) as { n: number }
+        },
+      }
+      const prefix = randomUUID()
+      const all = Array.from({ length: 300 }, (_, n) => n)
+      const read = (n: number): Promise<{ n: number }> =>
+        engine.run(`${prefix} ${n}`, () => ({ n }), { ...replay, codec })
+      await Promise.all(all.map(read))
+      expect(await Promise.all(all.map(read))).to.deep.equal(all.map(n => ({ n })))
+      expect([...lengths]).to.deep.equal([0])
+    })
   })
 }

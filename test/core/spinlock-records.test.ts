@@ -150,6 +150,24 @@ describe('spinlock: stored results', () => {
     )
   })
 
+  it('what the hooks give is copied, and what they are given is a Buffer of their own', async () => {
+    class Raw extends HashDSpinlock {
+      override packRecord({ value }: SpinlockRecord): Uint8Array {
+        return value as Buffer
+      }
+      override unpackRecord(record: Uint8Array): SpinlockRecord {
+        return { state: 'COMPUTED', tag: record.toString(), fence: 1, hasValue: true, value: record }
+      }
+    }
+    const made = await new Raw('raw', options).run(() => Buffer.from('result'))
+    made.fill(0)
+    for (let n = 0; n < 2; n++) {
+      const found = await new Raw('raw', options).run(() => Buffer.alloc(0))
+      expect(found.toString()).to.equal('result')
+      found.fill(0)
+    }
+  })
+
   it('under a pass mark, nothing runs unlocked', async () => {
     const lock = new HashDSpinlock('passed', options)
     const engine = new LockEngine({ store })

@@ -2,6 +2,7 @@
 
 import type { EnterOptions, Entry } from './entry.js'
 import { DuplicateError, hookError, optionError, RecordError } from './errors.js'
+import { copyBytes } from './own-bytes.js'
 
 /** What a task is given. */
 export interface TaskContext {
@@ -16,7 +17,9 @@ export type Task<T> = (context: TaskContext) => T | PromiseLike<T>
 
 /** How results become records and records results. */
 export interface Codec<T> {
+  /** The record is a copy of the bytes it gives. */
   encode(result: T): Uint8Array
+  /** `record` is a Buffer of this call's own. */
   decode(record: Uint8Array): T
 }
 
@@ -75,7 +78,7 @@ function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
   try {
     const bytes: unknown = codec.encode(result)
     if (!(bytes instanceof Uint8Array)) throw hookError('codec.encode', bytes, 'a Uint8Array')
-    return bytes
+    return copyBytes(bytes)
   } catch (error) {
     throw new RecordError(key, 'encode', error)
   }
@@ -83,7 +86,7 @@ function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
 
 function decode<T>(codec: Codec<T>, key: string, record: Uint8Array): T {
   try {
-    return codec.decode(record)
+    return codec.decode(copyBytes(record))
   } catch (error) {
     throw new RecordError(key, 'decode', error)
   }

@@ -16,6 +16,7 @@ import {
 import { publishTrouble } from '../events.js'
 import { attachLogger } from '../logger.js'
 import { boolean, optional, parseOptions } from '../options.js'
+import { copyBytes } from '../own-bytes.js'
 import { claimKey } from './claim.js'
 import { chooseEngine, type EngineSource } from './engines.js'
 import { hashValue } from './hash.js'
@@ -109,9 +110,9 @@ export abstract class DSpinlockBase implements Tunables {
   abstract getKey(): string
   /** Tells this lock from all others on the key; it is kept with what the lock leaves. Called once. */
   abstract getTag(): string
-  /** Turns what a lock leaves into bytes. May throw for a value that it cannot write. */
+  /** Turns what a lock leaves into bytes, which are copied. May throw for a value that it cannot write. */
   abstract packRecord(record: SpinlockRecord): Uint8Array
-  /** The reverse of `packRecord`. Whatever it throws becomes the cause of an InvalidValueError. */
+  /** The reverse of `packRecord`, given a Buffer of its own. Whatever it throws becomes the cause of an InvalidValueError. */
   abstract unpackRecord(record: Uint8Array): SpinlockRecord
 
   /**
@@ -379,7 +380,7 @@ export abstract class DSpinlockBase implements Tunables {
       value,
     })
     if (!(record instanceof Uint8Array)) throw hookError('packRecord', record, 'a Uint8Array')
-    return record
+    return copyBytes(record)
   }
 
   /** With the result if it can be stored: who did not ask for that with `cachedIfComputed` may return anything. */
@@ -394,7 +395,7 @@ export abstract class DSpinlockBase implements Tunables {
 
   #unpack(record: Uint8Array): SpinlockRecord {
     try {
-      return checkRecord(this.unpackRecord(record))
+      return checkRecord(this.unpackRecord(copyBytes(record)))
     } catch (error) {
       throw new InvalidValueError(this.key, error)
     }
