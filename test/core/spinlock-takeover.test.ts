@@ -1,6 +1,6 @@
 // A lock that is blocked for longer than maxBlockMs may be taken over, from that very holder and from no other.
 
-import { type Blocked, HashDSpinlock, type Store } from '@dspinlock/core'
+import { type Blocked, channels, HashDSpinlock, type Store, type TroubleEvent } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure } from '../support/failure.js'
 import { storeKinds } from '../support/stores.js'
@@ -122,6 +122,29 @@ for (const [name, makeStore] of storeKinds) {
       expect(times[3]).to.be.above(times[0] ?? 0)
       await next.release()
       await slow[Symbol.asyncDispose]()
+    })
+
+    it('hasExhaustedBlockTime that gives a promise takes nothing over, and an error names it', async () => {
+      class Asynchronous extends HashDSpinlock {
+        override spinlockSleepMs = 20
+        override maxSpinlockTries = 4
+        static {
+          Object.defineProperty(this.prototype, 'hasExhaustedBlockTime', { value: async () => false })
+        }
+      }
+      const told: unknown[] = []
+      const note = (event: unknown): void => void told.push((event as TroubleEvent).error)
+      const holder = await new HashDSpinlock(value, { store }).acquire()
+      channels.trouble.subscribe(note)
+      const error = await failure(new Asynchronous(value, { store }).acquire())
+      channels.trouble.unsubscribe(note)
+      expect(error.code).to.equal('ERR_DSPINLOCK_TRIES_EXCEEDED')
+      expect(holder.state).to.equal('BLOCKED')
+      expect(told[0])
+        .to.be.instanceOf(TypeError)
+        .with.property('message')
+        .that.matches(/hasExhaustedBlockTime\(\) must return true or false, but returned an object \(Promise\)/)
+      await holder.release()
     })
 
     it("does not depend on this process's clock", async () => {

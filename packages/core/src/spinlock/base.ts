@@ -305,7 +305,7 @@ export abstract class DSpinlockBase implements Tunables {
     try {
       const engine = await this.#source(key)
       if (!failIfKeyExists && tunables.maxSpinlockTries > 1) {
-        const isExhausted = (blocked: Blocked): boolean => this.hasExhaustedBlockTime(blocked)
+        const isExhausted = (blocked: Blocked): boolean => this.#isExhausted(blocked)
         stopWatching = watchForTakeover(engine, { key, everyMs: tunables.spinlockSleepMs, isExhausted })
       }
       const expiryMs = this.#readExpiry()
@@ -399,6 +399,13 @@ export abstract class DSpinlockBase implements Tunables {
     } catch (error) {
       throw new InvalidValueError(this.key, error)
     }
+  }
+
+  /** A promise of false would take the key from whoever is at work. */
+  #isExhausted(blocked: Blocked): boolean {
+    const exhausted: unknown = this.hasExhaustedBlockTime(blocked)
+    if (typeof exhausted === 'boolean') return exhausted
+    throw hookError('hasExhaustedBlockTime', exhausted, 'true or false')
   }
 
   #readExpiry(): number {
