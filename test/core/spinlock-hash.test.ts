@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { createContext, runInContext } from 'node:vm'
 import { HashDSpinlock, hashValue, NotHashableError } from '@dspinlock/core'
 import { expect } from 'chai'
 import {
@@ -13,6 +14,7 @@ import {
   constantFrom,
   dictionary,
   double,
+  json,
   oneof,
   property,
   string,
@@ -93,6 +95,31 @@ describe('spinlock: hashes', () => {
     assert(property(many, values => new Set(values.map(hashValue)).size === values.length))
   })
 
+  const realm = createContext({ URL, Buffer })
+  const foreign = (code: string): unknown => runInContext(`(${code})`, realm)
+
+  it('do not depend on the realm: of a vm context, of Jest, of structuredClone in there', () => {
+    for (const [code, value] of [
+      ['{ a: [1, { b: null }], c: undefined }', { a: [1, { b: null }], c: undefined }],
+      ['new Map([[new Set([1]), new Date(5)]])', new Map([[new Set([1]), new Date(5)]])],
+      ['new Float64Array([1.5, 2])', new Float64Array([1.5, 2])],
+      ['Uint8Array.of(1, 2)', Uint8Array.of(1, 2)],
+      ['Uint8Array.of(1, 2).buffer', Uint8Array.of(1, 2).buffer],
+      ['new DataView(new ArrayBuffer(2))', new DataView(new ArrayBuffer(2))],
+      ['[Buffer.from("a"), new URL("https://example.org")]', [Buffer.from('a'), new URL('https://example.org')]],
+    ] as const) {
+      expect(hashValue(foreign(code)), code).to.equal(hashValue(value))
+    }
+    const parse = foreign('JSON.parse') as (text: string) => unknown
+    assert(property(json(), text => hashValue(parse(text)) === hashValue(JSON.parse(text))))
+  })
+
+  it('are there for plain objects of parsers that give them a prototype with nothing in it', () => {
+    const Bare = function () {} as unknown as new () => Record<string, unknown>
+    Bare.prototype = Object.create(null)
+    expect(hashValue({ query: Object.assign(new Bare(), { a: '1' }) })).to.equal(hashValue({ query: { a: '1' } }))
+  })
+
   const cyclic: Record<string, unknown> = { a: [] }
   ;(cyclic['a'] as unknown[]).push({ back: cyclic })
   let deep: unknown = 1
@@ -102,6 +129,9 @@ describe('spinlock: hashes', () => {
   }
   class DerivedMap extends Map {}
   class DerivedBytes extends Uint8Array {}
+  class DerivedArray extends Array {}
+  class OfNothing {}
+  Object.setPrototypeOf(OfNothing.prototype, null)
   const cases: readonly [what: string, value: unknown, path: string][] = [
     ['a function', () => 1, 'value'],
     ['a class', Plain, 'value'],
@@ -111,6 +141,13 @@ describe('spinlock: hashes', () => {
     ['a class instance', { 'odd key': new Plain() }, 'value["odd key"]'],
     ['an instance of a derived class', [new DerivedMap()], 'value[0]'],
     ['an instance of derived bytes', new DerivedBytes(2), 'value'],
+    ['an instance of a derived array', new DerivedArray(), 'value'],
+    ['an instance of a class below nothing', new OfNothing(), 'value'],
+    ["an instance of another realm's class", foreign('new (class { a = 1 })()'), 'value'],
+    ["an instance of a class below another realm's", [foreign('new (class extends Set {})()')], 'value[0]'],
+    ['a Proxy of a Map', new Proxy(new Map(), {}), 'value'],
+    ['a Proxy of a Buffer', new Proxy(Buffer.alloc(1), {}), 'value'],
+    ['what only inherits from Date', Object.create(Date.prototype), 'value'],
     ['a function in a Map', new Map([['f', () => 1]]), 'value.<entry 0>.value'],
     ['a symbol in a Set', new Set([1, Symbol('s')]), 'value.<entry 1>'],
     ['a property named by a symbol', { [Symbol('s')]: 1 }, 'value[Symbol(s)]'],

@@ -1,5 +1,6 @@
 // What a lock stores of a result, and what it says about records that are none.
 
+import { runInNewContext } from 'node:vm'
 import { HashDSpinlock, LockEngine, memoryStore, RecordError, type SpinlockRecord } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure } from '../support/failure.js'
@@ -61,6 +62,18 @@ describe('spinlock: stored results', () => {
       }
     })
   }
+
+  it('what another realm made, or a parser, comes back as ours', async () => {
+    const made: unknown = runInNewContext(
+      '({ map: new Map([["k", new Set([1])]]), at: new Date(5), bytes: Uint8Array.of(1) })',
+    )
+    const Bare = function () {} as unknown as new () => Record<string, unknown>
+    Bare.prototype = Object.create(null)
+    expect(await roundTrip([made, Object.assign(new Bare(), { a: '1' })])).to.deep.equal([
+      { map: new Map([['k', new Set([1])]]), at: new Date(5), bytes: Uint8Array.of(1) },
+      { a: '1' },
+    ])
+  })
 
   it('an invalid date stays one', async () => {
     expect(String(await roundTrip(new Date(Number.NaN)))).to.equal('Invalid Date')

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { endianness } from 'node:os'
 import { NotHashableError } from '../errors.js'
+import { type Kind, kindOf } from './kinds.js'
 import { pathTo } from './path.js'
 
 /** Changes whenever the encoding does, so that processes of two versions never mistake each other's hashes. */
@@ -67,42 +68,35 @@ function writeObject(value: object, out: string[], path: string, ancestors: Set<
   if (ancestors.has(value)) throw new NotHashableError(path, 'a cycle')
   if (ancestors.size >= MAX_DEPTH) throw new NotHashableError(path, `more than ${MAX_DEPTH} levels deep`)
   ancestors.add(value)
+  const kind = kindOf(value)
   if (hasHashCode(value)) {
     out.push('h')
     write(readHashCode(value, path), out, `${path}.hashCode()`, ancestors)
-  } else if (Array.isArray(value)) {
-    writeArray(value, out, path, ancestors)
+  } else if (kind === 'TypedArray') {
+    writeBytes(value as TypedArray, out, (value as TypedArray)[Symbol.toStringTag])
   } else {
-    const writer = writers.get(Object.getPrototypeOf(value))
-    if (writer !== undefined) writer(value, out, path, ancestors)
-    else if (isTypedArray(value)) writeBytes(value, out, value[Symbol.toStringTag])
-    else throw new NotHashableError(path, `an instance of ${nameOf(value)}`)
+    if (kind === undefined) throw new NotHashableError(path, `an instance of ${nameOf(value)}`)
+    const writer: Writer = writers[kind]
+    writer(value as never, out, path, ancestors)
   }
   ancestors.delete(value)
 }
 
-type Writer = (value: never, out: string[], path: string, ancestors: Set<object>) => void
+type Writer = (value: never, out: string[], path: string, ancestors: Set<object>) => unknown
 
-/** By prototype and not by instanceof: an instance of a derived class has more to it than what is written here. */
-const writers = new Map<unknown, (value: object, out: string[], path: string, ancestors: Set<object>) => void>(
-  (
-    [
-      [null, writePlain],
-      [Object.prototype, writePlain],
-      [Map.prototype, writeMap],
-      [Set.prototype, writeSet],
-      [Date.prototype, (date: Date, out) => out.push(sized('d', String(date.getTime())))],
-      [URL.prototype, (url: URL, out) => out.push(sized('u', url.href))],
-      [Buffer.prototype, (buffer: Buffer, out) => writeBytes(buffer, out, 'Buffer')],
-      [DataView.prototype, (view: DataView, out) => writeBytes(view, out, 'DataView')],
-      [ArrayBuffer.prototype, (bytes: ArrayBuffer, out) => writeBytes(new Uint8Array(bytes), out, 'ArrayBuffer')],
-    ] satisfies [unknown, Writer][]
-  ).map(([prototype, writer]) => [prototype, writer as (value: object, ...rest: unknown[]) => void]),
-)
+const writers = {
+  Object: writePlain,
+  Array: writeArray,
+  Map: writeMap,
+  Set: writeSet,
+  Date: (date: Date, out) => out.push(sized('d', String(date.getTime()))),
+  URL: (url: URL, out) => out.push(sized('u', url.href)),
+  Buffer: (buffer: Buffer, out) => writeBytes(buffer, out, 'Buffer'),
+  DataView: (view: DataView, out) => writeBytes(view, out, 'DataView'),
+  ArrayBuffer: (bytes: ArrayBuffer, out) => writeBytes(new Uint8Array(bytes), out, 'ArrayBuffer'),
+} satisfies Record<Exclude<Kind, 'TypedArray'>, Writer>
 
 function writeArray(value: readonly unknown[], out: string[], path: string, ancestors: Set<object>): void {
-  if (Object.getPrototypeOf(value) !== Array.prototype)
-    throw new NotHashableError(path, `an instance of ${nameOf(value)}`)
   out.push(`a${value.length}:`)
   let present = 0
   for (let at = 0; at < value.length; at++) {
@@ -174,14 +168,6 @@ function swap(bytes: Buffer<ArrayBuffer>, width: number): Buffer<ArrayBuffer> {
 }
 
 type TypedArray = ArrayBufferView & { readonly [Symbol.toStringTag]: string }
-
-const typedArray: unknown = Object.getPrototypeOf(Uint8Array.prototype)
-
-/** One of the language's own, not of a class derived from it. */
-function isTypedArray(value: object): value is TypedArray {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype !== null && Object.getPrototypeOf(prototype) === typedArray && ArrayBuffer.isView(value)
-}
 
 function hasHashCode(value: object): value is HasHashCode {
   return typeof (value as Partial<HasHashCode>).hashCode === 'function'

@@ -1,5 +1,7 @@
 // Results as text and back, with the types that JSON alone would lose.
 
+import { types } from 'node:util'
+import { kindOf } from './kinds.js'
 import { pathTo } from './path.js'
 
 const MAX_DEPTH = 500
@@ -54,14 +56,14 @@ function objectToTree(value: object, path: string, ancestors: Set<object>): unkn
   const tree = (item: unknown, at: string | number): unknown => toTree(item, pathTo(path, at), ancestors)
   try {
     if (Array.isArray(value)) return Array.from(value, tree)
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype === Date.prototype) return tagged('Date', String((value as Date).getTime()))
-    if (prototype === URL.prototype) return tagged('URL', (value as URL).href)
-    if (prototype === Buffer.prototype) return tagged('Buffer', (value as Buffer).toString('base64'))
-    if (prototype === Uint8Array.prototype)
-      return tagged('Uint8Array', Buffer.from(value as Uint8Array).toString('base64'))
-    if (prototype === Set.prototype) return tagged('Set', Array.from(value as Set<unknown>, tree))
-    if (prototype === Map.prototype) {
+    const kind = kindOf(value)
+    if (kind === 'Date') return tagged('Date', String((value as Date).getTime()))
+    if (kind === 'URL') return tagged('URL', (value as URL).href)
+    if (kind === 'Buffer') return tagged('Buffer', (value as Buffer).toString('base64'))
+    if (kind === 'TypedArray' && types.isUint8Array(value))
+      return tagged('Uint8Array', Buffer.from(value).toString('base64'))
+    if (kind === 'Set') return tagged('Set', Array.from(value as Set<unknown>, tree))
+    if (kind === 'Map') {
       return tagged(
         'Map',
         Array.from(value as Map<unknown, unknown>, ([key, item], at) => [tree(key, at), tree(item, at)]),
@@ -69,7 +71,7 @@ function objectToTree(value: object, path: string, ancestors: Set<object>): unkn
     }
     const { toJSON } = value as { toJSON?: unknown }
     if (typeof toJSON === 'function') return toTree(toJSON.call(value), `${path}.toJSON()`, ancestors)
-    if (prototype !== Object.prototype && prototype !== null) {
+    if (kind !== 'Object') {
       const { constructor } = value as { constructor?: unknown }
       throw new TypeError(
         `${path} is an instance of ${(typeof constructor === 'function' && constructor.name) || 'a class'}`,
