@@ -92,6 +92,12 @@ describe('spinlock: connections', () => {
     expect(stdout).to.equal('done')
   })
 
+  it('a script that ends its client while it holds a lock exits by itself, and writes nothing to that client any more', async () => {
+    const script = fileURLToPath(new URL('./hold-past-client.js', import.meta.url))
+    const { stdout, stderr } = await run(process.execPath, [script, redis.url], { timeout: 5_000 })
+    expect({ stdout, stderr }).to.deep.equal({ stdout: 'ended', stderr: '' })
+  })
+
   it('a client that is none after all is a StoreNotInitialisedError', async () => {
     class Client extends EventEmitter {
       duplicate(): void {}

@@ -91,7 +91,10 @@ function redisEngine(
   const forget = (): void => {
     if (made.get(id) === engine) made.delete(id)
   }
-  const close = (one: LockEngine): Promise<void> => (forget(), one.close().then(() => one.store.close()))
+  // Nothing can be renewed or released over a client that ended: waiting for holders would keep the process alive in vain.
+  const close = (one: LockEngine): Promise<void> => (
+    forget(), one.close({ timeoutMs: 0 }).then(() => one.store.close())
+  )
   const unlisten = typeof id === 'object' ? onEnd(id, () => void engine.then(close, () => {})) : () => {}
   // Who comes later may have more luck.
   engine.catch(() => (forget(), unlisten()))
