@@ -168,6 +168,25 @@ describe('LockEngine', () => {
     expect(holds.filter(hold => hold.deref() !== undefined)).to.have.length.below(3)
   })
 
+  it('a record that is no bytes is refused before the store sees it, and the hold goes on', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await engine.enter('k', { duplicates: 'replay', ttlMs: 60_000 }))
+    for (const record of [
+      'text',
+      undefined,
+      new ArrayBuffer(1),
+      Promise.resolve(Uint8Array.of(1)),
+      Uint16Array.of(1),
+    ]) {
+      expect(() => hold.settle(record as never)).to.throw(TypeError, 'option record must be a Uint8Array, but received')
+    }
+    const elsewhere = runInNewContext('Uint8Array.of(1, 2)') as Uint8Array
+    expect(hold.settle(elsewhere)).to.equal(true)
+    expect(await engine.enter('k', { duplicates: 'replay' })).to.deep.include({ role: 'follower', record: elsewhere })
+    const next = holdOf(await engine.enter('another'))
+    expect(await next.settle(undefined as never), 'which leaves none').to.equal(true)
+  })
+
   it('a store that fails is a StoreError for who waits, and does not take the result from who worked', async () => {
     const broken = new LockEngine({ store: storeWith({ claim: () => Promise.reject(new Error('away')) }) })
     expect(await failure(broken.enter('k'))).to.be.instanceOf(StoreError)

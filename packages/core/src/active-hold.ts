@@ -1,7 +1,8 @@
 // A hold while it lasts: what its holder sees, and the one state behind it.
 
+import { isBytes } from './bytes.js'
 import type { Hold } from './entry.js'
-import { type HoldTimeoutError, LeaseLostError } from './errors.js'
+import { type HoldTimeoutError, LeaseLostError, optionError } from './errors.js'
 import { channels, type EndEvent } from './events.js'
 import type { Kept, KeptHold } from './lease-keeper.js'
 import type { Policy } from './policy.js'
@@ -77,8 +78,10 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
 
   settle(record: Uint8Array): MaybePromise<boolean> {
     if (this.#ended) return false
+    if (!this.policy.leavesRecord) return this.release()
+    // A store that took anything else might give it to others, or count by it.
+    if (!isBytes(record)) throw optionError('record', record, 'a Uint8Array')
     this.#ended = true
-    if (!this.policy.leavesRecord) return this.#release(0)
     if (!this.#isHeard()) return this.#owner.settle(this, record)
     return this.#reportEnd('settled', record, () => this.#owner.settle(this, record))
   }

@@ -56,7 +56,8 @@ export interface Hold {
   /**
    * End the hold and leave a record for duplicates (under `'serialise'`: none unless `leaveRecord`). Resolves to `false` if the hold had been
    * lost: nothing was stored then. A synchronous store answers without a promise. A second end does nothing: `false`.
-   * Rejects with a StoreError if the store cannot be reached.
+   * The store keeps the bytes themselves: do not write to them afterwards. Rejects with a StoreError if the store cannot be reached.
+   * @throws TypeError for a record that is no Uint8Array; the hold goes on.
    */
   settle(record: Uint8Array): MaybePromise<boolean>
   /**
@@ -71,7 +72,10 @@ export interface Hold {
 export type Entry =
   /** You are the only one: do the work, then settle or release. */
   | { readonly role: 'holder'; readonly hold: Hold }
-  /** Somebody did the work: `record` is what it left `ageMs` ago. `joined`: you waited for it while it was in flight. */
+  /**
+   * Somebody did the work: `record` is what it left `ageMs` ago, in memory that others read, too: not to be written to. `joined`: you waited for it
+   * while it was in flight.
+   */
   | { readonly role: 'follower'; readonly record: Uint8Array; readonly ageMs: number; readonly joined: boolean }
   /** This key's results cannot be shared for now: do the work, without a hold. */
   | { readonly role: 'pass' }

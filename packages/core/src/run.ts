@@ -1,8 +1,8 @@
 // Running any function under a key: enter, work, leave a record or none.
 
+import { copyBytes, isBytes } from './bytes.js'
 import type { EnterOptions, Entry } from './entry.js'
 import { DuplicateError, hookError, optionError, RecordError } from './errors.js'
-import { copyBytes } from './own-bytes.js'
 
 /** What a task is given. */
 export interface TaskContext {
@@ -77,7 +77,7 @@ const nothing = new Uint8Array(0)
 function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
   try {
     const bytes: unknown = codec.encode(result)
-    if (!(bytes instanceof Uint8Array)) throw hookError('codec.encode', bytes, 'a Uint8Array')
+    if (!isBytes(bytes)) throw hookError('codec.encode', bytes, 'a Uint8Array')
     return copyBytes(bytes)
   } catch (error) {
     throw new RecordError(key, 'encode', error)

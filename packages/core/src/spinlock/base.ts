@@ -1,5 +1,6 @@
 // The lock that names what it locks by a value: one instance is one holder. Mechanism here, what may be overridden below it.
 
+import { copyBytes, isBytes } from '../bytes.js'
 import type { Hold } from '../entry.js'
 import {
   hookError,
@@ -16,7 +17,6 @@ import {
 import { publishTrouble } from '../events.js'
 import { attachLogger } from '../logger.js'
 import { boolean, optional, parseOptions } from '../options.js'
-import { copyBytes } from '../own-bytes.js'
 import { claimKey } from './claim.js'
 import { chooseEngine, type EngineSource } from './engines.js'
 import { hashValue } from './hash.js'
@@ -379,7 +379,7 @@ export abstract class DSpinlockBase implements Tunables {
       hasValue,
       value,
     })
-    if (!(record instanceof Uint8Array)) throw hookError('packRecord', record, 'a Uint8Array')
+    if (!isBytes(record)) throw hookError('packRecord', record, 'a Uint8Array')
     return copyBytes(record)
   }
 
