@@ -3,6 +3,7 @@
 import { runInNewContext } from 'node:vm'
 import { HashDSpinlock, LockEngine, memoryStore, RecordError, type SpinlockRecord } from '@dspinlock/core'
 import { expect } from 'chai'
+import { storeWith } from '../support/engine.js'
 import { failure } from '../support/failure.js'
 
 const store = memoryStore()
@@ -181,11 +182,19 @@ describe('spinlock: stored results', () => {
     }
   })
 
-  it('under a pass mark, nothing runs unlocked', async () => {
-    const lock = new HashDSpinlock('passed', options)
-    const engine = new LockEngine({ store })
-    const entry = await engine.enter(lock.key, { duplicates: 'replay' })
-    if (entry.role === 'holder') await entry.hold.release({ passMs: 60_000 })
-    expect(await lock.run(({ fence }) => fence)).to.be.a('number')
-  })
+  for (const [what, wishes] of [
+    ['cachedIfComputed', { cachedIfComputed: true }],
+    ['failIfKeyExists', { failIfKeyExists: true }],
+    ['neither', {}],
+  ] as const) {
+    it(`under a pass mark, nothing runs unlocked, and nobody asks until it is gone, with ${what}`, async () => {
+      let claims = 0
+      const marked = storeWith({ claim: request => (claims++, store.claim(request)) }, store)
+      const lock = new HashDSpinlock(['passed', what], { store: marked, ...wishes })
+      const entry = await new LockEngine({ store }).enter(lock.key, { duplicates: 'replay' })
+      if (entry.role === 'holder') await entry.hold.release({ passMs: 500 })
+      expect(await lock.run(({ fence }) => fence)).to.be.a('number')
+      expect(claims).to.be.at.most(2)
+    })
+  }
 })

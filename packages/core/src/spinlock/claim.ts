@@ -49,7 +49,12 @@ export async function claimKey(engine: LockEngine, rules: ClaimRules): Promise<H
       // A mark without a result gives `run` nothing to return: drop it, and let one of those who need a result make it.
       await engine.forget(key, record.fence)
     }
-    // Under a pass mark nothing may run unlocked here, and a mark that does not go away must not be met for ever.
+    // Under a pass mark nothing may run unlocked here. A turn ends it; who asks for an error in place of a wait gets no turn before.
+    if (entry.role === 'pass' && failIfKeyExists) {
+      const mark = await engine.inspect(key)
+      if (mark?.state === 'pass') await engine.forget(key, mark.fence)
+    }
+    // A mark that does not go away must not be met for ever.
     if (entry.role === 'pass' || round >= MAX_ROUNDS) takesRecord = false
   }
 }
