@@ -103,7 +103,7 @@ export class HoldTimeoutError extends DspinlockError {
 /** `run` with `duplicates: 'reject'` (or `whileInFlight: 'reject'`) met another that is or was at the same work. */
 export class DuplicateError extends DspinlockError {
   readonly reason: 'in-flight' | 'settled' | 'mismatch'
-  /** When trying again may make sense, in milliseconds from now. */
+  /** In flight: what is left of the lease, in milliseconds, unless the work ends sooner. Otherwise 0, which says nothing. */
   readonly retryAfterMs: number
 
   constructor(key: string, reason: 'in-flight' | 'settled' | 'mismatch', retryAfterMs: number) {
