@@ -111,6 +111,7 @@ describe('spinlock: options', () => {
     ['an infinite expiry', { store, expireAtMs: Number.POSITIVE_INFINITY }, /expireAtMs/],
     ['text for a time', { store, maxBlockMs: '30min' }, /maxBlockMs/],
     ['no lease', { store, leaseMs: 0 }, /leaseMs/],
+    ['a lease that the engine refuses', { store, leaseMs: 9 }, /leaseMs must be a whole number, 10 to/],
     ['an empty prefix', { store, keyPrefix: '' }, /keyPrefix/],
     ['an empty separator', { store, keySeparator: '' }, /keySeparator/],
     ['no logger', { store, logger: {} }, /option logger/],

@@ -29,7 +29,7 @@ export interface AbortListener {
 }
 
 /** Below this, a lease ends before anything can be done under it. */
-const MIN_LEASE_MS = 10
+export const MIN_LEASE_MS = 10
 const readPollMs: OptionReader<number | undefined> = (given, name) =>
   given === undefined ? undefined : timerMs(1)(given, name)
 

@@ -3,6 +3,7 @@
 import { optionError, secretOptionError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { boolean, integer, MAX_TIMER_MS, type OptionReader, optional, parseOptions, timerMs } from '../options.js'
+import { MIN_LEASE_MS } from '../policy.js'
 import type { Store } from '../store.js'
 import { type RedisParameters, type RedisSettings, readRedisParameters } from './redis-parameters.js'
 
@@ -16,7 +17,7 @@ export interface Tunables {
   readonly expireAtMs: number
   /** A lock that is held longer may be taken over, and its signal aborts; in milliseconds. Default 1 800 000 (30 min). */
   readonly maxBlockMs: number
-  /** How long a hold counts unless renewed, in milliseconds: what a crashed holder costs. Default 10 000. Renewed by itself. */
+  /** How long a hold counts unless renewed, in milliseconds: what a crashed holder costs. Default 10 000, at least 10. Renewed by itself. */
   readonly leaseMs: number
   /** Starts the key. Default `'dspinlock'`. */
   readonly keyPrefix: string
@@ -52,7 +53,7 @@ const tunableShape = {
   spinlockSleepMs: timerMs(500),
   expireAtMs: integer(3_600_000, 0, 1e15),
   maxBlockMs: timerMs(1_800_000),
-  leaseMs: timerMs(10_000),
+  leaseMs: timerMs(10_000, MIN_LEASE_MS),
   keyPrefix: text('dspinlock'),
   keySeparator: text(','),
 } as const
