@@ -1,5 +1,6 @@
 // @Exclusive on methods of any provider: one call at a time for each key, or one result for all.
 
+import { tracing } from '@dspinlock/core'
 import {
   DspinlockModule,
   DuplicateError,
@@ -38,7 +39,7 @@ class Ledger {
     await gate.opened
     return { run: runs }
   }
-  @Exclusive((account: string) => account, { duplicates: 'reject' })
+  @Exclusive((account: string) => account, { duplicates: 'reject', label: 'refused' })
   async refused(_account: string): Promise<void> {
     runs++
     await gate.opened
@@ -179,6 +180,16 @@ describe(`@Exclusive on Nest ${nestMajor}`, () => {
     expect(error).to.be.instanceOf(DuplicateError)
     gate.open()
     await first
+  })
+
+  it('gives its label to traces', async () => {
+    const labels: unknown[] = []
+    const note = (message: unknown): void => void labels.push((message as { readonly label?: string }).label)
+    tracing.enter.start.subscribe(note)
+    gate.open()
+    await ledger.refused('b')
+    tracing.enter.start.unsubscribe(note)
+    expect(labels).to.deep.equal(['refused'])
   })
 
   it("the work's own error is what the caller sees", async () => {

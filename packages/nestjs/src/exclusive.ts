@@ -44,7 +44,7 @@ export function Exclusive(
   if (typeof key !== 'string' && typeof key !== 'function') throw mistakes.noKey(key)
   checkIsObject('@Exclusive()', options)
   const { name = DEFAULT_SET, ...runOptions } = options
-  const { codec: _codec, signal: _signal, payload: _payload, ...policyOptions } = runOptions
+  const { codec: _codec, signal: _signal, payload: _payload, label: _label, ...policyOptions } = runOptions
   // Also to have wrong options told here and not at the first call.
   const { duplicates } = new Policy(policyOptions)
   return (target, method, descriptor) => {
