@@ -18,9 +18,15 @@ interface RedisPackage {
   parameterStore(settings: RedisSettings): Store
 }
 
+interface Made {
+  readonly engine: Promise<LockEngine> | LockEngine
+  /** Takes its listener from the client that it was made for. */
+  readonly unlisten?: () => void
+}
+
 const byStore = new WeakMap<Store, LockEngine>()
 /** Made here, and open until `closeSpinlocks`: by client, by parameters, and the one in memory. */
-const made = new Map<object | string, Promise<LockEngine> | LockEngine>()
+const made = new Map<object | string, Made>()
 
 export function chooseEngine(connection: {
   readonly store: Store | undefined
@@ -52,8 +58,9 @@ export function chooseEngine(connection: {
 export async function closeSpinlocks(options?: CloseOptions): Promise<void> {
   const engines = [...made.values()]
   made.clear()
-  const close = async (pending: Promise<LockEngine> | LockEngine): Promise<void> => {
-    const engine = await Promise.resolve(pending).catch(() => undefined)
+  const close = async (one: Made): Promise<void> => {
+    one.unlisten?.()
+    const engine = await Promise.resolve(one.engine).catch(() => undefined)
     await engine?.close(options)
     await engine?.store.close()
   }
@@ -70,11 +77,11 @@ function engineOn(store: Store): LockEngine {
 }
 
 function memoryEngine(): LockEngine {
-  let engine = made.get('memory') as LockEngine | undefined
+  let engine = made.get('memory')?.engine as LockEngine | undefined
   if (engine === undefined) {
     warnOnce('DSPINLOCK_W_SPINLOCK_MEMORY', spinlockMemoryHint)
     engine = new LockEngine({ store: memoryStore() })
-    made.set('memory', engine)
+    made.set('memory', { engine })
   }
   return engine
 }
@@ -85,17 +92,17 @@ function redisEngine(
   makeStore: (redisPackage: RedisPackage) => Store,
 ): Promise<LockEngine> | LockEngine {
   const known = made.get(id)
-  if (known !== undefined) return known
+  if (known !== undefined) return known.engine
   const engine = makeRedisEngine(key, makeStore)
-  made.set(id, engine)
   const forget = (): void => {
-    if (made.get(id) === engine) made.delete(id)
+    if (made.get(id)?.engine === engine) made.delete(id)
   }
   // Nothing can be renewed or released over a client that ended: waiting for holders would keep the process alive in vain.
   const close = (one: LockEngine): Promise<void> => (
     forget(), one.close({ timeoutMs: 0 }).then(() => one.store.close())
   )
   const unlisten = typeof id === 'object' ? onEnd(id, () => void engine.then(close, () => {})) : () => {}
+  made.set(id, { engine, unlisten })
   // Who comes later may have more luck.
   engine.catch(() => (forget(), unlisten()))
   return engine
