@@ -62,6 +62,17 @@ describe('leaveRecord', () => {
     await holdOf(await engine.enter('k', { duplicates: 'replay' })).release()
   })
 
+  it('of run is its result', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const replay = { duplicates: 'replay' } as const
+    const holder = holdOf(await engine.enter('k'))
+    const turn = engine.run('k', () => ({ made: 'in turn' }), leaving)
+    const waiting = engine.run('k', () => 'run again', replay)
+    await holder.release()
+    const results = await Promise.all([turn, waiting, engine.run('k', () => 'run again', replay)])
+    expect(results).to.deep.equal([{ made: 'in turn' }, { made: 'in turn' }, { made: 'in turn' }])
+  })
+
   it('is refused with other policies, and ttlMs with serialise stays refused without it', () => {
     expect(() => new Policy({ duplicates: 'replay', leaveRecord: true })).to.throw(TypeError, 'leaveRecord')
     expect(() => new Policy({ ttlMs: 5 })).to.throw(TypeError, 'ttlMs')

@@ -24,7 +24,7 @@ export interface Codec<T> {
 }
 
 export interface RunOptions<T> extends EnterOptions {
-  /** Default: JSON, with undefined kept as undefined. Only used under `'replay'`. */
+  /** Default: JSON, with undefined kept as undefined. Only used under `'replay'`, and with `leaveRecord`. */
   readonly codec?: Codec<T>
 }
 
@@ -46,7 +46,7 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
   if (entry.role === 'pass') return task({ key, fence: undefined, signal: new AbortController().signal })
 
   const { hold } = entry
-  const { duplicates = 'serialise' } = enterOptions
+  const { duplicates, leaveRecord } = enterOptions
   let result: T
   let record: Uint8Array = nothing
   try {
@@ -57,7 +57,8 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
         return hold.signal
       },
     })
-    if (duplicates === 'replay') record = encode(codec, key, result)
+    // Under 'reject' nobody is given it.
+    if (duplicates === 'replay' || leaveRecord) record = encode(codec, key, result)
   } catch (error) {
     await hold[Symbol.asyncDispose]()
     throw error
