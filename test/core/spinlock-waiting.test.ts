@@ -114,6 +114,23 @@ for (const [name, makeStore] of storeKinds) {
 }
 
 describe('spinlock: the spin', () => {
+  for (const end of ['release', Symbol.asyncDispose] as const) {
+    it(`run does nothing under a hold that somebody else ended on its instance, by ${String(end)}, and leaves theirs alone`, async () => {
+      const store = memoryStore()
+      const lock = new HashDSpinlock('shared instance', { store })
+      let ran = false
+      const running = failure(lock.run(() => (ran = true)))
+      // Before the next turn of the event loop, as somebody may who waited for it.
+      while (lock.state === undefined) await Promise.resolve()
+      await lock[end]()
+      await lock.acquire()
+      expect((await running) as { code?: string }).to.include({ code: 'ERR_DSPINLOCK_INVALID_RELEASE' })
+      expect([ran, lock.state]).to.deep.equal([false, 'BLOCKED'])
+      await lock.release()
+      await store.close()
+    })
+  }
+
   it('finds a key that is free although no message said so', async () => {
     const inner = memoryStore()
     const deaf: Store = new Proxy(inner, {

@@ -213,12 +213,14 @@ export abstract class DSpinlockBase implements Tunables {
    */
   async run<T>(task: (context: SpinlockContext) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
     if (typeof task !== 'function') throw optionError('task', task, 'a function')
-    const found = await this.#acquire('run', options, true)
-    if (found !== undefined) return found.value as T
-    const hold = this.#hold as Hold
+    const claimed = await this.#acquire('run', options, true)
+    if ('hasValue' in claimed) return claimed.value as T
+    const hold = claimed
     let result: T
     let record: Uint8Array
     try {
+      // Whoever shares the instance may have ended the hold before this goes on.
+      this.#assertHolds(hold)
       const { key, tag } = this
       result = await task({
         key,
@@ -230,11 +232,11 @@ export abstract class DSpinlockBase implements Tunables {
       })
       record = this.#packResult(result)
     } catch (error) {
-      await this.#abandon()
+      if (this.#hold === hold) await this.#abandon()
       throw error
     }
     try {
-      if (this.#hold !== hold) throw new InvalidReleaseError(this.key, 'not-held')
+      this.#assertHolds(hold)
       await this.#settle(record)
     } catch (error) {
       // The work is done and its result is the caller's; the store's failure was published where it happened.
@@ -287,12 +289,12 @@ export abstract class DSpinlockBase implements Tunables {
 
   // --- the one holder that an instance is ---
 
-  /** Undefined: this lock holds the key. Otherwise what was found in place of a turn. */
+  /** The hold, or what was found in place of a turn. */
   async #acquire(
     operation: 'acquire' | 'run',
     options: AcquireOptions | undefined,
     needsValue: boolean,
-  ): Promise<SpinlockRecord | undefined> {
+  ): Promise<Hold | SpinlockRecord> {
     const { signal } = parseOptions(operation, options, readAcquire)
     const { key, tunables } = this
     if (this.#phase !== 'idle') throw new InvalidStateError(key, operation, this.#phase)
@@ -314,6 +316,7 @@ export abstract class DSpinlockBase implements Tunables {
       const claimed = await claimKey(engine, rules)
       if ('hasValue' in claimed) this.#found = claimed
       else this.#hold = claimed
+      return claimed
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error
       throw new TriesExceededError(key, tunables.maxSpinlockTries, tunables.spinlockSleepMs, error)
@@ -322,7 +325,10 @@ export abstract class DSpinlockBase implements Tunables {
       if (this.#hold === undefined) this.#toIdle()
       else this.#phase = 'held'
     }
-    return this.#found
+  }
+
+  #assertHolds(hold: Hold): void {
+    if (this.#hold !== hold || this.#phase !== 'held') throw new InvalidReleaseError(this.key, 'not-held')
   }
 
   /** Ends the hold with a record. */
