@@ -8,6 +8,7 @@ import type { Kept, KeptHold } from './lease-keeper.js'
 import type { Policy } from './policy.js'
 import type { MaybePromise } from './store.js'
 import { type EnterTrace, HoldSpan, type HoldTrace, type Traceable } from './tracing.js'
+import { whenAnswered } from './when-answered.js'
 
 /** What a hold needs of the lane it came from. */
 export interface HoldOwner {
@@ -150,12 +151,6 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
       throw error
     }
     this.#trace?.startSettle(record)
-    let answer: MaybePromise<boolean>
-    try {
-      answer = end()
-    } catch (error) {
-      return failed(error)
-    }
-    return typeof answer === 'boolean' ? answered(answer) : answer.then(answered, failed)
+    return whenAnswered(end, answered, failed)
   }
 }

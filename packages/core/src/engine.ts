@@ -6,7 +6,7 @@ import { asStoreError, ClosedError, keyTooLongError, optionError, WaiterLimitErr
 import { channels } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
-import { integer, MAX_TIMER_MS, parseOptions, timerMs } from './options.js'
+import { integer, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type Cancellation, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
 import { ShortLivedMap } from './short-lived-map.js'
@@ -214,13 +214,14 @@ export class LockEngine {
   async #drain(timeoutMs: number): Promise<void> {
     for (const lane of this.#lanes.values()) lane.rejectAll(key => new ClosedError('engine', key))
     if (this.#lanes.size > 0) {
-      const { promise, resolve } = withResolvers()
-      const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS))
-      this.#onIdle = () => {
-        if (this.#lanes.size === 0) resolve()
-      }
-      await promise
-      clearTimeout(timer)
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, timeoutMs)
+        this.#onIdle = () => {
+          if (this.#lanes.size > 0) return
+          clearTimeout(timer)
+          resolve()
+        }
+      })
     }
     this.#keeper.stop()
     this.#mailbox.close()
@@ -295,12 +296,4 @@ function readStore(given: unknown, name: string): Store {
   const store = given as Store
   if (store.closed) throw optionError(name, given, 'an open store; this one was closed already')
   return store
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {}
-  const promise = new Promise<void>(fulfil => {
-    resolve = fulfil
-  })
-  return { promise, resolve }
 }

@@ -18,6 +18,7 @@ import { Queue, type WaiterCounter } from './queue.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import type { EnterCall } from './tracing.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
+import { whenAnswered } from './when-answered.js'
 
 /** What a lane needs of its engine. */
 export interface LaneHost extends WaiterCounter {
@@ -289,23 +290,14 @@ export class Lane implements HoldOwner, WaiterOwner {
     const leaseEndsAt = leaseEnd(performance.now(), request.leaseMs)
     this.#asking = true
     this.#askAgain = false
-    try {
-      const reply = this.#host.store.claim(request)
-      if (reply instanceof Promise) {
-        reply.then(
-          answer => {
-            this.#settleAsking()
-            this.#onReply(answer, token, leaseEndsAt)
-          },
-          (error: unknown) => this.#onClaimError(error),
-        )
-      } else {
+    void whenAnswered(
+      () => this.#host.store.claim(request),
+      reply => {
         this.#settleAsking()
         this.#onReply(reply, token, leaseEndsAt)
-      }
-    } catch (error) {
-      this.#onClaimError(error)
-    }
+      },
+      error => this.#onClaimError(error),
+    )
   }
 
   #settleAsking(): void {
@@ -419,12 +411,11 @@ export class Lane implements HoldOwner, WaiterOwner {
   }
 
   #leave(token: string): void {
-    try {
-      const left = this.#host.store.leave(this.key, token)
-      if (left instanceof Promise) left.catch((error: unknown) => publishTrouble('core', 'leave', error, this.key))
-    } catch (error) {
-      publishTrouble('core', 'leave', error, this.key)
-    }
+    void whenAnswered(
+      () => this.#host.store.leave(this.key, token),
+      () => {},
+      error => publishTrouble('core', 'leave', error, this.key),
+    )
   }
 
   #onClaimError(error: unknown): void {
@@ -446,7 +437,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     outcome: Extract<ClaimReply, { state: 'record' }> | undefined,
     end: () => MaybePromise<boolean>,
   ): MaybePromise<boolean> {
-    const failed = (error: unknown): StoreError => {
+    const failed = (error: unknown): never => {
       const reason = asStoreError(this.#host.store, operation, this.key, error)
       publishTrouble('core', operation, reason, this.key)
       if (this.#asking && this.#hold === hold) {
@@ -456,17 +447,9 @@ export class Lane implements HoldOwner, WaiterOwner {
         this.#dropToken()
       }
       this.#end(hold, hold.leaseEndsAt > performance.now() ? outcome : undefined)
-      return reason
+      throw reason
     }
-    try {
-      const answer = end()
-      if (typeof answer === 'boolean') return answer
-      return answer.catch((error: unknown) => {
-        throw failed(error)
-      })
-    } catch (error) {
-      throw failed(error)
-    }
+    return whenAnswered(end, mine => mine, failed)
   }
 }
 

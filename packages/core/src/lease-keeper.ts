@@ -4,6 +4,7 @@ import { HoldTimeoutError, LeaseLostError } from './errors.js'
 import { publishTrouble } from './events.js'
 import { type Linked, LinkedList } from './linked-list.js'
 import type { MaybePromise } from './store.js'
+import { whenAnswered } from './when-answered.js'
 
 /** What the keeper knows of a hold. Times are `performance.now()`. */
 export interface KeptHold {
@@ -159,15 +160,9 @@ export class LeaseKeeper {
       this.#watchExpiry(kept)
       kept.retryTimer = setTimeout(() => this.#renewUnlessUnderWay(kept), RETRY_MS).unref()
     }
-    try {
-      const answer = hold.renew()
-      if (typeof answer === 'boolean') return answered(answer)
-      kept.renewing = true
-      if (hold.leaseEndsAt - sentAt < hold.leaseMs / RENEWALS_PER_LEASE) this.#watchExpiry(kept)
-      answer.then(answered, failed)
-    } catch (error) {
-      failed(error)
-    }
+    kept.renewing = true
+    void whenAnswered(() => hold.renew(), answered, failed)
+    if (kept.renewing && hold.leaseEndsAt - sentAt < hold.leaseMs / RENEWALS_PER_LEASE) this.#watchExpiry(kept)
   }
 
   #renewUnlessUnderWay(kept: Kept): void {
