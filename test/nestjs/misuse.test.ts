@@ -192,6 +192,16 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     expect(thrownBy(() => Exclusive('key', { waitMs: -1 })).message).to.match(/option waitMs/)
   })
 
+  it('an exclusive method that is static', () => {
+    const define = (): object => {
+      class Ledger {
+        @Exclusive('key') static async book(): Promise<void> {}
+      }
+      return Ledger
+    }
+    expect(thrownBy(define).message).to.match(/@Exclusive\(\) is on the static method Ledger\.book.* engine\.run\(\)/)
+  })
+
   it('wrong options of a route, named with the route', async () => {
     const start = (options: object): Promise<Error> =>
       startError({

@@ -50,6 +50,7 @@ export function Exclusive(
   return (target, method, descriptor) => {
     const original = descriptor?.value as AnyMethod | undefined
     if (typeof original !== 'function') throw mistakes.notAMember('@Exclusive()', 'a method')
+    if (typeof target === 'function') throw mistakes.staticMethod(`${target.name}.${String(method)}`)
     // Injected like any property, so it is there in request-scoped providers, too, and Nest says so if it cannot be.
     const engineOf = Symbol(`lock engine of ${String(method)}`)
     InjectLockEngine(name)(target, engineOf)

@@ -34,6 +34,10 @@ export const mistakes = {
     ),
   notAMember: (decorator: string, what: string): TypeError =>
     problem(`${decorator} belongs on ${what}, not on a property, an accessor or a parameter`),
+  staticMethod: (where: string): TypeError =>
+    problem(
+      `@Exclusive() is on the static method ${where}, but Nest gives lock engines to objects only; put it on a method of a provider, or call engine.run()`,
+    ),
   noHandler: (where: string): TypeError =>
     problem(
       `@Dspinlock() or @SkipDspinlock() is on ${where}, which handles no HTTP route; put it on a method with @Get(), @Post() … of a controller, and use @Exclusive(key => …) on any other method`,
