@@ -79,7 +79,7 @@ function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
   try {
     const bytes: unknown = codec.encode(result)
     if (!isBytes(bytes)) throw hookError('codec.encode', bytes, 'a Uint8Array')
-    return copyBytes(bytes)
+    return codec === jsonCodec ? bytes : copyBytes(bytes)
   } catch (error) {
     throw new RecordError(key, 'encode', error)
   }
@@ -87,12 +87,13 @@ function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
 
 function decode<T>(codec: Codec<T>, key: string, record: Uint8Array): T {
   try {
-    return codec.decode(copyBytes(record))
+    return codec.decode(codec === jsonCodec ? record : copyBytes(record))
   } catch (error) {
     throw new RecordError(key, 'decode', error)
   }
 }
 
+/** Makes new bytes and only reads them: nothing has to be copied for it. */
 const jsonCodec: Codec<unknown> = {
   encode(result) {
     if (result === undefined) return nothing
