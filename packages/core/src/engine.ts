@@ -160,7 +160,8 @@ export class LockEngine {
    * Runs `task` when the key is its own, and ends the hold afterwards. Under `'replay'` its result is encoded (JSON
    * unless `codec` says otherwise) and given to duplicates, each of which gets a copy of its own. An error of the task is
    * rethrown as it is, leaves no record, and lets the next one run. Errors of `enter` as there; DuplicateError where
-   * the options refuse duplicates; RecordError for a result that cannot be encoded.
+   * the options refuse duplicates; RecordError for a result that cannot be encoded. That the hold was lost while the task ran is no
+   * error: its signal says so, and its result goes to nobody else.
    */
   run<T>(key: string, task: Task<T>, options?: RunOptions<T>): Promise<T> {
     return runTask(this, key, task, options)
