@@ -89,10 +89,15 @@ describe('spinlock: stored results', () => {
   class Row {
     readonly id = 1
   }
+  /** As drivers of databases return them. */
+  class Rows extends Array<number> {
+    readonly count = this.length
+  }
   const unstorable: readonly (readonly [what: string, result: unknown, path: RegExp])[] = [
     ['a function', { list: [() => 1] }, /record\.value\.list\[0\] is a function/],
     ['a symbol', Symbol('s'), /record\.value is a symbol/],
     ['a class instance', [new Row()], /record\.value\[0\] is an instance of Row/],
+    ['rows with more to them', [new Rows(1, 2)], /record\.value\[0\] is an instance of Rows/],
     ['a cycle', cyclic, /record\.value\.self\[0\] is a cycle/],
   ]
   for (const [what, result, path] of unstorable) {

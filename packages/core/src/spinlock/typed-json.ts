@@ -55,8 +55,8 @@ function objectToTree(value: object, path: string, ancestors: Set<object>): unkn
   ancestors.add(value)
   const tree = (item: unknown, at: string | number): unknown => toTree(item, pathTo(path, at), ancestors)
   try {
-    if (Array.isArray(value)) return Array.from(value, tree)
     const kind = kindOf(value)
+    if (kind === 'Array') return Array.from(value as readonly unknown[], tree)
     if (kind === 'Date') return tagged('Date', String((value as Date).getTime()))
     if (kind === 'URL') return tagged('URL', (value as URL).href)
     if (kind === 'Buffer') return tagged('Buffer', (value as Buffer).toString('base64'))
