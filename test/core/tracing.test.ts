@@ -3,12 +3,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import {
+  type ClaimReply,
+  type ClaimRequest,
   channels,
   type EnterEvent,
   type EnterTrace,
   type Hold,
   type HoldTrace,
   LockEngine,
+  type MaybePromise,
   memoryStore,
   type Store,
   tracing,
@@ -152,6 +155,21 @@ describe('tracing of failures', () => {
     expect(error.code).to.equal('ERR_DSPINLOCK_STORE')
     expect(ear.names()).to.deep.equal(['enter start', 'enter error', 'enter asyncEnd'])
     expect(events.find(({ key }) => key === 'claim fails')).to.include({ role: 'failed', error })
+  })
+
+  it('a hold that is forgotten before its holder knows that it has begun ends as soon as it starts', async () => {
+    const inner = memoryStore()
+    const claim = (request: ClaimRequest): MaybePromise<ClaimReply> => {
+      const reply = inner.claim(request)
+      void inner.forget(request.key)
+      return reply
+    }
+    const engine = new LockEngine({ store: storeWith({ claim }, inner) })
+    const ear = hear({ hold: tracing.hold }, ({ key }) => key === 'soon forgotten')
+    const hold = holdOf(await engine.enter('soon forgotten'))
+    ear.stop()
+    expect(ear.names()).to.deep.equal(['hold start', 'hold error', 'hold asyncEnd'])
+    expect(ear.heard.at(-1)?.message).to.include({ how: 'lost', error: hold.signal.reason as Error })
   })
 
   it('a closed engine, and a signal that was aborted before', async () => {

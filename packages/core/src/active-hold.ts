@@ -120,6 +120,8 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
 
   startTrace(enter: EnterTrace): void {
     this.#trace = new HoldSpan(this.key, this.fence, this.startedAt, enter)
+    // Its holder is told in a later microtask than it began, and it may have been forgotten in between.
+    if (this.#lostFor !== undefined) this.#trace.lose(this.#lostFor)
   }
 
   #release(passMs: number): MaybePromise<boolean> {
