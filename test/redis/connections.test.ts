@@ -81,12 +81,27 @@ describe('connections', () => {
     [[], /connection must be .*received an array/],
     [{ url: 'redis://localhost' }, /option url is none of ioredis.*createRedisConnection/],
     [{ host: 'redis', ssl: true }, /option ssl is none of ioredis/],
+    [{ hostname: 'redis' }, /option hostname is none of ioredis/],
+    [{ host: 'redis', database: 3 }, /option database is none of ioredis/],
+    [{ host: 'redis', db: Number(undefined) }, /option db must be the number of a database, but received NaN/],
+    [{ host: 'redis', port: 'redis' }, /option port must be the number of a port, but received "redis"/],
+    ['redis://localhost/jobs', /connection must be a URL whose path is the number of a database/],
+    ['unix:///run/redis.sock?db=jobs', /connection must be a URL whose path is the number of a database/],
   ]
   for (const [connection, message] of wrong) {
     it(`${JSON.stringify(connection)} is a TypeError at start`, () => {
       expect(() => redisStore(connection as string)).to.throw(TypeError, message)
     })
   }
+
+  it('white space around a URL, as files and environments have it, is none of it; digits of an environment are numbers', async () => {
+    const { hostname, port } = new URL(redisUrl())
+    for (const connection of [` ${redisUrl()}\n`, { host: hostname, port: port as unknown as number, db: 0 }]) {
+      const store = redisStore(connection, { prefix: 'white-space' })
+      expect(await store.inspect('nothing')).to.equal(undefined)
+      await store.close()
+    }
+  })
 
   it('a client of ioredis whose numbers come as text is a TypeError', () => {
     const client = new Redis(redisUrl(), { stringNumbers: true, lazyConnect: true })

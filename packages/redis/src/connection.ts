@@ -42,7 +42,20 @@ function isPlainObject(given: object): given is RedisOptions {
 }
 
 /** Options of RedisParameters and of other clients, which ioredis would ignore: it would connect to somewhere else, or in the clear. */
-const notOfIoredis = ['url', 'ssl', 'socket', 'cluster', 'nodes', 'connectTimeoutMs', 'sentinelName'] as const
+const notOfIoredis = [
+  'url',
+  'ssl',
+  'socket',
+  'cluster',
+  'nodes',
+  'rootNodes',
+  'addresses',
+  'hostname',
+  'database',
+  'databaseId',
+  'connectTimeoutMs',
+  'sentinelName',
+] as const
 
 function checkOptions(options: RedisOptions): RedisOptions {
   // Beside those of the connection they would do nothing, and two services could share one prefix.
@@ -54,6 +67,7 @@ function checkOptions(options: RedisOptions): RedisOptions {
   }
   const foreign = notOfIoredis.find(name => name in options)
   checkNumbers(options)
+  checkPlace(options)
   if (foreign === undefined) return options
   throw new TypeError(
     `dspinlock: the option ${foreign} is none of ioredis, which would ignore it; give redisStore the URL itself, ioredis options, or what createRedisConnection({ url, ssl, cluster, … }) resolves to`,
@@ -66,10 +80,33 @@ function checkNumbers(options: IoredisClient['options']): void {
   throw optionError('connection', options, 'one of ioredis without the option stringNumbers')
 }
 
-/** The URL may hold a password, so it is never repeated. */
-function checkUrl(url: string): string {
-  if (URL.canParse(url) && ['redis:', 'rediss:', 'unix:'].includes(new URL(url).protocol)) return url
-  throw new TypeError(
-    'dspinlock: the connection must be a URL that starts with redis://, rediss:// or unix://; what was received is none (not shown: it may hold a password)',
+/** The number of a database that is none, such as Number(undefined), would be an exception of ioredis' that nobody can catch. */
+function checkPlace({ db, port }: RedisOptions): void {
+  if (!isNumeric(db)) throw optionError('db', db, 'the number of a database')
+  if (!isNumeric(port)) throw optionError('port', port, 'the number of a port')
+}
+
+/** Or left out. ioredis takes digits, too, as an environment has them. */
+function isNumeric(given: unknown): boolean {
+  if (given === undefined || given === null) return true
+  return (typeof given === 'number' || typeof given === 'string') && /^\d+$/.test(`${given}`)
+}
+
+/** The URL may hold a password, so it is never repeated. White space around it comes from files. */
+function checkUrl(given: string): string {
+  const url = given.trim()
+  if (!URL.canParse(url) || !['redis:', 'rediss:', 'unix:'].includes(new URL(url).protocol)) {
+    throw wrongUrl('a URL that starts with redis://, rediss:// or unix://')
+  }
+  const { protocol, pathname, searchParams } = new URL(url)
+  const db = searchParams.get('db') ?? (protocol === 'unix:' ? '' : pathname.slice(1))
+  if (!/^\d*\/?$/.test(db))
+    throw wrongUrl('a URL whose path is the number of a database, such as redis://localhost:6379/0')
+  return url
+}
+
+function wrongUrl(expected: string): TypeError {
+  return new TypeError(
+    `dspinlock: the connection must be ${expected}; what was received is none (not shown: it may hold a password)`,
   )
 }
