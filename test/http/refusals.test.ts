@@ -1,6 +1,6 @@
 // Refusals, wrong options, and closing.
 
-import type { RequestListener } from 'node:http'
+import { METHODS, type RequestListener } from 'node:http'
 import { dspinlock, memoryStore } from '@dspinlock/express'
 import { dspinlock as koaDspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
@@ -25,6 +25,11 @@ describe('refusals', () => {
       expect(() => dspinlock(options as object)).to.throw(TypeError, message)
     })
   }
+
+  it('every method that Node knows may be guarded, M-SEARCH too; not in small letters', () => {
+    expect(dspinlock({ methods: METHODS })).to.be.a('function')
+    expect(() => dspinlock({ methods: ['post'] })).to.throw(TypeError, /methods must be a list of methods in capitals/)
+  })
 
   it('a maker of middleware that is mounted as one says so', async () => {
     const onExpress = express().use(dspinlock as unknown as RequestHandler)

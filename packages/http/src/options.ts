@@ -215,7 +215,7 @@ function checkCombination(parsed: Parsed<typeof shape>, duplicates: unknown): vo
 function readMethods(given: unknown, name: string): ReadonlySet<string> | undefined {
   if (given === undefined) return undefined
   const isList = Array.isArray(given) && given.length > 0
-  if (isList && given.every(method => typeof method === 'string' && /^[A-Z]+$/.test(method)))
+  if (isList && given.every(method => typeof method === 'string' && /^[A-Z-]+$/.test(method)))
     return new Set(given as string[])
   throw optionError(name, given, "a list of methods in capitals, for example ['POST', 'PUT']")
 }
