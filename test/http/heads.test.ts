@@ -69,6 +69,16 @@ const heads: readonly Behaviour[] = [
     },
   },
   {
+    what: '`writeHead` with an object of names that differ in their case, over headers that were set before: the last of them counts',
+    answer: ({ res, attempt }) => {
+      res.setHeader('X-First', 'set')
+      res.setHeader('X-Second', 'set')
+      const headers = { 'Content-Type': 'a/b', 'X-Second': 'given', 'content-type': 'c/d', 'x-second': 'given again' }
+      attempt('writeHead', () => res.writeHead(200, headers))
+      res.end('x')
+    },
+  },
+  {
     what: '`writeHead` with empty lists, which take away what was set before',
     answer: ({ res, attempt }) => {
       res.setHeader('X-Object', 'set')

@@ -34,12 +34,15 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const fields = listSet(res)
   // Where there is no message, its place may be empty.
-  for (const field of readGiven(args[2] ?? args[1])) {
+  const given = args[2] ?? args[1]
+  // An object is set field by field where anything was set before, so that names that differ in nothing but their case take each other's place.
+  const keepsAll = Array.isArray(given) || fields.length === 0
+  for (const field of readGiven(given)) {
     const at = fields.findIndex(({ key }) => key === field.key)
     const known = fields[at]
     if (known === undefined) fields.push(field)
-    else if (known.isGiven) known.pairs.push(...field.pairs)
-    // It keeps the place that it was set at before. An empty list takes away what was set.
+    else if (known.isGiven && keepsAll) known.pairs.push(...field.pairs)
+    // It keeps the place that it has. An empty list takes away what was set.
     else fields[at] = field
   }
   const headers: (readonly [string, string])[] = []
