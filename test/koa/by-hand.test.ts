@@ -20,6 +20,7 @@ for (const { name, Koa } of koas) {
         ctx.respond = false
         taken.push(ctx.res)
       },
+      '/taken-outside': ctx => void taken.push(ctx.res),
       '/patient': ctx => {
         ctx.respond = false
         taken.push(ctx.res)
@@ -59,14 +60,16 @@ for (const { name, Koa } of koas) {
         }
       })
       app.use(async (ctx, next) => {
+        if (ctx.path === '/taken-outside') ctx.respond = false
         await next()
-        if (!ctx.path.endsWith('-outside')) return
+        if (ctx.path !== '/big-rendered-outside') return
         ctx.body = JSON.stringify(ctx.body, (_name, value) => (typeof value === 'bigint' ? String(value) : value))
       })
       const guards: Record<string, typeof guard> = {
         '/respond': serialise,
         '/patient': patient,
         '/big-rejected': reject,
+        '/taken-outside': reject,
       }
       app.use((ctx, next) => (guards[ctx.path] ?? guard)(ctx, next))
       app.use(ctx => {
@@ -93,6 +96,15 @@ for (const { name, Koa } of koas) {
       taken[1]?.end('second')
       expect((await second).body).to.equal('second')
       expect(serialise.engine.keys).to.equal(0)
+    })
+
+    it('ctx.respond = false outside: a duplicate that is refused gets its answer all the same', async () => {
+      const first = server.ask('/taken-outside', { method: 'POST' })
+      await until(() => taken.length === 1, 'the first one runs')
+      const second = await server.ask('/taken-outside', { method: 'POST' })
+      expect([second.status, second.headers['content-type']]).to.deep.equal([409, 'application/problem+json'])
+      taken[0]?.end('first')
+      expect((await first).body).to.equal('first')
     })
 
     it('its end waits for the store as any does', async () => {

@@ -1,12 +1,14 @@
 // An answer put where a handler puts it, so that whatever is mounted outside treats it as a handler's.
 
 import { Readable } from 'node:stream'
-import { type Reply, setHeaders } from '@dspinlock/http'
+import { type Reply, sendReply, setHeaders } from '@dspinlock/http'
 import type { Context } from 'koa'
 
 /** Does nothing if the response was begun or its client is gone. */
 export function setAnswer(ctx: Context, reply: Reply): void {
   if (ctx.headerSent || !ctx.writable) return
+  // Taken from Koa outside already: nobody else would send it.
+  if (ctx.respond === false) return sendReply(ctx.res, reply)
   const { status, message, form } = reply
   setHeaders(ctx.res, reply)
   // Nobody answered the original: Koa's own 404, of which a body that is set outside makes a 200.
