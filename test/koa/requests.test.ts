@@ -54,7 +54,10 @@ for (const { name, Koa } of koas) {
         answer,
       )
       const app = new Koa()
+      router.get('/passed-on', (_ctx, next) => next())
       app.use(router.routes())
+      app.use(dspinlock(replay))
+      app.use(answer)
       server = await serveKoa(app)
     })
     beforeEach(() => {
@@ -73,6 +76,10 @@ for (const { name, Koa } of koas) {
       expect(await twice('/route/2')).to.equal(2)
       expect(await twice('/composed')).to.equal(3)
       expect(await twice('/inside/of-router-use')).to.equal(5)
+    })
+
+    it('app-wide a GET is not guarded, also behind a router whose route hands it on', async () => {
+      expect(await twice('/passed-on')).to.equal(2)
     })
 
     for (const path of ['/body-parser', '/before-body-parser', '/koa-body', '/before-koa-body']) {

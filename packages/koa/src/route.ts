@@ -34,6 +34,7 @@ export function isOnRoute(ctx: Context, middleware: unknown): boolean {
     if (methods.length > 0) return true
     isHeld = true
   }
-  // Composed with others, it is in no stack itself.
-  return !isHeld && matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
+  // Composed with others, it is in no stack itself; behind a router whose route calls `next`, it is the app's.
+  if (isHeld || ctx.app.middleware.some(one => one === middleware)) return false
+  return matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
 }
