@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { dspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
 import type { Context } from 'koa'
-import { type TestServer, until } from '../support/http.js'
+import { Gate, type TestServer, until } from '../support/http.js'
 import { koas, serveKoa } from '../support/koa.js'
 import { slowStore } from './slow-store.js'
 
@@ -15,7 +15,7 @@ for (const { name, Koa } of koas) {
     const serialise = dspinlock({ methods: ['GET'] })
     const patient = dspinlock({ methods: ['GET'], store: slow.store })
     const reject = dspinlock({ duplicates: 'reject', ttlMs: 60_000 })
-    const handlers: Record<string, (ctx: Context) => void> = {
+    const handlers: Record<string, (ctx: Context) => unknown> = {
       '/respond': ctx => {
         ctx.respond = false
         taken.push(ctx.res)
@@ -35,6 +35,10 @@ for (const { name, Koa } of koas) {
         ctx.res.end('by hand')
       },
       '/big': ctx => void (ctx.body = { amount: 1n }),
+      '/big-left': async ctx => {
+        await gate.opened
+        ctx.body = { amount: 1n }
+      },
       '/big-rejected': ctx => void (ctx.body = { amount: 1n }),
       '/big-rendered-outside': ctx => void (ctx.body = { amount: 1n }),
       '/throws': ctx => ctx.throw(418, 'short and stout'),
@@ -43,6 +47,7 @@ for (const { name, Koa } of koas) {
       },
     }
     const thrown = new Error('of the handler')
+    const gate = new Gate()
     let server: TestServer
     let runs = 0
     let taken: ServerResponse[] = []
@@ -62,6 +67,7 @@ for (const { name, Koa } of koas) {
       app.use(async (ctx, next) => {
         if (ctx.path === '/taken-outside') ctx.respond = false
         await next()
+        if (ctx.path === '/big-left') throw thrown
         if (ctx.path !== '/big-rendered-outside') return
         ctx.body = JSON.stringify(ctx.body, (_name, value) => (typeof value === 'bigint' ? String(value) : value))
       })
@@ -74,7 +80,7 @@ for (const { name, Koa } of koas) {
       app.use((ctx, next) => (guards[ctx.path] ?? guard)(ctx, next))
       app.use(ctx => {
         runs++
-        handlers[ctx.path]?.(ctx)
+        return handlers[ctx.path]?.(ctx)
       })
       server = await serveKoa(app)
     })
@@ -160,6 +166,17 @@ for (const { name, Koa } of koas) {
         expect([runs, guard.engine.keys, reject.engine.keys]).to.deep.equal([2, 0, 0])
       })
     }
+
+    it('one whose client has left, and whose failure ends nothing, holds nothing either', async () => {
+      const socket = await server.dial('POST /big-left HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n')
+      await until(() => runs === 1, 'it runs')
+      const left = server.left()
+      socket.destroy()
+      await left
+      gate.open()
+      await until(() => caught.length === 1, 'what is outside fails')
+      expect(guard.engine.keys).to.equal(0)
+    })
 
     it('one that only something outside can send is not kept; a write is not done twice', async () => {
       const ask = { method: 'POST' }

@@ -48,11 +48,18 @@ export class Downstream implements Ending {
     if (this.#stopped || isSentByHand(this.#ctx)) return
     const body = bodyOf(this.#ctx)
     const rendered = body.kind === 'whole' && this.#settlement.leavesRecord ? body.render() : undefined
-    // Koa is about to fail, unless something outside can send it: how the response ends says which.
-    if (rendered === 'unsendable') return
+    if (rendered === 'unsendable') return this.#waitForEnd()
     this.#watching.stop()
     const settled = settle(this.#ctx, this.#settlement, this.#baseline, body, rendered)
     if (settled !== undefined) await settled
+  }
+
+  /** Koa is about to fail, unless something outside can send the body: how the response ends says which. */
+  #waitForEnd(): void {
+    const { res } = this.#ctx
+    // Whose client has left may never end.
+    if (res.destroyed) this.#watching.cut()
+    else res.once('close', () => this.#watching.cut())
   }
 
   release(): void {
