@@ -1,4 +1,4 @@
-// A node that is taken out of its cluster, and runs on: what is said in the cluster does not reach it any more.
+// A node that is taken out of its cluster: what is said in the cluster does not reach it any more, though it may answer.
 
 import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
@@ -10,19 +10,32 @@ import { askServer, untilSo } from '../support/redis-admin.js'
 interface Nodes {
   connection: RedisConnection
   know(server: RedisServer): void
+  /** Once somebody wants to listen beside one of them. */
+  readonly asked: Promise<void>
   close(): void
 }
 
 async function asIoredis(servers: readonly RedisServer[]): Promise<Nodes> {
   const clients = new Map(servers.map(server => [server, new Redis(server.url)]))
   let known: readonly (Redis | undefined)[] = []
+  let tellAsked = (): void => {}
+  const asked = new Promise<void>(resolve => {
+    tellAsked = resolve
+  })
   const [cluster] = clients.values()
   const connection = Object.create(cluster as Redis, {
     isCluster: { value: true },
-    nodes: { value: () => known },
+    nodes: {
+      value: () => {
+        if (known.length > 0) tellAsked()
+        return known
+      },
+    },
   }) as RedisConnection
+  for (const client of clients.values()) client.on('error', () => {})
   return {
     connection,
+    asked,
     know: server => {
       known = [clients.get(server)]
     },
@@ -34,10 +47,15 @@ async function asIoredis(servers: readonly RedisServer[]): Promise<Nodes> {
 
 async function asNodeRedis(servers: readonly RedisServer[]): Promise<Nodes> {
   const clients = new Map(servers.map(({ url }) => [url, createClient({ url })]))
-  for (const client of clients.values()) await client.connect()
+  for (const client of clients.values()) await client.on('error', () => {}).connect()
+  let tellAsked = (): void => {}
+  const asked = new Promise<void>(resolve => {
+    tellAsked = resolve
+  })
   let masters: { address: string }[] = []
   const [cluster] = clients.values()
   return {
+    asked,
     connection: {
       isOpen: true,
       on: () => {},
@@ -46,7 +64,10 @@ async function asNodeRedis(servers: readonly RedisServer[]): Promise<Nodes> {
       get masters() {
         return masters
       },
-      nodeClient: ({ address }: { address: string }) => clients.get(address),
+      nodeClient: ({ address }: { address: string }) => {
+        tellAsked()
+        return clients.get(address)
+      },
       sendCommand: (_key: string, _isReadOnly: boolean, command: string[]) => cluster?.sendCommand(command),
     } as unknown as RedisConnection,
     know: ({ url }) => {
@@ -86,6 +107,26 @@ describe('a node that is taken out of its cluster', () => {
       } finally {
         await store.close()
         nodes.close()
+      }
+    })
+
+    it(`is left for another where it does not answer at all (${client})`, async () => {
+      const [dead, other] = servers
+      const nodes = await connect(servers)
+      await dead.kill()
+      nodes.know(dead)
+      const store = redisStore(nodes.connection)
+      try {
+        await nodes.asked
+        nodes.know(other)
+        await untilSo(
+          'it listens',
+          async () => ((await askServer(other.port, 'PUBSUB', 'CHANNELS')) as string[]).length > 0,
+        )
+      } finally {
+        await store.close()
+        nodes.close()
+        await dead.start()
       }
     })
   }

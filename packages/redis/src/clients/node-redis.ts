@@ -186,18 +186,26 @@ class Listening {
     })
     client.on('end', () => this.#listener.onLost())
     client.on('reconnecting', () => this.#listener.onLost())
-    client.on('error', (error: unknown) => {
-      this.#listener.onLost()
-      if (!this.#closed) this.#listener.onTrouble(error)
-      // A node of a cluster may never come back: another will do.
-      if (this.#kind === 'cluster' && this.#isListening && this.#client === client) this.#leave()
+    // A node of a cluster may never come back, and the client would try it for ever: another will do.
+    const failed = new Promise<never>((_, reject) => {
+      client.on('error', (error: unknown) => {
+        this.#listener.onLost()
+        if (!this.#closed) this.#listener.onTrouble(error)
+        if (this.#kind !== 'cluster') return
+        if (this.#isListening && this.#client === client) this.#leave()
+        reject(error)
+      })
     })
-    await client.connect()
-    client.unref?.()
-    await client.subscribe([...this.#channels], message => this.#listener.onMessage(message), true)
+    await Promise.race([this.#start(client), failed])
     if (this.#closed) return this.#destroy()
     this.#isListening = true
     this.#listener.onListening()
+  }
+
+  async #start(client: Subscribable): Promise<void> {
+    await client.connect()
+    client.unref?.()
+    await client.subscribe([...this.#channels], message => this.#listener.onMessage(message), true)
   }
 
   async #source(): Promise<NodeRedisClient> {
