@@ -1,12 +1,15 @@
 // A Redis that accepts connections and never answers: every request is answered in time all the same, and nothing hangs.
 
 import { dspinlock } from '@dspinlock/express'
-import { redisStore } from '@dspinlock/redis'
+import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import express from 'express'
+import { Redis } from 'ioredis'
+import { createClient } from 'redis'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { Gate, serve, type TestServer, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
+import { untilSo } from '../support/redis-admin.js'
 
 const COMMAND_TIMEOUT_MS = 200
 /** For everything else that a busy machine does meanwhile. */
@@ -121,3 +124,51 @@ for (const [when, isConnected] of [
     })
   })
 }
+
+describe('a listening connection that is dead without being closed', () => {
+  let proxy: FaultProxy
+  let direct: string
+  before(async () => {
+    direct = redisUrl()
+    proxy = await FaultProxy.open(Number(new URL(direct).port))
+  })
+  after(() => proxy.close())
+
+  for (const [what, connect] of [
+    [
+      'ioredis',
+      async () => {
+        const client = new Redis(direct)
+        client.duplicate = override => new Redis({ ...(override as object), host: '127.0.0.1', port: proxy.port })
+        return { client: client as RedisConnection, close: () => client.disconnect() }
+      },
+    ],
+    [
+      'node-redis',
+      async () => {
+        const client = createClient({ url: direct })
+        await client.connect()
+        client.duplicate = (override => createClient({ url: proxy.url, ...override })) as typeof client.duplicate
+        return { client: client as unknown as RedisConnection, close: () => client.destroy() }
+      },
+    ],
+  ] as const) {
+    it(`is made anew (${what})`, async function () {
+      this.timeout(40_000)
+      let subscribed = 0
+      proxy.onRequest = request => {
+        if (/\r\nsubscribe\r\n/i.test(request.toString('latin1'))) subscribed++
+      }
+      const { client, close } = await connect()
+      const store = redisStore(client)
+      try {
+        await untilSo('it listens', async () => subscribed === 1)
+        proxy.mute()
+        await untilSo('it listens again', async () => subscribed === 2)
+      } finally {
+        await store.close()
+        close()
+      }
+    })
+  }
+})

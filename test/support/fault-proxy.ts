@@ -8,6 +8,7 @@ type Mode = 'pass' | 'refuse' | 'black-hole'
 interface Link {
   readonly client: Socket
   readonly server: Socket
+  isMute: boolean
 }
 
 /** What a client sent that must not be answered, and how to tell that it was not. */
@@ -75,6 +76,11 @@ export class FaultProxy {
     }
   }
 
+  /** Connections that are there stay, and nothing comes through them any more; those that come are as ever. */
+  mute(): void {
+    for (const link of this.#links) link.isMute = true
+  }
+
   /** Everything takes this much longer, in both directions. */
   delay(ms: number): void {
     this.#delayMs = ms
@@ -113,7 +119,7 @@ export class FaultProxy {
     client.on('error', () => {})
     if (this.#mode === 'refuse') return void client.resetAndDestroy()
     const server = connect({ port: this.target, host: '127.0.0.1', noDelay: true })
-    const link = { client, server }
+    const link = { client, server, isMute: false }
     this.#links.add(link)
     server.on('error', () => {})
     for (const socket of [client, server]) {
@@ -131,12 +137,14 @@ export class FaultProxy {
   }
 
   #onRequest(link: Link, data: Buffer): void {
+    if (link.isMute) return
     this.onRequest?.(data)
     if (this.#trap !== undefined && this.#trap.link === undefined && this.#trap.matches(data)) this.#trap.link = link
     this.#forward(link.server, data)
   }
 
   #onReply(link: Link, data: Buffer): void {
+    if (link.isMute) return
     if (this.#trap?.link === link) {
       const { sprung } = this.#trap
       this.#trap = undefined

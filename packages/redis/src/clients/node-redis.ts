@@ -38,6 +38,8 @@ interface Subscribable {
   connect(): Promise<unknown>
   on(event: string, listener: (...args: unknown[]) => void): unknown
   subscribe(channels: string[], onMessage: (message: Buffer) => void, asBuffers: true): Promise<unknown>
+  readonly isReady?: boolean
+  ping(): Promise<unknown>
   unref?(): void
   destroy(): unknown
 }
@@ -46,8 +48,10 @@ interface Subscribable {
 const asBuffers: CommandOptions = { typeMapping: { 36: Buffer, 61: Buffer } }
 /** How long to wait before connecting again. */
 const RETRY_MS = 200
-/** How often a cluster is asked whether the node that is listened to is still a part of it. */
-const CHECK_MS = 5_000
+/** How often a connection that only listens is asked whether it still lives, and a cluster whether its node is still a part of it. */
+const HEARTBEAT_MS = 5_000
+/** A connection that has not answered for so long is dead. */
+const SILENCE_MS = 4_000
 
 type Kind = 'single' | 'cluster' | 'sentinel'
 
@@ -129,7 +133,7 @@ class Listening {
   readonly #kind: Kind
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
-  readonly #check: NodeJS.Timeout | undefined
+  readonly #heartbeat: NodeJS.Timeout
   #client: Subscribable | undefined
   /** Of the cluster's node beside which `#client` is. */
   #address: string | undefined
@@ -141,21 +145,38 @@ class Listening {
     this.#kind = kind
     this.#channels = channels
     this.#listener = listener
-    if (kind === 'cluster') this.#check = setInterval(() => this.#leaveStranger(), CHECK_MS).unref()
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
     void this.#connect()
   }
 
   close(): void {
     this.#closed = true
-    clearInterval(this.#check)
+    clearInterval(this.#heartbeat)
     this.#destroy()
   }
 
+  #beat(): void {
+    if (!this.#isListening) return
+    if (this.#kind === 'cluster' && this.#isStranger()) this.#leave()
+    // A sentinel client would ask another of its connections.
+    else if (this.#kind !== 'sentinel') this.#expectAnswer()
+  }
+
   /** A node that was taken out of its cluster answers as ever, and hears nothing any more of what is said there. */
-  #leaveStranger(): void {
+  #isStranger(): boolean {
     const { masters, replicas } = this.#beside as unknown as Clustered
-    const isKnown = [...masters, ...replicas].some(({ address }) => address === this.#address)
-    if (this.#isListening && masters.length > 0 && !isKnown) this.#leave()
+    return masters.length > 0 && ![...masters, ...replicas].some(({ address }) => address === this.#address)
+  }
+
+  /** What the answer is does not matter. */
+  #expectAnswer(): void {
+    const client = this.#client
+    if (client?.isReady !== true) return
+    const silence = setTimeout(() => {
+      if (this.#client === client && this.#isListening) this.#leave()
+    }, SILENCE_MS).unref()
+    const end = (): void => clearTimeout(silence)
+    client.ping().then(end, end)
   }
 
   #leave(): void {
