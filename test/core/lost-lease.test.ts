@@ -72,7 +72,7 @@ describe('a lost lease', () => {
 
   it('aborts when the lease runs out after the engine was closed, which waits no longer for the holder', async () => {
     const engine = new LockEngine({ store: memoryStore() })
-    const hold = holdOf(await engine.enter('k', { leaseMs: 60 }))
+    const hold = holdOf(await engine.enter('k', { leaseMs: 200 }))
     const aborted = new Promise(resolve => hold.signal.addEventListener('abort', resolve))
     await engine.close({ timeoutMs: 0 })
     expect(hold.signal.aborted).to.equal(false)

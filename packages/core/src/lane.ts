@@ -312,7 +312,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     // The store has let go of the token: whoever is left asks under a new one, at the old place.
     const asked = this.#asked
     if (!this.#asking) this.#dropToken()
-    // Who came when the work was done already has not waited for it, though somebody before did, at whose place it asks.
+    // Who came when the work was done already has not waited for it, though somebody did at whose place it asks (docs/decisions/100).
     const doneAt = reply.state === 'record' && reply.joined ? performance.now() - reply.ageMs : Number.POSITIVE_INFINITY
     this.#queue.answer(waiter => (waiter.cameAt > doneAt ? undefined : answerFor(waiter, reply, asked)))
     if ((this.#queue.head?.cameAt ?? 0) > doneAt) this.#arrival = 0
