@@ -21,8 +21,8 @@ export interface EngineOptions {
   /** How many callers may wait for one key in this process. Default 1 000. */
   readonly maxWaitersPerKey?: number
   /**
-   * How often a waiter asks again in case a message was lost, in milliseconds, at random a tenth to three tenths sooner.
-   * Default 1 000. Sooner than a hand-over to a process that died since runs out, so that it costs the others no more.
+   * How often a waiter asks again in case a message was lost, in milliseconds; at random, each time, 10 to 30 per cent sooner. Default
+   * 1 000: that is before a hand-over to a process that has died runs out, which therefore costs the others no more than that.
    */
   readonly pollMs?: number
 }

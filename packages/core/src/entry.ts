@@ -7,42 +7,42 @@ export type Duplicates = 'serialise' | 'replay' | 'reject'
 
 export interface EnterOptions {
   /**
-   * `'serialise'` (default): each runs, one after another. `'replay'`: they are given the holder's record, while it is
-   * in flight and for `ttlMs` after. `'reject'`: refused while one is in flight, and until `ttlMs` after it was settled.
+   * `'serialise'` (default): all run, one after another. `'replay'`: duplicates get the holder's record, while it is in
+   * flight and for `ttlMs` after. `'reject'`: duplicates are refused while one is in flight, and until `ttlMs` after it was settled.
    */
   readonly duplicates?: Duplicates
-  /** For how long a record answers newcomers, in milliseconds. Default 0: only those who waited get it. Not with `'serialise'`. */
+  /** For how long a record answers newcomers, in milliseconds. Default 0: only waiters get it. Not with `'serialise'`. */
   readonly ttlMs?: number
-  /** Under `'replay'`, for duplicates while the holder is at work: `'wait'` (default) or `'reject'`. */
+  /** Under `'replay'`, while the holder is at work, duplicates wait for its record (`'wait'`, the default) or are refused (`'reject'`). */
   readonly whileInFlight?: 'wait' | 'reject'
   /**
-   * For how long a hold counts unless renewed, in milliseconds. Default 10 000: a crashed holder blocks its key that
-   * long, a stalled one may stall that long. Renewed every third of it. At least 10, and longer than the store takes to answer.
+   * For how long a hold counts unless renewed, in milliseconds. Default 10 000: a crashed holder blocks its key for that long, and a
+   * stalled one keeps it for that long. It is renewed every third of that time. At least 10, and longer than the store takes to answer.
    */
   readonly leaseMs?: number
   /** For how long to wait for a turn or a record, in milliseconds. Default 30 000. */
   readonly waitMs?: number
   /**
-   * After how long a hold is no longer renewed and its signal aborts, in milliseconds. Default 1 800 000 (30 min), of a middleware
+   * After how long a hold is no longer renewed and its signal aborts, in milliseconds. Default 1 800 000 (30 min), for the middleware
    * 300 000 (5 min).
    */
   readonly maxHoldMs?: number
-  /** Ends the wait; `enter` rejects with its reason. It does not end a hold. */
+  /** Aborting it ends the wait, and `enter` rejects with its reason. It does not end a hold. */
   readonly signal?: AbortSignal
   /**
-   * Only with `'serialise'`: settling leaves a record for `ttlMs` all the same. It ends no wait and is not looked at under
-   * this policy; others who enter the key, under `'replay'` or `'reject'`, are answered by it. The next hold under this
-   * policy ends it. Default false.
+   * Only with `'serialise'`: settling leaves a record for `ttlMs` all the same. Callers under `'serialise'` do not look at it, and it
+   * ends no wait of theirs; callers under `'replay'` or `'reject'` are answered by it. The next hold under `'serialise'` removes it.
+   * Default false.
    */
   readonly leaveRecord?: boolean
   /**
-   * How often this call asks again while it waits, in case a message was lost, in milliseconds, at random a tenth to three
-   * tenths sooner. Default: the engine's `pollMs`.
+   * How often this call asks again while it waits, in case a message was lost, in milliseconds; at random, each time, 10 to 30 per cent
+   * sooner. Default: the engine's `pollMs`.
    */
   readonly pollMs?: number
-  /** Digest of what the work is to be done with: the same key with another payload is refused as a mismatch. */
+  /** Digest of the work's input: the same key with another payload is refused as a mismatch. */
   readonly payload?: string
-  /** What kind of work it is, for metrics and traces: one of few, for example a route. Never part of the key. */
+  /** What kind of work it is, for metrics and traces: one of a few values, for example a route. Never part of the key. */
   readonly label?: string
 }
 

@@ -35,9 +35,9 @@ export interface LogFields {
 }
 
 export interface LogFilter {
-  /** Only what is about this key or about none. Default: everything in this process. */
+  /** Log only events of this key, and those of no key. Default: all events in this process. */
   readonly key?: string
-  /** Only events of these names: `enter`, `end`, `lost`, `forget`, `trouble`. Default: all. */
+  /** Returns true for the names of the events to log: `enter`, `end`, `lost`, `forget`, `trouble`. Default: all. */
   readonly accepts?: (event: keyof typeof channels) => boolean
 }
 

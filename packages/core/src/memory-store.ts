@@ -21,7 +21,7 @@ import type {
 import { warnOnce } from './warnings.js'
 
 export interface MemoryStoreOptions {
-  /** How much records may take together with their keys, in bytes; beyond it the oldest are dropped. Default 104 857 600 (100 MiB). */
+  /** How much memory records and their keys may take, in bytes; beyond it the oldest records are dropped. Default 104 857 600 (100 MiB). */
   readonly maxBytes?: number
   /** How long a waiter that was handed the key has to take it up, in milliseconds. Default 900. */
   readonly grantMs?: number

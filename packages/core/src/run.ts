@@ -24,7 +24,10 @@ export interface Codec<T> {
 }
 
 export interface RunOptions<T> extends EnterOptions {
-  /** Default: JSON, with undefined kept as undefined. Only used under `'replay'`, and with `leaveRecord`. */
+  /**
+   * Makes records of results and results of records. Default: JSON, with undefined kept as undefined. Only used under `'replay'`, and with
+   * `leaveRecord`.
+   */
   readonly codec?: Codec<T>
 }
 

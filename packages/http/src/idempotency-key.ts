@@ -6,9 +6,9 @@ import { parseItem } from 'structured-headers'
 
 /** What an Idempotency-Key has to be; see draft-ietf-httpapi-idempotency-key-header-07, section 2. */
 export interface IdempotencyKeyOptions {
-  /** Requests with an unsafe method must bring one, else 400. Default false: without one, a request is not guarded. */
+  /** Requests with an unsafe method must have a key, or they get 400. Default false: a request without a key is not guarded. */
   readonly required?: boolean
-  /** Only a structured-field string (`"…"`, RFC 9651 section 3.3.3), as the draft has it. Default false: the quotes may be missing. */
+  /** A key must be a structured-field string (`"…"`, RFC 9651 section 3.3.3), as in the draft. Default false: the quotes may be missing. */
   readonly strict?: boolean
   /** Shortest key, in characters. Default 1. */
   readonly minLength?: number
@@ -16,7 +16,7 @@ export interface IdempotencyKeyOptions {
   readonly maxLength?: number
   /** What the whole key must match, for example a UUID. Without the flags g and y. */
   readonly pattern?: RegExp
-  /** Where your documentation explains all that; refusals link to it (`rel="describedby"`). */
+  /** Where your documentation explains these rules; refusals link to it (`rel="describedby"`). */
   readonly docsUrl?: string
 }
 

@@ -32,65 +32,65 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly store?: Store
   /** An engine of your own, shared with other code. Not together with `store`. */
   readonly engine?: LockEngine
-  /** Methods to guard. Default: on a route all that reach it, app-wide POST, PUT, PATCH and DELETE. */
+  /** Methods to guard. Default: on a route, all that reach it; app-wide, POST, PUT, PATCH and DELETE. */
   readonly methods?: readonly string[]
   /**
    * Who asks; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
    * credentials (docs/security.md lists them), and the TLS client's certificate. A function gives the user's id, a string (undefined:
-   * nobody in particular). `'public'`: the answer is the same for everybody. What is made for nobody in particular or for everybody is
+   * nobody in particular). `'public'`: the answer is the same for everybody. An answer to nobody in particular, or to everybody, is
    * not shared if it sets a cookie, says `Cache-Control: no-store` or `private`, or is a 4xx other than 404 and 410.
    */
   readonly identity?: IdentityOption<Req>
   /**
-   * A key of your own, a string, in place of path, query and body; method, Host and identity still count, and under `'replay'` what
-   * else of the head says what is asked for. undefined: not guarded.
+   * A key of your own, a string, in place of path, query and body. Method, Host and identity still count, and under `'replay'` so do
+   * the other headers that say what is asked for, such as X-Forwarded-Host. undefined: the request is not guarded.
    */
   readonly key?: (req: Req) => MaybePromise<string | undefined>
   /**
-   * The client's Idempotency-Key names the operation instead of query and body, and another payload under the same key is
-   * refused with 422. Requests without one: `'optional'`, not guarded; `'required'`, 400 unless the method is safe. Makes
-   * `duplicates` `'replay'`, `ttlMs` 86 400 000 (24 h) and `oversize` `'reject'` by default. Not together with `key`.
+   * The client's Idempotency-Key names the operation, instead of query and body, and another payload under the same key is
+   * refused with 422. A request without one is not guarded with `'optional'`; with `'required'` it gets 400 unless its method is safe.
+   * Changes three defaults: `duplicates: 'replay'`, `ttlMs: 86_400_000` (24 h) and `oversize: 'reject'`. Not together with `key`.
    */
   readonly idempotencyKey?: 'optional' | 'required' | IdempotencyKeyOptions
-  /** True: not guarded. */
+  /** Returns true for requests that are not to be guarded. */
   readonly skip?: (req: Req, res: Res) => MaybePromise<boolean>
   /** Makes keys by HMAC, so that whoever can read the store cannot guess what was asked. At least 16 characters. */
   readonly secret?: string
   /**
-   * Encrypts what the store keeps of responses (AES-256-GCM): keys of 32 bytes, as bytes or base64. The first one encrypts,
+   * Encrypts what the store keeps of responses (AES-256-GCM). Keys of 32 bytes, as bytes or base64: the first one encrypts, and
    * all of them decrypt, so that a new one can be put in front.
    */
   readonly encryptionKeys?: readonly (Uint8Array | string)[]
-  /** The most of a body that is read to compare it, in bytes. Default 1 048 576. */
+  /** The largest body that is read to be compared, in bytes. Default 1 048 576. */
   readonly maxBodyBytes?: number
-  /** Larger bodies: `'pass'` (default, unless `idempotencyKey` is given) lets them through unguarded, `'reject'` answers 413. */
+  /** For larger bodies: `'pass'` (default, unless `idempotencyKey` is given) lets them through unguarded, `'reject'` answers 413. */
   readonly oversize?: 'pass' | 'reject'
-  /** The most of a response that is kept for duplicates, in bytes. Default 1 048 576. */
+  /** The largest response that is kept for duplicates, in bytes. Default 1 048 576. */
   readonly maxRecordBytes?: number
   /**
-   * `'before-end'` (default): the last bytes of a response leave when the store has its record, so that a retry finds it.
-   * `'after-end'`: at once.
+   * `'before-end'` (default): the last bytes of a response leave once the store has its record, so that a retry finds it.
+   * `'after-end'`: they leave at once.
    */
   readonly settle?: 'before-end' | 'after-end'
-  /** The longest that the last bytes wait for the store, in milliseconds. Default 1 000. */
+  /** For how long the last bytes wait for the store at most, in milliseconds. Default 1 000. */
   readonly settleTimeoutMs?: number
-  /** Answers of 500 and above: `'retry'` (default) leaves nothing, and the next one runs; `'keep'` treats them as any other. */
+  /** For answers of 500 and above: `'retry'` (default) leaves no record, and the next one runs; `'keep'` treats them as any other. */
   readonly serverErrors?: 'retry' | 'keep'
   /** Answers HEAD from the record of the same GET, if there is one. Default false: HEAD is not guarded. Only with `'replay'`. */
   readonly headFromGet?: boolean
   /** When the store fails: `'reject'` (default) answers 503, `'bypass'` runs unguarded, `'local'` locks in this process only. */
   readonly onStoreError?: 'reject' | 'bypass' | 'local'
-  /** A success that cannot be replayed: `'run'` duplicates, or `'refuse'` them. Default: by whether the method is safe. */
+  /** After a success that cannot be replayed, duplicates run (`'run'`) or are refused (`'refuse'`). Default: safe methods run, others are refused. */
   readonly onUnreplayable?: 'run' | 'refuse'
-  /** How long duplicates run at once after a response that cannot be replayed, in milliseconds. Default 2 000. */
+  /** For how long duplicates run without waiting after a response that cannot be replayed, in milliseconds. Default 2 000. */
   readonly passMs?: number
-  /** Answers refused requests in place of the library. It must end the response; what it throws goes to the framework. */
+  /** Answers refused requests in place of the library. It must end the response; an error that it throws goes to the framework. */
   readonly onRefused?: (problem: Problem, req: Req, res: Res) => MaybePromise<void>
-  /** How many guarded requests of one identity may be under way in this process; more get 429. Default: no such limit. */
+  /** How many guarded requests of one identity may be under way in this process; any more get 429. Default: no such limit. */
   readonly maxRequestsPerIdentity?: number
-  /** How many requests may wait in this process. Default 10 000. Makes an engine of this middleware's own. */
+  /** How many requests may wait in this process. Default 10 000. Gives this middleware an engine of its own. */
   readonly maxWaiters?: number
-  /** How many requests may wait for one key in this process. Default 1 000. Makes an engine of this middleware's own. */
+  /** How many requests may wait for one key in this process. Default 1 000. Gives this middleware an engine of its own. */
   readonly maxWaitersPerKey?: number
 }
 

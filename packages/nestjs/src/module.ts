@@ -24,7 +24,7 @@ import { DEFAULT_SET, getLockEngineToken } from './tokens.js'
 
 /** What is of the module itself. */
 export interface ModuleExtras {
-  /** What `@Dspinlock(name)`, `@InjectLockEngine(name)` and `@Exclusive(key, { name })` call it. Default `'default'`. */
+  /** The name by which `@Dspinlock(name)`, `@InjectLockEngine(name)` and `@Exclusive(key, { name })` refer to these options. Default `'default'`. */
   readonly name?: string
   /** Whether other modules can inject the lock engine without importing this one. Default true. */
   readonly isGlobal?: boolean

@@ -5,11 +5,11 @@ import { integer, type OptionReader, optionError, parseOptions, timerMs } from '
 import { LRUCache } from 'lru-cache'
 
 export interface LocalCacheOptions {
-  /** The most that cached records may take in this process, in bytes; beyond it the least recently used are dropped. Must be given. */
+  /** How much memory cached records may take in this process, in bytes; beyond it the least recently used are dropped. Must be given. */
   readonly maxBytes: number
   /**
-   * For how long a record is answered from this process before the store is asked again, in milliseconds. What takes a record
-   * away without telling (eviction, FLUSHALL, a failover) is noticed after this time at the latest. Must be given.
+   * For how long this process answers with a record before it asks the store again, in milliseconds. When a record is removed
+   * without a message (eviction, FLUSHALL, a failover), that is noticed after this time at the latest. Must be given.
    */
   readonly maxAgeMs: number
 }

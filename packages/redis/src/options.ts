@@ -4,13 +4,13 @@ import { integer, type OptionReader, optionError, parseOptions, timerMs } from '
 import { type LocalCacheOptions, readLocalCache } from './local-cache.js'
 
 export interface RedisStoreOptions {
-  /** Starts the name of every key and channel. Default `'dspinlock'`. No braces; they decide about cluster slots. */
+  /** Starts the name of every key and channel. Default `'dspinlock'`. No spaces, and no braces: they decide about cluster slots. */
   readonly prefix?: string
-  /** The most that an operation may take, all its tries together, in milliseconds. Default 2 000. */
+  /** How long an operation may take at most, all its tries together, in milliseconds. Default 2 000. */
   readonly commandTimeoutMs?: number
   /**
-   * How long a waiter that was handed the key has to renew it before it goes to the next, in milliseconds. Default 900:
-   * what a waiter that died since costs the others, where Redis cannot tell that nobody listened.
+   * How long a waiter that was handed the key has to renew it before it goes to the next, in milliseconds. Default 900. If that
+   * waiter has died and Redis cannot tell that nobody listens, the others wait for this long.
    */
   readonly grantMs?: number
   /** Records up to this many bytes travel in the message that wakes a waiter; larger ones are fetched. Default 16 384. */
@@ -24,7 +24,7 @@ export interface RedisStoreOptions {
   /** How long to wait for replicas, in milliseconds. Default 500; shorter than `commandTimeoutMs`. */
   readonly replicasTimeoutMs?: number
   /**
-   * Keeps records that this process has seen in its memory, so that replays of them cost no command. `forget` drops them in all
+   * Keeps the records that this process has seen in its memory, so that replaying them costs no command. `forget` drops them in all
    * processes; see docs/local-cache.md for what is promised. Default: none. Not with GLIDE.
    */
   readonly localCache?: LocalCacheOptions

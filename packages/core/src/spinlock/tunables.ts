@@ -11,13 +11,16 @@ import { type RedisParameters, type RedisSettings, readRedisParameters } from '.
 export interface Tunables {
   /** How many times to try, the first time at once. Default 10; 1 does not wait at all. */
   readonly maxSpinlockTries: number
-  /** The time between two tries, in milliseconds. Default 500. A release wakes those who wait before that. */
+  /** The time between two tries, in milliseconds. Default 500. A release wakes waiters sooner. */
   readonly spinlockSleepMs: number
-  /** How long it is remembered that the work was done, in milliseconds. Default 3 600 000 (1 h). 0: only for those who wait. */
+  /** For how long a key stays computed after its work was done, in milliseconds. Default 3 600 000 (1 h). 0: only for waiters. */
   readonly expireAtMs: number
-  /** A lock that is held longer may be taken over, and its signal aborts; in milliseconds. Default 1 800 000 (30 min). */
+  /** After this time, a lock that is still held may be taken over, and its signal aborts; in milliseconds. Default 1 800 000 (30 min). */
   readonly maxBlockMs: number
-  /** How long a hold counts unless renewed, in milliseconds: what a crashed holder costs. Default 10 000, at least 10. Renewed by itself. */
+  /**
+   * For how long a hold counts unless renewed, in milliseconds: a crashed holder blocks its key for that long. Default 10 000, at least 10.
+   * Renewed automatically.
+   */
   readonly leaseMs: number
   /** Starts the key. Default `'dspinlock'`. */
   readonly keyPrefix: string
@@ -32,9 +35,9 @@ export interface SpinlockOptions extends Partial<Tunables> {
   readonly redis?: object
   /** How to reach a Redis. All locks with equal parameters share one connection. Needs the package `@dspinlock/redis`. */
   readonly redisParams?: RedisParameters
-  /** Acquiring a key that is blocked or computed is a KeyExistsError, at once. Default false. */
+  /** Acquiring a key that is blocked or computed fails with a KeyExistsError, at once. Default false. */
   readonly failIfKeyExists?: boolean
-  /** Acquiring a computed key does not block it: `run` gives the stored result. Default false: computed keys are blocked again. */
+  /** Acquiring a computed key does not block it: `run` gives the stored result. Default false: acquiring a computed key blocks it again. */
   readonly cachedIfComputed?: boolean
   /** Where to log what happens to this lock's key while it waits and holds. `console`, pino and winston loggers fit. */
   readonly logger?: Logger
