@@ -136,6 +136,10 @@ const heads: readonly Behaviour[] = [
       ['leaving with bytes', ({ res }) => res.end(Buffer.from('x'))],
       ['leaving in chunks', ({ res }) => void (res.write('x'), res.end('y'))],
       [
+        'leaving in chunks, the second one a turn later (Node 26 keeps the head until then)',
+        ({ res }) => void (res.write('x'), setImmediate(() => res.end(Buffer.from('y')))),
+      ],
+      [
         'leaving by `flushHeaders` (Node makes it UTF-8)',
         ({ res }) => void (res.flushHeaders(), res.end(Buffer.from('x'))),
       ],

@@ -231,7 +231,8 @@ export class Recorder {
   /** The head leaves with the first of these. */
   #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
     if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
-    const wasFlushed = hasHeadLeft(res)
+    // From Node 26 on, a first chunk waits for the end of its turn, and the head with it: then it leaves with the chunk's size.
+    const wasFlushed = hasHeadLeft(res) && !(this.#written && res.chunkedEncoding)
     // Without a client a response writes no head any more, and where `end` was replaced it may come later: what it would be counts.
     if (!res.headersSent && (this.#isReplaced || isGone(res.req))) this.#unsent = this.#takeHead([])
     const result = this.#run(method, res, args)
