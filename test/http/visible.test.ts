@@ -119,6 +119,17 @@ const visible: readonly Behaviour[] = [
     answer: async ({ req, res }) => void res.end(await buffer(req)),
   },
   {
+    what: 'a body that is given to `fetch`, which takes none that was read before',
+    ...post('hello, body'),
+    answer: async ({ req, res, attempt }) => {
+      let passedOn: Request | undefined
+      attempt('give', () => {
+        passedOn = new Request('http://upstream.example', { method: 'POST', body: req as never, duplex: 'half' })
+      })
+      res.end(await passedOn?.text())
+    },
+  },
+  {
     what: 'a body that is read later than it arrived',
     ...post('hello, body'),
     answer: async ({ req, res }) => {

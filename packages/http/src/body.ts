@@ -21,7 +21,7 @@ export const noBody = { kind: 'none' } as const
 interface Facts {
   /** Node's HTTP/2 requests have it, and HTTP/1 ones do not. */
   readonly stream?: { readonly endAfterHeaders: boolean; readonly readableEnded: boolean }
-  readonly _readableState: { readonly ended: boolean }
+  readonly _readableState: { readonly ended: boolean; dataEmitted: boolean }
 }
 
 /** RFC 9112, section 6.3: without either field a request has no body. On HTTP/2 the stream says so (RFC 9113, section 8.1). */
@@ -122,6 +122,8 @@ class BodyReader {
 
   /** In the same turn as the reading: 'end' is emitted a tick after the last byte was taken, unless there is one again. */
   #putBack(): Buffer {
+    // What is `readableDidRead`: `fetch`, for one, takes no body that somebody has read.
+    ;(this.#req as unknown as Facts)._readableState.dataEmitted = false
     const encoding = this.#req.readableEncoding
     if (encoding !== null) {
       const text = this.#chunks.join('')
