@@ -114,6 +114,13 @@ describe('connections', () => {
     expect(() => redisStore(client as unknown as string)).to.throw(TypeError, /node-redis 5.*use version 6, or ioredis/)
   })
 
+  it('a pool of node-redis is a TypeError that names what would do', () => {
+    expect(() => redisStore(nodeRedis.createClientPool({ url: redisUrl() }) as unknown as string)).to.throw(
+      TypeError,
+      /a pool.*use createClient/,
+    )
+  })
+
   it('a password in a wrong URL is not shown', () => {
     expect(() => redisStore('http://user:hunter2@localhost'))
       .to.throw(TypeError)

@@ -76,7 +76,7 @@ export class NodeRedisStoreClient implements StoreClient {
       throw optionError(
         'connection',
         client,
-        'one that can be duplicated, to listen beside it, which a sentinel client of node-redis 5 cannot; use version 6, or ioredis',
+        'one that can be duplicated, to listen beside it, which a pool and a sentinel client of node-redis 5 cannot; in place of a pool use createClient, for Sentinels use version 6, or ioredis',
       )
     }
     this.#client = client
