@@ -3,8 +3,9 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { LockEngine } from '@dspinlock/core'
+import { channels, LockEngine, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -89,6 +90,49 @@ describe('Redis away', () => {
     } finally {
       await engine.close()
       await other.close()
+    }
+  })
+
+  it('two short interruptions are no outage, though nothing was asked in between', async () => {
+    const reachable = await startRedisServer()
+    const proxy = await FaultProxy.open(reachable.port)
+    const other = redisStore(proxy.url, { commandTimeoutMs: 1_500 })
+    const engine = new LockEngine({ store: other })
+    const listens = (): Promise<void> =>
+      new Promise(resolve => {
+        proxy.onRequest = request => {
+          if (/\r\nsubscribe\r\n/i.test(request.toString('latin1'))) resolve()
+        }
+      })
+    const interrupt = async (): Promise<void> => {
+      const told = new Promise<void>(resolve => {
+        const listener = (event: unknown): void => {
+          // Not of the server that is away for the others here.
+          if (!String((event as TroubleEvent).error).includes('ECONNRESET')) return
+          channels.trouble.unsubscribe(listener)
+          resolve()
+        }
+        channels.trouble.subscribe(listener)
+      })
+      proxy.refuse()
+      await told
+    }
+    try {
+      await listens()
+      await interrupt()
+      const again = listens()
+      proxy.heal()
+      await again
+      await delay(1_600)
+      await interrupt()
+      const entered = engine.enter('key')
+      proxy.heal()
+      await holdOf(await entered).release()
+    } finally {
+      await engine.close()
+      await other.close()
+      await proxy.close()
+      await reachable.stop()
     }
   })
 

@@ -111,6 +111,8 @@ export class RedisStore implements Store {
       onTrouble,
       {
         onListening: () => {
+          // Nothing else may be asked between two interruptions.
+          this.#outage.onAnswer()
           this.#cache?.open()
           void this.#checkServer()
         },
