@@ -1,6 +1,9 @@
 // A replay is what the first client got, whatever way the handler answered.
 
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
@@ -22,6 +25,7 @@ for (const { name, express } of frameworks) {
   for (const [storeName, makeStore] of stores) {
     describe(`replay on ${name} and ${storeName}`, () => {
       let server: TestServer
+      let listener: (req: IncomingMessage, res: ServerResponse) => void
       let store: Store
       let runs = 0
 
@@ -59,6 +63,7 @@ for (const { name, express } of frameworks) {
             answer(res)
           })
         }
+        listener = app
         server = await serve(app)
       })
       after(async () => {
@@ -105,6 +110,42 @@ for (const { name, express } of frameworks) {
         const again = await server.ask('/text', { headers: { 'if-none-match': String(text.headers.etag) } })
         expect([again.status, again.body]).to.deep.equal([304, ''])
       })
+
+      for (const path of ['json', 'buffer'])
+        it(`${path}, where an app runs without a server, on a socket that is made up and minds no encoding`, async () => {
+          runs = 0
+          const url = `/${path}?${randomUUID()}`
+          const first = await answerWithoutServer(listener, url)
+          const second = await answerWithoutServer(listener, url)
+          expect(runs).to.equal(1)
+          expect(second.toString('latin1')).to.equal(first.toString('latin1'))
+        })
     })
   }
+}
+
+/** The body, taken from the response as serverless-http and its like do it. */
+function answerWithoutServer(
+  listener: (req: IncomingMessage, res: ServerResponse) => void,
+  url: string,
+): Promise<Buffer> {
+  const headers = { host: 'made-up', authorization: 'Bearer somebody' }
+  const req = Object.assign(new IncomingMessage(new Socket()), { method: 'GET', url, headers, complete: true })
+  const res = new ServerResponse(req)
+  const written: Buffer[] = []
+  const write = (data: string | Uint8Array, ...others: unknown[]): boolean => {
+    written.push(Buffer.from(data as string))
+    for (const done of others) if (typeof done === 'function') done()
+    return true
+  }
+  const nothing = (): void => {}
+  const socket = { write, on: nothing, removeListener: nothing, cork: nothing, uncork: nothing, destroy: nothing }
+  res.assignSocket(Object.assign(socket, { _writableState: {}, writable: true }) as never)
+  return new Promise(resolve => {
+    res.once('finish', () => {
+      const wire = Buffer.concat(written)
+      resolve(wire.subarray(wire.indexOf('\r\n\r\n') + 4))
+    })
+    listener(req, res)
+  })
 }

@@ -57,9 +57,14 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
     // still be set in it.
     if (!Object.hasOwn(res, 'end')) res.writeHead(reply.status)
   }
-  // A string leaves in one write with the head, but whoever replaced `end` may ignore its encoding. A response that waits for its
-  // socket behind others (pipelining) has to end with one: with bytes, Node would put its head before all that waits, even a 100 (Continue).
-  if (isHttp1 && ((body.byteLength <= MAX_TEXT_BYTES && !Object.hasOwn(res, 'end')) || res.socket === null))
+  // A string leaves in one write with the head, but an `end` that was replaced, or a made-up socket that is no stream, may ignore its
+  // encoding. A response that waits for its socket behind others (pipelining) has to end with one: with bytes, Node would put its head
+  // before all that waits, even a 100 (Continue).
+  if (
+    isHttp1 &&
+    (res.socket === null ||
+      (body.byteLength <= MAX_TEXT_BYTES && 'writableLength' in res.socket && !Object.hasOwn(res, 'end')))
+  )
     res.end(viewOf(body).toString('latin1'), 'latin1')
   else res.end(body)
 }
