@@ -81,10 +81,9 @@ class BodyReader {
 
   start(): void {
     const req = this.#req
+    // Or listening would, in a tick: where there is nothing and its end has come by then, 'end' would happen before the handler could hear of it. After the end, asking would.
+    if (!isComplete(req)) req.read(0)
     // All of it may be here already; then no listener is needed, and an empty body is not touched at all.
-    if (this.#take()) return
-    // Or listening would, in a tick: where there is nothing and its end has come by then, 'end' would happen before the handler could hear of it.
-    req.read(0)
     if (this.#take()) return
     req.on('readable', this.#onReadable)
     req.on('close', this.#onClose)
