@@ -1,8 +1,9 @@
 // Operations that are issued in one turn of the event loop leave in one call of the script.
 
 import type { CommandPart } from './clients/client.js'
-import { isCrossSlot, isMissingScript, isPassing, unreadableError } from './failures.js'
+import { isCrossSlot, isMissingScript, isPassing } from './failures.js'
 import { namesOf } from './keys.js'
+import { unreadableError } from './messages.js'
 import { composeRow, type OperationName, sha, source } from './scripts/index.js'
 
 /** One operation on one key, as the script is given it. */

@@ -2,7 +2,8 @@
 
 import { publishTrouble } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
-import { explainFailure, isForbidden, isOffline, uselessWarning, withRemedy } from './failures.js'
+import { explainFailure, isForbidden, isOffline, messageOf, withRemedy } from './failures.js'
+import { uselessWarning } from './messages.js'
 import type { Outage } from './outage.js'
 
 /** How often a failing connection is told of: a server that is away fails every attempt. */
@@ -45,6 +46,6 @@ export class ConnectionTrouble {
 
 /** By a warning, too, the first time: where nobody listens to the channels, all else that is seen of it is failing requests. */
 export function tellTrouble(error: unknown): void {
-  warnOnce('DSPINLOCK_W_REDIS', uselessWarning(error))
+  warnOnce('DSPINLOCK_W_REDIS', uselessWarning(messageOf(error)))
   publishTrouble('redis', 'connect', error)
 }

@@ -5,6 +5,7 @@ import type { RedisOptions } from 'ioredis'
 import type { StoreClient } from './clients/client.js'
 import { connectIoredis, type IoredisClient, IoredisStoreClient, isIoredisClient } from './clients/ioredis.js'
 import { isNodeRedisClient, type NodeRedisClient, NodeRedisStoreClient } from './clients/node-redis.js'
+import { foreignOptionError, misplacedOptionError, wrongUrlError } from './messages.js'
 import { storeOptionNames } from './options.js'
 
 /** A client of ioredis or node-redis, as far as the store uses it. */
@@ -60,18 +61,12 @@ const notOfIoredis = [
 function checkOptions(options: RedisOptions): RedisOptions {
   // Beside those of the connection they would do nothing, and two services could share one prefix.
   const misplaced = storeOptionNames.find(name => name in options)
-  if (misplaced !== undefined) {
-    throw new TypeError(
-      `dspinlock: the option ${misplaced} is none of the connection, which would ignore it; give it to redisStore as its second argument: redisStore(connection, { ${misplaced}: … })`,
-    )
-  }
+  if (misplaced !== undefined) throw misplacedOptionError(misplaced)
   const foreign = notOfIoredis.find(name => name in options)
   checkNumbers(options)
   checkPlace(options)
   if (foreign === undefined) return options
-  throw new TypeError(
-    `dspinlock: the option ${foreign} is none of ioredis, which would ignore it; give redisStore the URL itself, ioredis options, or what createRedisConnection({ url, ssl, cluster, … }) resolves to`,
-  )
+  throw foreignOptionError(foreign)
 }
 
 /** The script answers with numbers, and as texts they would be taken for answers of something else. */
@@ -96,17 +91,11 @@ function isNumeric(given: unknown): boolean {
 function checkUrl(given: string): string {
   const url = given.trim()
   if (!URL.canParse(url) || !['redis:', 'rediss:', 'unix:'].includes(new URL(url).protocol)) {
-    throw wrongUrl('a URL that starts with redis://, rediss:// or unix://')
+    throw wrongUrlError('a URL that starts with redis://, rediss:// or unix://')
   }
   const { protocol, pathname, searchParams } = new URL(url)
   const db = searchParams.get('db') ?? (protocol === 'unix:' ? '' : pathname.slice(1))
   if (!/^\d*\/?$/.test(db))
-    throw wrongUrl('a URL whose path is the number of a database, such as redis://localhost:6379/0')
+    throw wrongUrlError('a URL whose path is the number of a database, such as redis://localhost:6379/0')
   return url
-}
-
-function wrongUrl(expected: string): TypeError {
-  return new TypeError(
-    `dspinlock: the connection must be ${expected}; what was received is none (not shown: it may hold a password)`,
-  )
 }

@@ -4,6 +4,7 @@ import { publishTrouble, type RedisParameters, type Store, StoreNotInitialisedEr
 import { type RedisSettings, readRedisParameters } from '@dspinlock/core/support'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { adoptIoredis, keepToDatabase, ownDefaults, retryDelayMs } from './clients/ioredis.js'
+import { noConnectionMessage } from './messages.js'
 import { redisStore } from './redis-store.js'
 
 /**
@@ -26,7 +27,7 @@ export async function createRedisConnection(parameters?: RedisParameters): Promi
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {
       client.disconnect()
-      const why = `no connection within connectTimeoutMs (${connectTimeoutMs}) to ${describe(settings)}; check that Redis runs there and lets this client in`
+      const why = noConnectionMessage(connectTimeoutMs, describe(settings))
       reject(new StoreNotInitialisedError(undefined, why, lastError))
     }, connectTimeoutMs)
     client.once('ready', () => {

@@ -2,7 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { StoreClient } from './clients/client.js'
-import { isPassing, noAnswer, RETRY_MS } from './failures.js'
+import { isPassing, RETRY_MS } from './failures.js'
+import { noAnswer } from './messages.js'
 
 /**
  * A name may come more than once. `isClosed`: the store was closed, so that nothing is tried again.

@@ -1,7 +1,7 @@
 // Whether the server is one that the store works on, asked once it is reached.
 
 import type { StoreClient } from './clients/client.js'
-import { tooOldError } from './failures.js'
+import { tooOldError } from './messages.js'
 
 /** Redis 6.2 is the oldest that is tested and still in use; Valkey began at 7.2, and says so in the same field. */
 const OLDEST = [6, 2] as const

@@ -2,6 +2,7 @@
 
 import { publishTrouble, type Wake } from '@dspinlock/core'
 import type { StoreClient } from './clients/client.js'
+import { unreadableWakeError } from './messages.js'
 import { decodeDrop, decodeWake } from './wakes.js'
 
 export interface SubscriberEvents {
@@ -60,11 +61,7 @@ export class Subscriber {
     if (dropped !== undefined) return this.#events.onDropped(dropped)
     const wake = decodeWake(message)
     if (wake === undefined || wake.kind === 'resync') {
-      publishTrouble(
-        'redis',
-        'wake',
-        new Error(`a message of ${message.length} bytes on the wake channel is not a wake`),
-      )
+      publishTrouble('redis', 'wake', unreadableWakeError(message.length))
       return
     }
     const told: Wake = wake.kind === 'turn' && this.#asksForTurns ? { kind: 'look', token: wake.token } : wake

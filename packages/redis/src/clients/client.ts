@@ -1,5 +1,7 @@
 // What the store needs of a Redis client, whichever it is: the one interface that every client is put behind.
 
+import { unreadableScanError } from '../messages.js'
+
 export type CommandPart = string | Buffer
 
 export interface StoreClient {
@@ -43,7 +45,7 @@ export interface ChannelListener {
 
 /** Reads what SCAN answers, with names as text. */
 function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
-  if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw new Error('SCAN gave an answer that is none')
+  if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw unreadableScanError()
   return [String(reply[0]), (reply[1] as unknown[]).map(String)]
 }
 

@@ -2,8 +2,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
-import { closedError, takesNoWrites } from '../failures.js'
+import { takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
+import { closedError, cutOffError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
 
@@ -160,7 +161,7 @@ export class IoredisStoreClient implements StoreClient {
       .callBuffer('wait', String(replicas), String(timeoutMs))
       .exec()
     const [first, second] = replies ?? []
-    if (first === undefined || second === undefined) throw new Error('Connection is closed.')
+    if (first === undefined || second === undefined) throw cutOffError()
     const error = first[0] ?? second[0]
     if (error !== null) throw error
     return [first[1], Number(second[1])]

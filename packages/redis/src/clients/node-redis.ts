@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionError } from '@dspinlock/core/support'
+import { noNodeError, noReplicasError, notConnectedError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
 /** What is used of a client that was given. */
@@ -85,7 +86,7 @@ export class NodeRedisStoreClient implements StoreClient {
   }
 
   async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
-    if (!this.#client.isOpen) throw new Error('The client is closed: await its connect() before the store is used')
+    if (!this.#client.isOpen) throw notConnectedError()
     if (this.#kind === 'cluster')
       return (this.#client as unknown as Clustered).sendCommand(key, false, command, asBuffers)
     if (this.#kind === 'sentinel') return (this.#client as unknown as Guarded).sendCommand(false, command, asBuffers)
@@ -100,7 +101,7 @@ export class NodeRedisStoreClient implements StoreClient {
   ): Promise<readonly [unknown, number]> {
     if (this.#kind === 'sentinel') {
       // Its pool may send the two over two connections, and WAIT speaks of its own connection only.
-      throw new Error('minReplicas does not work with a sentinel client of node-redis; use ioredis for it')
+      throw noReplicasError()
     }
     // One connection for each node, and commands in the order in which they were given.
     const [reply, acknowledged] = await Promise.all([
@@ -233,7 +234,7 @@ class Listening {
     if (this.#kind !== 'cluster') return this.#beside
     const cluster = this.#beside as unknown as Clustered
     const node = cluster.masters[Math.floor(Math.random() * cluster.masters.length)]
-    if (node === undefined) throw new Error('The cluster has no node yet')
+    if (node === undefined) throw noNodeError()
     this.#address = node.address
     return cluster.nodeClient(node)
   }

@@ -1,0 +1,110 @@
+// Every message of this package that a user can see, except what option readers say that an option must be.
+
+/** What to do about the errors that only people can mend. */
+export const remedies: readonly (readonly [RegExp, string])[] = [
+  [
+    /^NOPERM|ACL failure in script|The user executing the script can't/,
+    'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire +zadd +zrange +zrem +zscore, and the key and channel pattern of the prefix',
+  ],
+  [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
+  [/DB index/, 'name a database that the server has: see its option databases'],
+  [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
+  [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
+]
+
+/** Nothing came back in time. */
+export function noAnswer(timeoutMs: number): string {
+  return `no answer within commandTimeoutMs (${timeoutMs})`
+}
+
+/** Why there is no answer, if nothing else is known of it. */
+export const reachHints: Readonly<Record<'unknown' | 'known', string>> = Object.freeze({
+  unknown: 'check that Redis runs there, lets this client in, and whether it wants TLS',
+  known: 'check that Redis runs there and lets this client in',
+})
+
+/** `where` must hold no password. */
+export function noConnectionMessage(connectTimeoutMs: number, where: string): string {
+  return `no connection within connectTimeoutMs (${connectTimeoutMs}) to ${where}; ${reachHints.known}`
+}
+
+export function tooOldError(version: string, oldest: string): Error {
+  return new Error(
+    `the server is Redis ${version}, and the oldest that works is ${oldest}; use a newer Redis, or Valkey`,
+  )
+}
+
+/** Of ioredis. Nothing but its owner opens it again. */
+export function closedError(): Error {
+  return new Error(
+    'The client is closed: its owner disconnected it, or its retryStrategy gave up; connect it before the store is used',
+  )
+}
+
+/** In ioredis' own words, by which it is recognised. */
+export function cutOffError(): Error {
+  return new Error('Connection is closed.')
+}
+
+/** Of node-redis. */
+export function notConnectedError(): Error {
+  return new Error('The client is closed: await its connect() before the store is used')
+}
+
+/** `why` is quoted: a server's own words may hold anything, and go to a terminal. */
+export function uselessWarning(why: string): string {
+  return `Redis cannot be used: ${JSON.stringify(why)}. While that lasts, requests are answered as onStoreError says, and locks fail; where only listening is refused, they wait longer`
+}
+
+/** What answered is not Redis, or not our script. */
+export function unreadableError(): Error {
+  return new Error('its script gave an answer that is none; is something else answering for Redis?')
+}
+
+/** What stood under one of the store's names was somebody else's. */
+export function foreignDataWarning(prefix: string): string {
+  return `Redis held something under the prefix ${JSON.stringify(prefix)} that dspinlock did not write; it was replaced. Use another prefix, or keep others out of this one`
+}
+
+/** A claim or renewal that too few replicas have: a failover could lose it. */
+export function tooFewReplicasError(acknowledged: number, minReplicas: number, timeoutMs: number): Error {
+  return new Error(
+    `${acknowledged} of the ${minReplicas} replicas that minReplicas asks for acknowledged it within ${timeoutMs} ms; check that the server has that many in reach, or lower minReplicas`,
+  )
+}
+
+/** The options of the store, among those of the connection. */
+export function misplacedOptionError(name: string): TypeError {
+  return new TypeError(
+    `dspinlock: the option ${name} is none of the connection, which would ignore it; give it to redisStore as its second argument: redisStore(connection, { ${name}: … })`,
+  )
+}
+
+export function foreignOptionError(name: string): TypeError {
+  return new TypeError(
+    `dspinlock: the option ${name} is none of ioredis, which would ignore it; give redisStore the URL itself, ioredis options, or what createRedisConnection({ url, ssl, cluster, … }) resolves to`,
+  )
+}
+
+export function wrongUrlError(expected: string): TypeError {
+  return new TypeError(
+    `dspinlock: the connection must be ${expected}; what was received is none (not shown: it may hold a password)`,
+  )
+}
+
+/** A pool of connections may send a command and its WAIT over two of them. */
+export function noReplicasError(): Error {
+  return new Error('minReplicas does not work with a sentinel client of node-redis; use ioredis for it')
+}
+
+export function noNodeError(): Error {
+  return new Error('The cluster has no node yet')
+}
+
+export function unreadableScanError(): Error {
+  return new Error('SCAN gave an answer that is none')
+}
+
+export function unreadableWakeError(bytes: number): Error {
+  return new Error(`a message of ${bytes} bytes on the wake channel is not a wake`)
+}
