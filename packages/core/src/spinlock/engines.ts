@@ -118,11 +118,11 @@ async function makeRedisEngine(key: string, makeStore: (redisPackage: RedisPacka
 }
 
 async function importRedisPackage(key: string): Promise<RedisPackage> {
-  // A name that the compiler does not look up: the package is built after this one, and need not be there.
+  // A name that neither the compiler nor a bundler looks up: the package is built after this one, and need not be there.
   const name: string = '@dspinlock/redis'
   let redisPackage: Partial<RedisPackage>
   try {
-    redisPackage = (await import(name)) as Partial<RedisPackage>
+    redisPackage = (await import(/* webpackIgnore: true */ name)) as Partial<RedisPackage>
   } catch (error) {
     throw new StoreNotInitialisedError(key, storeProblems.noRedisPackage, error)
   }
