@@ -9,17 +9,17 @@ import { shareShape } from './shared-shape.js'
 export type BodyRead =
   | { readonly kind: 'none' }
   | { readonly kind: 'complete'; readonly bytes: Buffer }
-  /** Larger than allowed; what was read of it was put back. */
+  /** The body is larger than allowed; the part that was read was put back. */
   | { readonly kind: 'too-large' }
   /** The client left before the body was complete. */
   | { readonly kind: 'gone' }
-  /** Somebody read it before us. */
+  /** Other code read the body before us. */
   | { readonly kind: 'unreadable' }
 
 export const noBody = { kind: 'none' } as const
 
 interface Facts {
-  /** Node's HTTP/2 requests have it, and HTTP/1 ones do not. */
+  /** Only Node's HTTP/2 requests have this, HTTP/1 ones do not. */
   readonly stream?: { readonly endAfterHeaders: boolean; readonly readableEnded: boolean }
   readonly _readableState: { readonly ended: boolean; dataEmitted: boolean }
 }
@@ -34,8 +34,8 @@ function hasBody(req: IncomingMessage): boolean {
 }
 
 /**
- * Whether all of the body is here. `complete` does not say: Node sets it for HTTP/2 only once the end was read, and what makes up requests for an app that
- * runs without a server sets it before it hands over any of the body, or never.
+ * Whether all of the body has arrived. `req.complete` does not tell: for HTTP/2, Node sets it only once the end was read, and tools that make up requests for
+ * an app without a server set it before they hand over any of the body, or never.
  */
 function isComplete(req: IncomingMessage): boolean {
   const { stream, _readableState } = req as unknown as Facts
@@ -52,7 +52,7 @@ export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<Bo
   if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)
-  // Reading makes more use of the request than anything else that comes before its turn.
+  // Before reading, because no other step before the request's turn uses the request object as much.
   shareShape(exchange, req, 'res')
   return new Promise(resolve => new BodyReader(req, maxBytes, resolve).start())
 }
@@ -69,7 +69,7 @@ class BodyReader {
   readonly #req: IncomingMessage
   readonly #maxBytes: number
   readonly #resolve: (read: BodyRead) => void
-  /** Strings if somebody set an encoding before us. */
+  /** Strings if other code set an encoding on the request before us. */
   readonly #chunks: (Buffer | string)[] = []
   #size = 0
 
@@ -81,9 +81,10 @@ class BodyReader {
 
   start(): void {
     const req = this.#req
-    // Or listening would, in a tick: where there is nothing and its end has come by then, 'end' would happen before the handler could hear of it. After the end, asking would.
+    // Otherwise listening would call `read(0)` in a tick: if the body is empty and has ended by then, 'end' would be emitted before the handler can listen.
+    // Once the body has ended, `read(0)` itself would emit 'end', so then it is not called.
     if (!isComplete(req)) req.read(0)
-    // All of it may be here already; then no listener is needed, and an empty body is not touched at all.
+    // If the whole body is here already, no listener is needed, and an empty body is not touched at all.
     if (this.#take()) return
     req.on('readable', this.#onReadable)
     req.on('close', this.#onClose)
@@ -98,10 +99,10 @@ class BodyReader {
     this.#finish({ kind: 'gone' })
   }
 
-  /** Takes what is there; true once there is an answer. */
+  /** Takes the bytes that have arrived; returns true once the result is known. */
   #take(): boolean {
     const req = this.#req
-    // `read` on an ended and empty stream would let 'end' happen, so it is only asked while it has something.
+    // `read` on an ended and empty stream would emit 'end', so it is called only while the stream has bytes.
     while (req.readableLength > 0) {
       const chunk = req.read() as Buffer | string | null
       if (chunk === null) break
@@ -119,9 +120,9 @@ class BodyReader {
     return true
   }
 
-  /** In the same turn as the reading: 'end' is emitted a tick after the last byte was taken, unless there is one again. */
+  /** Has to run in the same turn as the reading: a tick after the last byte was taken, 'end' is emitted, unless the stream has bytes again. */
   #putBack(): Buffer {
-    // What is `readableDidRead`: `fetch`, for one, takes no body that somebody has read.
+    // This is what `readableDidRead` tells: `fetch`, for example, takes no body that was read before.
     ;(this.#req as unknown as Facts)._readableState.dataEmitted = false
     const encoding = this.#req.readableEncoding
     if (encoding !== null) {

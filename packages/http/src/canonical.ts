@@ -1,4 +1,4 @@
-// One sequence of bytes for each value that a body parser can leave, and never the same for two of them.
+// Turns each value that a body parser can leave into one text; two different values never give the same text.
 
 import { createHash } from 'node:crypto'
 import { UnhashableBodyError } from './messages.js'
@@ -7,7 +7,7 @@ import { viewOf } from './view.js'
 const MAX_DEPTH = 200
 
 /**
- * Each value is a type letter and its content, lengths first where they vary; the order of an object's keys is not kept.
+ * Each value becomes a type letter and its content, with the length in front where it varies; the order of an object's keys does not matter.
  * @throws UnhashableBodyError naming the path for functions, symbols, cycles, and instances of unknown classes.
  */
 export function canonicalise(value: unknown): string {
@@ -68,13 +68,13 @@ function writeObject(value: object, ancestors: object[]): string {
     return text
   } catch (error) {
     if (step === undefined || !(error instanceof UnhashableBodyError)) throw error
-    // Names are the client's, and this goes into logs.
+    // Property names come from the client, and this text goes into logs.
     const part = typeof step === 'number' ? `[${step}]` : `.${/^[a-z]\w{0,30}$/i.test(step) ? step : '*'}`
     throw new UnhashableBodyError(error.what, part + error.path)
   }
 }
 
-/** What has no parts. */
+/** For objects that have no parts: dates and binary data. */
 function writeLeaf(value: object): string {
   if (value instanceof Date) return sized('d', String(value.getTime()))
   if (!ArrayBuffer.isView(value))
@@ -82,7 +82,7 @@ function writeLeaf(value: object): string {
   return sized('b', `${value.constructor.name} ${createHash('sha256').update(viewOf(value)).digest('hex')}`)
 }
 
-/** Made by `{}`, or without a prototype that says anything. */
+/** Whether an object was made by `{}`, or has a prototype that adds nothing, or none. */
 export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null || isBare(prototype)

@@ -1,4 +1,4 @@
-// Request headers that by convention say who asks, or what is asked for in place of what the request line says.
+// Request headers that by convention say who is asking, or that replace what the request line asks for.
 
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
@@ -7,13 +7,13 @@ type NamedValue = readonly [name: string, value: string]
 export type NamedValues = readonly NamedValue[]
 
 /**
- * What applications and the proxies in front of them tell users apart by, in lower case. A name too many costs a missed duplicate;
- * one that is missing shows somebody what is another's.
+ * Headers, in lower case, by which applications and the proxies in front of them tell users apart. A name too many costs a missed
+ * duplicate; a missing name shows one user the data of another.
  */
 export const credentials: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
-  // Keys and tokens beside Authorization.
+  // Keys and tokens other than Authorization.
   'api-key',
   'apikey',
   'x-access-token',
@@ -23,7 +23,7 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-id-token',
   'x-session-id',
   'x-session-token',
-  // What an authenticating proxy vouches for: oauth2-proxy, Cloudflare Access, Google IAP, AWS ALB, Azure App Service, Kong, Envoy, nginx.
+  // Users as named by an authenticating proxy: oauth2-proxy, Cloudflare Access, Google IAP, AWS ALB, Azure App Service, Kong, Envoy, nginx.
   'cf-access-jwt-assertion',
   'remote-user',
   'ssl-client-cert',
@@ -42,7 +42,7 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-ms-client-principal',
   'x-remote-user',
   'x-ssl-client-cert',
-  // Whose data, where one service has many.
+  // Tenants, accounts and users, where one service has many.
   'x-account-id',
   'x-org-id',
   'x-organization-id',
@@ -52,7 +52,7 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-user-id',
 ])
 
-/** What links are made of behind a proxy, and what routers and method-override take in place of the request line. */
+/** Headers from which applications behind a proxy build links, and headers that routers and method-override use in place of the request line. */
 export const routing: ReadonlySet<string> = new Set([
   'x-forwarded-host',
   'x-forwarded-port',
@@ -67,35 +67,35 @@ export const routing: ReadonlySet<string> = new Set([
   'x-rewrite-url',
 ])
 
-/** Says whose data is asked for, but not which of the many who belong there asks. */
+/** Whether a header names only a tenant, account or organisation, to which many users may belong, and so does not say which user is asking. */
 export function isOfMany([name]: NamedValue): boolean {
   return /^x-(?:tenant|account|org)/.test(name)
 }
 
-/** Who asks, as far as the request itself says so: its credentials, and the certificate of its TLS client. Empty: nobody in particular. */
+/** Who is asking, as far as the request itself says so: its credentials, and its TLS client's certificate. Empty: nobody in particular. */
 export function listCredentials(req: IncomingMessage): NamedValues {
   const found = pick(req, credentials)
   const certificate = readClientCertificate(req)
   if (certificate !== undefined) found.push([':certificate', certificate])
-  // A copy without the room for more that `push` made: it is kept while the request waits.
+  // A copy without the spare room that `push` made, because the list is kept while the request waits.
   return found.slice()
 }
 
 /**
- * One, or both where they differ: on HTTP/2 a client may send pseudo-headers that contradict its Host header and its connection
- * (RFC 9113, section 8.3.1), and an application may go by either.
+ * Returns one value, or both if they differ: on HTTP/2 a client may send pseudo-headers that contradict its Host header and its
+ * connection (RFC 9113, section 8.3.1), and an application may use either.
  */
 export function bothOf(one: unknown, other: unknown = one): string {
   return String(one === other ? one : [one, other])
 }
 
-/** Under which scheme, host and method the application may take the request to have come, other than by its first line. */
+/** Lists what may tell the application another scheme, host, path or method than the request line does. */
 export function listRouting(req: IncomingMessage): NamedValue[] {
   const found: NamedValue[] = pick(req, routing)
   const { forwarded, ':scheme': said } = req.headers
   const scheme = bothOf(isEncrypted(req) ? 'https' : 'http', said)
   if (scheme !== 'http') found.push([':scheme', scheme])
-  // RFC 7239, section 4. Where the client is says nothing about what it asks for: a phone moves between its attempts.
+  // RFC 7239, section 4. Only host and proto: the client's address says nothing about what it asks for, and a phone moves between attempts.
   if (forwarded !== undefined) {
     const said = forwarded.match(/\b(?:host|proto)\s*=(?:"[^"]*"|[^;,])*/gi)
     if (said !== null) found.push(['forwarded', said.join(',').toLowerCase()])
@@ -111,7 +111,7 @@ function pick(req: IncomingMessage, names: ReadonlySet<string>): [string, string
     const value = headers[name]
     if (value !== undefined) found.push([name, typeof value === 'string' ? value : value.join('\n')])
   }
-  // In whatever order they were sent.
+  // Sorted, so that the order in which they were sent does not matter.
   return found.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
@@ -119,7 +119,7 @@ function isEncrypted(req: IncomingMessage): boolean {
   return (req.socket as Partial<TLSSocket> | null)?.encrypted === true
 }
 
-/** Read for each request: before TLS 1.3, a client may present one later on the same connection. */
+/** Read for each request, because before TLS 1.3 a client may present a certificate later on the same connection. */
 function readClientCertificate(req: IncomingMessage): string | undefined {
   if (!isEncrypted(req)) return undefined
   const socket = req.socket as Partial<TLSSocket>

@@ -1,24 +1,24 @@
-// The write that completes a response of declared length: whoever has its last byte has seen the end, whenever `end` is called.
+// The write that completes a response of declared length: a client that has the last byte has seen the end, whenever `end` is called.
 
 import { viewOf } from './view.js'
 
-/** Of `write` or `end`. */
+/** The arguments of a call of `write` or `end`. */
 export type Arguments = readonly unknown[]
 
-/** How many bytes Node writes of them; 0 also for what it refuses. */
+/** How many bytes Node writes for these arguments; 0 also if Node refuses them. */
 export function sizeOf([chunk, encoding]: Arguments): number {
-  // Node refuses an unknown encoding with bytes, too.
+  // Node refuses an unknown encoding even if the chunk is bytes.
   const name = encodingOf(encoding)
   if (name === undefined) return 0
   return typeof chunk === 'string' || chunk instanceof Uint8Array ? Buffer.byteLength(chunk, name) : 0
 }
 
-/** What is to be written in their place, and the byte, or the character, that is to leave later. */
+/** Arguments to write now in place of these, and the last byte or character, which is to leave later. */
 export function withoutLast(args: Arguments): [first: Arguments, last: Buffer] {
   const [chunk, encoding] = args
   const name = encodingOf(encoding)
   if (typeof chunk === 'string' && (name === 'utf8' || name === 'latin1')) {
-    // A string stays one: Node writes the head in the encoding of the string that comes with it.
+    // A string stays a string, because Node writes the head in the encoding of the string that leaves with it.
     const last = Array.from(chunk.slice(-2)).pop() ?? ''
     return [[chunk.slice(0, -last.length), ...args.slice(1)], Buffer.from(last, name)]
   }
@@ -26,13 +26,13 @@ export function withoutLast(args: Arguments): [first: Arguments, last: Buffer] {
   return [withChunk(args, bytes.subarray(0, -1)), Buffer.from(bytes.subarray(-1))]
 }
 
-/** What is to be written or ended with in their place, so that the byte that was kept leaves before them. */
+/** Arguments for `write` or `end` in place of these, so that the byte that was kept leaves before them. */
 export function withKept(args: Arguments, kept: Buffer): Arguments {
   if (sizeOf(args) > 0) return withChunk(args, Buffer.concat([kept, toBytes(args)]))
   return isRefused(args) ? args : withChunk(args, kept)
 }
 
-/** Node is going to throw: it has to get what the handler gave. */
+/** Whether Node is going to throw: then it has to get exactly what the handler gave. */
 function isRefused([chunk, encoding]: Arguments): boolean {
   if (typeof chunk === 'function' || chunk === undefined || chunk === null || chunk === '') return false
   return !(typeof chunk === 'string' || chunk instanceof Uint8Array) || encodingOf(encoding) === undefined
@@ -43,7 +43,7 @@ function encodingOf(encoding: unknown): BufferEncoding | undefined {
   return Buffer.isEncoding(encoding) ? encoding : undefined
 }
 
-/** What Node makes of them. */
+/** The bytes that Node writes for these arguments. */
 export function toBytes([chunk, encoding]: Arguments): Buffer {
   return typeof chunk === 'string' ? Buffer.from(chunk, encodingOf(encoding)) : viewOf(chunk as Uint8Array)
 }

@@ -1,4 +1,4 @@
-// Digests that stand for what must not be in a store: SHA-256, or HMAC-SHA-256 with the option `secret`.
+// Digests of values that must not be in a store themselves: SHA-256, or HMAC-SHA-256 with the option `secret`.
 
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
@@ -8,11 +8,11 @@ export function openDigest(secret: string | undefined): Hash | Hmac {
 }
 
 /**
- * Compared instead of the value itself: a request header may be a secret and has no place in a store. With `secret`, whoever reads
- * the store cannot even try values.
+ * The digest is compared instead of the value itself, because a request header may be a secret and has no place in a store. With
+ * `secret`, somebody who can read the store cannot even try values.
  */
 export function digestHeader(headers: IncomingHttpHeaders, name: string, secret: string | undefined): string {
-  // Whoever made the response or the record may have named anything, `constructor` for one.
+  // The name comes from a response or a record and may be anything, `constructor` for example.
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined
   if (value === undefined) return ''
   return openDigest(secret)

@@ -3,13 +3,14 @@
 import type { IncomingMessage } from 'node:http'
 
 const UNSAFE: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
-/** They carry no work of their own (RFC 9110, section 9.3), or take the connection over. */
+/** These methods do no work of their own (RFC 9110, section 9.3), or take the connection over. */
 const NEVER: ReadonlySet<string> = new Set(['HEAD', 'OPTIONS', 'TRACE', 'CONNECT'])
 
 /**
- * On a route every request, app-wide those that change something, or those that `methods` lists. Never OPTIONS, TRACE, CONNECT, nor
- * HEAD, unless `headFromGet` makes a GET of it; nor a GET that opens a WebSocket or asks for a range, whose answer is one client's
- * own. On other methods a range means nothing, and an upgrade was not made if the request gets here: no header is a way past the guard.
+ * On a route every request is guarded, app-wide those that change something, or else those that `methods` lists. Never guarded are
+ * OPTIONS, TRACE, CONNECT, HEAD (unless `headFromGet` treats it as a GET), and a GET that opens a WebSocket or asks for a range, because
+ * its answer is for one client only. With other methods, Range means nothing, and Upgrade was not acted on if the request gets here, so
+ * no header is a way past the guard.
  */
 export function isGuarded(
   req: IncomingMessage,

@@ -1,4 +1,4 @@
-// One engine for each store, however many middlewares use it: then their duplicates meet in this process already.
+// One engine for each store, however many middlewares use it, so that duplicates which reach different middlewares meet within this process.
 
 import cluster from 'node:cluster'
 import { LockEngine, memoryStore, type Store } from '@dspinlock/core'
@@ -7,7 +7,7 @@ import { warn } from './messages.js'
 
 export interface EngineLease {
   readonly engine: LockEngine
-  /** Closes the engine once nobody uses it any more; never one that the user made. */
+  /** Closes the engine once no middleware uses it any more, but never an engine that the user made. */
   close(): Promise<void>
 }
 

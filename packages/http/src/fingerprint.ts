@@ -1,4 +1,4 @@
-// The digest of a request from which its key is made: equal for duplicates, and for nothing else.
+// The digest from which a request's key is made: equal for duplicates, and different for all other requests.
 
 import { hash } from 'node:crypto'
 import type { Duplicates } from '@dspinlock/core'
@@ -10,7 +10,7 @@ import { readBoundary, splitAt } from './multipart.js'
 export type Identity =
   | { readonly kind: 'public' }
   | { readonly kind: 'custom'; readonly id: string | undefined }
-  /** Whatever credentials the request came with; none: nobody in particular. */
+  /** The credentials that the request came with; none: nobody in particular. */
   | { readonly kind: 'headers'; readonly credentials: NamedValues }
 
 export type BodyInput =
@@ -24,9 +24,9 @@ export interface FingerprintParts {
   readonly host: string
   /** Path and query as received. */
   readonly url: string
-  /** What something in front has made of them, if it has. */
+  /** Path and query as something in front of us has rewritten them, if it has. */
   readonly rewrittenUrl: string | undefined
-  /** Of the route, where the path does not say all. */
+  /** The route's version, if method, host and path do not tell which route it is. */
   readonly version: string | undefined
   readonly contentType: string | undefined
   readonly contentEncoding: string | undefined
@@ -36,7 +36,7 @@ export interface FingerprintParts {
   readonly customKey: string | undefined
   /** The client's key, which stands for query and body. */
   readonly idempotencyKey: string | undefined
-  /** Request headers that the response varies by and that nothing else here covers. */
+  /** Request headers that the response varies by and that no other part covers. */
   readonly variant: readonly (readonly [name: string, value: string | undefined])[]
 }
 
@@ -44,9 +44,9 @@ export interface FingerprintParts {
 const VERSION = 'dspinlock-2'
 
 /**
- * SHA-256, or HMAC-SHA-256 with `secret`, of all parts, each with its length in front so that none can run into the next. They make
- * one text, which is hashed as UTF-8, or as UTF-16 if it has lone surrogates, which UTF-8 does not tell apart. Both begin with the
- * same ASCII text, so that the one differs from the other in the second byte. The bytes of a raw body follow.
+ * SHA-256, or HMAC-SHA-256 with `secret`, of all parts, each with its length in front so that none can run into the next. The parts
+ * make one text, which is hashed as UTF-8, or as UTF-16 if it has lone surrogates, because UTF-8 does not tell those apart. Both
+ * encodings begin with the same ASCII text, so they differ in the second byte. The bytes of a raw body follow.
  * @throws UnhashableBodyError for a parsed body that cannot be compared.
  */
 export function fingerprint(parts: FingerprintParts, secret: string | undefined): string {
@@ -59,7 +59,7 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
     encodeField(identity.kind)
   if (identity.kind === 'custom') text += encodeField(identity.id)
   if (identity.kind === 'headers') text += encodePairs(identity.credentials)
-  // The same form sent twice has two boundaries.
+  // A form that is sent twice has another boundary each time.
   const multipart = readBoundary(parts.contentType)
   const pieces = body.kind === 'raw' && multipart !== undefined ? splitAt(body.bytes, multipart.boundary) : undefined
   const isSplit = pieces !== undefined || (multipart !== undefined && body.kind !== 'raw')
@@ -77,13 +77,13 @@ export function fingerprint(parts: FingerprintParts, secret: string | undefined)
   if (isWhole && body.kind === 'parsed') text += `parsed ${encodeField(canonicalise(body.value))}`
   if (!isWhole || body.kind !== 'raw') return digest(text, [], secret)
   const raw = pieces ?? [body.bytes]
-  // All lengths come before all bytes: how many pieces there are, and where each ends, is said before any of them.
+  // The number of pieces and all their lengths come before the first byte, so that pieces cannot run into one another.
   text += `raw ${raw.length}:`
   for (const piece of raw) text += `${piece.byteLength}:`
   return digest(text, raw, secret)
 }
 
-/** Where a digest's input is put together; what does not fit is hashed piece by piece. */
+/** The input of a digest is put together here; input that does not fit is hashed piece by piece. */
 const assembled = Buffer.allocUnsafeSlow(32_768)
 
 function digest(text: string, bytes: readonly Buffer[], secret: string | undefined): string {
@@ -102,7 +102,7 @@ function digest(text: string, bytes: readonly Buffer[], secret: string | undefin
   return hasher.digest('base64url')
 }
 
-/** The most that one UTF-16 unit takes. */
+/** The most bytes that one UTF-16 unit takes. */
 const UTF8_BYTES = 3
 
 function encodePairs(pairs: FingerprintParts['variant']): string {
@@ -120,15 +120,15 @@ function encodeUrl(url: string | undefined, withQuery: boolean): string {
   return encodeField(path) + (withQuery ? encodeField(query) : '')
 }
 
-/** Names that every parser takes as they are: neither encoded, nor with brackets or dots that make them parts of another. */
+/** Names that every parser takes as they are: not encoded, and without brackets or dots, which would make them parts of another name. */
 const PLAIN_NAME = /^[\w~-]*$/
 
-/** Parsers leave out what comes behind so many, so that the order decides what is left. */
+/** Parsers drop the parameters after the first thousand, so the order decides which ones they keep. */
 const MAX_PARAMETERS = 1_000
 
 /**
- * The path, and the query if there is one, its parameters in the order of their names. Equal names keep their order, and nothing is
- * decoded. Where a parser could take two names for one, the query stays as it is: its order is part of the request.
+ * The path, and the query if there is one, with its parameters sorted by name. Equal names keep their order, and nothing is decoded.
+ * If a parser could take two names for the same one, the query stays as it is, because its order then is part of the request.
  */
 function splitUrl(url: string): [path: string, query?: string] {
   const at = url.indexOf('?')

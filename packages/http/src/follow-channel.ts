@@ -1,11 +1,11 @@
-// Following operations over a tracing channel, from their start to their end, until told to stop.
+// Follows operations on a tracing channel from their start to their end, until told to stop.
 
 import type { TraceChannel } from '@dspinlock/core/support'
 
 /**
- * Calls `start` for what begins, and `end` for each of those with what `start` gave. Once the function that is returned was called, nothing
- * that begins is told of; what has begun is until it has ended, for otherwise what was counted up would never be counted down.
- * What either throws is ignored.
+ * Calls `start` when an operation begins, and `end` when it ends, with the value that `start` returned. Once the returned function was
+ * called, new operations are ignored, but those that have begun are followed to their end: otherwise a count that went up would never come
+ * down. Errors thrown by either function are ignored.
  */
 export function followChannel<T extends object, S>(
   channel: TraceChannel<T>,
@@ -35,7 +35,7 @@ export function followChannel<T extends object, S>(
   }
 }
 
-/** A diagnostics channel would rethrow what a listener throws as an uncaught exception, and numbers must not end a process. */
+/** A diagnostics channel rethrows a listener's error as an uncaught exception, and an error in measuring must not end the process. */
 export function quietly<T>(listener: (message: T) => void): (message: unknown) => void {
   return message => {
     try {

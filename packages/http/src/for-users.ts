@@ -1,4 +1,4 @@
-// What users of every adapter can import from it, so that it is all that they install: of the engine, and of this package.
+// What every adapter re-exports of the engine and of this package, so that users need not install anything else.
 
 export {
   attachLogger,

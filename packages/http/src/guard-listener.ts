@@ -1,4 +1,4 @@
-// A guard in front of a whole server: around any listener of node:http, before its framework sees the request.
+// A guard in front of a whole server: it wraps any listener of node:http and runs before the framework sees the request.
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { type LockEngine, publishTrouble } from '@dspinlock/core'
@@ -10,9 +10,9 @@ import { endWithoutResponse } from './request-state.js'
 /** What node:http, an Express app, `koa.callback()` and `fastify.routing` have in common. */
 export type Listener = (req: IncomingMessage, res: ServerResponse) => unknown
 
-/** The request as a listener gets it; Express' `req` is this very object, Koa and Fastify have it as `ctx.req` and `request.raw`. */
+/** The request as the listener gets it: Express' `req` is this very object; in Koa it is `ctx.req`, in Fastify `request.raw`. */
 export interface GuardedRequest extends IncomingMessage {
-  /** The lock that the request runs under; undefined where it is not guarded. */
+  /** The lock that the request runs under; undefined if the request is not guarded. */
   dspinlock?: RequestLock
 }
 
@@ -25,13 +25,13 @@ export interface GuardedListener {
 
 /**
  * Wraps a listener: `createServer(guard(app, { methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 }))`. Duplicates are answered
- * before the framework runs, which **skips all of its middleware**: authentication, permissions, rate limits, logs. A replay goes to
- * whoever sends the same Authorization and Cookie headers, also after they were revoked, for `ttlMs`. See docs/in-front.md for when
- * that is right; where it is not, mount the framework's own middleware behind the authentication.
+ * before the framework runs, which **skips all of its middleware**: authentication, permissions, rate limits, logs. For `ttlMs`, a
+ * replay goes to every client that sends the same Authorization and Cookie headers, even after these were revoked. See docs/in-front.md
+ * for when that is right; otherwise mount the framework's own dspinlock middleware behind the authentication.
  *
  * Guards POST, PUT, PATCH and DELETE unless `methods` says otherwise. The functions among the options get Node's request and
- * response; where one throws, the answer is 500 and the error is published as trouble. What the listener throws is uncaught, as
- * without this.
+ * response; if one of them throws, the answer is 500 and the error is published as trouble. An error that the listener throws is
+ * uncaught, as it is without this guard.
  * @throws TypeError naming option and value for wrong options.
  */
 export function guard(listener: Listener, options?: GuardOptions): GuardedListener {
@@ -80,12 +80,12 @@ class NodeExchange implements Exchange {
   }
 }
 
-/** Nobody called us who could catch it. */
+/** No caller could catch what the listener throws, so it becomes an uncaught exception. */
 function handOn(listener: Listener, req: IncomingMessage, res: ServerResponse): void {
   try {
     listener(req, res)
   } catch (error) {
-    // If the process survives that, duplicates must not wait for a response that never comes.
+    // If the process survives the error, duplicates must not wait for a response that never comes.
     endWithoutResponse(req, 'cut')
     process.nextTick(() => {
       throw error
@@ -93,7 +93,7 @@ function handOn(listener: Listener, req: IncomingMessage, res: ServerResponse): 
   }
 }
 
-/** There is no framework to hand it to. */
+/** Answers 500, because there is no framework to hand the error to. */
 function answerFailure(res: ServerResponse, error: unknown): void {
   publishTrouble('http', 'guard', error)
   if (res.headersSent || res.writableEnded || res.destroyed) return

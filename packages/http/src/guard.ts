@@ -1,4 +1,4 @@
-// What every adapter is built on: options in, a function that sees requests through out.
+// What every adapter is built on: it takes options and returns a guard, which sees requests through.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LockEngine, type MaybePromise, memoryStore } from '@dspinlock/core'
@@ -19,8 +19,8 @@ export interface Guard<Req, Res> {
   /** Whether a request is to be guarded. If not, the adapter hands it on itself. */
   guards(req: IncomingMessage, onRoute: boolean): boolean
   /**
-   * Sees a request through, until it was answered, handed on, or its client is gone. Without a
-   * promise where nothing had to be waited for. Never throws or rejects: what goes wrong is handed to
+   * Sees a request through, until it was answered or handed on, or its client is gone. Returns no
+   * promise if nothing had to be waited for. Never throws or rejects: errors are handed to
    * `exchange.fail`.
    */
   handle(exchange: Exchange<Req, Res>): MaybePromise<void>
@@ -67,12 +67,12 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   }
 }
 
-/** A framework would take an error that is undefined for none, and go on. */
+/** A framework would take an undefined error for no error, and go on. */
 function fail<Req, Res>(exchange: Exchange<Req, Res>, error: unknown): void {
   exchange.fail(error || nothingThrown())
 }
 
-/** Request headers, in lower case, that make two requests different already. */
+/** Request headers, in lower case, that are part of the key. */
 function listCovered<Req, Res>({ key, identity }: GuardSettings<Req, Res>): string[] {
   return [
     'host',

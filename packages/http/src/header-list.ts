@@ -1,4 +1,4 @@
-// Response headers as the handler set them, in all the forms that Node takes.
+// Response headers as the handler set them, in all the forms that Node accepts.
 
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { HeaderPairs } from './replayable.js'
@@ -7,7 +7,7 @@ export interface Head {
   readonly status: number
   readonly message: string
   readonly headers: HeaderPairs
-  /** Set before our place in the middleware order, and removed since. */
+  /** Headers that were set before our place in the middleware order and have been removed since. */
   readonly removed: readonly string[]
 }
 
@@ -16,37 +16,37 @@ interface Field {
   /** In lower case. */
   readonly key: string
   readonly pairs: (readonly [name: string, value: string])[]
-  /** With the head rather than before it. */
+  /** Given to writeHead, rather than set before it. */
   readonly isGiven: boolean
 }
 
 export type Baseline = readonly Field[]
 
-/** What is set before the handler runs: it will be set again, for each follower in its own way. */
+/** The headers that are set before the handler runs: for each follower they will be set anew, maybe with other values. */
 export function takeBaseline(res: ServerResponse): Baseline {
   return listSet(res)
 }
 
-/** The head that is about to be written, less what `baseline` accounts for. `args`: of writeHead. */
+/** The head that is about to be written, without the headers of `baseline`. `args` are those of writeHead. */
 export function takeHead(res: ServerResponse, args: readonly unknown[], baseline: Baseline): Head {
   const status = Number(args[0] ?? res.statusCode)
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
   const fields = listSet(res)
-  // Where there is no message, its place may be empty.
+  // If there is no message, the headers may be the second argument.
   const given = args[2] ?? args[1]
-  // An object is set field by field where anything was set before, so that names that differ in nothing but their case take each other's place.
+  // If anything was set before, Node sets an object's headers one by one, so names that differ only in case replace each other.
   const keepsAll = Array.isArray(given) || fields.length === 0
   for (const field of readGiven(given)) {
     const at = fields.findIndex(({ key }) => key === field.key)
     const known = fields[at]
     if (known === undefined) fields.push(field)
     else if (known.isGiven && keepsAll) known.pairs.push(...field.pairs)
-    // It keeps the place that it has. An empty list takes away what was set.
+    // The field keeps its place in the order. An empty list removes the field that was set.
     else fields[at] = field
   }
   const headers: (readonly [string, string])[] = []
-  // Some frameworks write all they know with the head, also what was set before our place in the order.
+  // Some frameworks give writeHead all headers that they know, including those that were set before our place in the order.
   for (const field of fields) if (!baseline.some(set => isSame(set, field))) headers.push(...field.pairs)
   const isLeft = ({ key }: Field): boolean => fields.some(field => field.key === key && field.pairs.length > 0)
   const removed = baseline.filter(set => !isLeft(set)).map(({ key, pairs }) => pairs[0]?.[0] ?? key)
@@ -72,7 +72,7 @@ function isSame(a: Field, b: Field): boolean {
   )
 }
 
-/** `head` of characters that each stand for one byte on the wire, where it leaves as UTF-8. */
+/** For a head that leaves as UTF-8: the same head with each character standing for one byte on the wire. */
 export function toWire(head: Head): Head {
   const bytesOf = (text: string): string => (isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1'))
   if (isAscii(head.message) && head.headers.every(([, value]) => isAscii(value))) return head
@@ -97,12 +97,12 @@ function readGiven(given: unknown): Field[] {
   return fields
 }
 
-/** HTTP/2 has none (RFC 9113, section 8.3.2), and Node warns who asks it. */
+/** HTTP/2 has no status message (RFC 9113, section 8.3.2), and Node prints a warning if it is read. */
 function readMessage(res: ServerResponse): string | undefined {
   return res.req.httpVersionMajor < 2 ? res.statusMessage : undefined
 }
 
-/** As they were written; HTTP/2's compatibility layer only knows lower case. */
+/** Names in the case in which they were set; HTTP/2's compatibility layer only knows lower case. */
 function listNames(res: ServerResponse): string[] {
   const { getRawHeaderNames } = res as unknown as { getRawHeaderNames?: (this: ServerResponse) => string[] }
   return getRawHeaderNames === undefined ? res.getHeaderNames() : getRawHeaderNames.call(res)

@@ -1,29 +1,29 @@
-// Keeping a response's last bytes in this process for a moment, without the handler noticing.
+// Keeps a response's last bytes in this process for a moment, without the handler noticing.
 
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface HeldBack {
-  /** `end` has returned: from now on the response says of itself what it says when its bytes have left. */
+  /** To be called when `end` has returned: from now on the response looks as if its bytes had left. */
   hide(): void
-  /** `end` has thrown: everything is as it would be without us. */
+  /** To be called when `end` has thrown: restores everything to what it would be without us. */
   undo(): void
-  /** The bytes leave. */
+  /** Lets the bytes leave. */
   letGo(): void
 }
 
 /**
- * From now on nothing of `res` leaves. The response itself goes on as always: `end` ends it, and its events are those of an ended
+ * From now on no bytes of `res` leave. The response itself goes on as always: `end` ends it, and its events are those of an ended
  * response whose bytes are on their way.
  *
- * The socket is corked rather than `end` put off. OutgoingMessage.end uncorks the socket by force, which is why `uncork`
- * never undoes the last cork meanwhile; nobody else writes to the socket of a response in turn.
+ * The socket is corked, rather than `end` put off. OutgoingMessage.end uncorks the socket by force, so meanwhile `uncork` is replaced
+ * by one that never undoes the last cork. While it is this response's turn, nothing else writes to the socket.
  */
 export function holdBack(res: ServerResponse): HeldBack {
   let corked: Socket | undefined
   let released = false
   let hidden = false
-  /** The client does not keep up: bytes of ours are the lesser part of what waits for it. */
+  /** The client does not keep up: most of the bytes that wait in the socket are earlier ones, which are not held back. */
   let isBehind = false
   const cork = (socket: Socket): void => {
     if (released) return
@@ -32,7 +32,7 @@ export function holdBack(res: ServerResponse): HeldBack {
     socket.cork()
     Object.assign(socket, {
       uncork: () => uncorkInner(socket),
-      // A server that closes does it, too, and takes an ended response for one that has left: without us, it would have.
+      // A server that closes calls this, too: it takes an ended response for one whose bytes have left, as they would have without us.
       destroy: (error?: Error) => {
         letGo()
         return socket.destroy(error)
@@ -52,7 +52,7 @@ export function holdBack(res: ServerResponse): HeldBack {
     while (socket !== undefined && socket.writableCorked > 0) socket.uncork()
   }
   if (res.socket !== null) cork(res.socket)
-  // A pipelined response gets its socket when the one before it is through.
+  // A pipelined response gets its socket when the response before it has ended.
   else res.once('socket', cork)
   return {
     hide: () => {
@@ -64,7 +64,7 @@ export function holdBack(res: ServerResponse): HeldBack {
   }
 }
 
-/** Only after `end`, which itself reads the length to know whether anything is still to come. */
+/** To be called only after `end`, which itself reads the length to know whether bytes are still to be sent. */
 function hideState(socket: Socket): void {
   Object.defineProperties(socket, {
     writableLength: { get: () => 0, configurable: true },
@@ -76,7 +76,7 @@ function uncorkInner(socket: Socket): void {
   if (readCorked(socket) > 1) (Object.getPrototypeOf(socket) as Socket).uncork.call(socket)
 }
 
-/** Without what is defined on this one socket. */
+/** The real value, without the properties that were defined on this one socket. */
 function readCorked(socket: Socket): number {
   return Number(Reflect.get(Object.getPrototypeOf(socket) as object, 'writableCorked', socket))
 }

@@ -1,4 +1,4 @@
-// The client's Idempotency-Key: what it may look like, and what a request's header comes to.
+// The client's Idempotency-Key: the rules for it, and reading it from a request's headers.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { boolean, integer, optional, optionError, parseOptions } from '@dspinlock/core/support'
@@ -8,7 +8,7 @@ import { parseItem } from 'structured-headers'
 export interface IdempotencyKeyOptions {
   /** Requests with an unsafe method must have a key, or they get 400. Default false: a request without a key is not guarded. */
   readonly required?: boolean
-  /** A key must be a structured-field string (`"…"`, RFC 9651 section 3.3.3), as in the draft. Default false: the quotes may be missing. */
+  /** A key must be a structured-field string (`"…"`, RFC 9651 section 3.3.3), as the draft says. Default false: the quotes may be missing. */
   readonly strict?: boolean
   /** Shortest key, in characters. Default 1. */
   readonly minLength?: number
@@ -54,13 +54,13 @@ export function readIdempotencyKeyRules(given: unknown, name: string): Idempoten
 
 export type IdempotencyKeyRead = { readonly value: string } | 'key-missing' | 'key-invalid'
 
-/** Visible characters that cannot be taken for the beginning, the end or the parameters of a structured field. */
+/** A key without quotes: visible characters that cannot be the beginning, the end or the parameters of a structured field. */
 const BARE = /^[!#-+\--:<-[\]-~]+$/
 
 export function readIdempotencyKey(headers: IncomingHttpHeaders, rules: IdempotencyKeyRules): IdempotencyKeyRead {
   const field = headers['idempotency-key']
   if (field === undefined) return 'key-missing'
-  // Node joins repeated headers by a comma, which no item and no bare key has.
+  // Node joins repeated headers with a comma, which is not allowed after an item nor in a bare key.
   const value = typeof field === 'string' ? parseKey(field, rules.strict) : undefined
   if (value === undefined || value.length < rules.minLength || value.length > rules.maxLength) return 'key-invalid'
   return rules.pattern?.test(value) === false ? 'key-invalid' : { value }
@@ -82,6 +82,6 @@ function isPattern(given: unknown): given is RegExp {
 }
 
 function isWebUrl(given: unknown): given is string {
-  // It goes into a header between angle brackets.
+  // The URL goes into a Link header between angle brackets.
   return typeof given === 'string' && URL.canParse(given) && /^https?:\/\/[!-;=?-~]+$/i.test(given)
 }

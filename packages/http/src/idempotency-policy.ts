@@ -1,4 +1,4 @@
-// What a team tells its clients about the keys it takes: the specification that the draft asks servers to publish.
+// What a team tells its clients about the keys that it accepts: the specification that the draft asks servers to publish.
 
 import { optionError } from '@dspinlock/core/support'
 import { type GuardOptions, readGuardOptions } from './options.js'
@@ -12,21 +12,21 @@ export interface IdempotencyPolicy {
   readonly maxLength: number
   /** Source of the regular expression that a key must match, if there is one. */
   readonly pattern: string | undefined
-  /** Only in double quotes, as a structured-field string. */
+  /** Whether the key must be in double quotes, as a structured-field string. */
   readonly strict: boolean
   /** For how long after the first answer a key is remembered, in seconds. */
   readonly expiresAfterSeconds: number
-  /** What a retry gets while the first request is worked on: its answer once there is one, or 409. */
+  /** What a retry gets while the first request is worked on: the first one's answer once it is there, or 409. */
   readonly whileInFlight: 'wait' | 'reject'
   /** Whether answers of 500 and above are repeated as well; if not, a retry runs again. */
   readonly repeatsServerErrors: boolean
   readonly docsUrl: string | undefined
-  /** All of it in English sentences. */
+  /** The whole policy in English sentences. */
   readonly text: string
 }
 
 /**
- * The policy that `options`, as given to the middleware, come to.
+ * The policy that follows from `options`, the ones given to the middleware.
  * @throws TypeError for wrong options, and for options without `idempotencyKey`.
  */
 export function idempotencyPolicy<Req, Res>(options: GuardOptions<Req, Res>): IdempotencyPolicy {

@@ -1,4 +1,4 @@
-// How many requests one identity may have under way in this process, so that nobody can hold all locks or waiting places.
+// Limits how many requests one identity may have under way in this process, so that nobody can hold all locks or waiting places.
 
 import { hash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
@@ -9,14 +9,14 @@ import { lifeOf } from './gone.js'
 
 export class IdentityLimit {
   readonly #max: number
-  /** By the digest of an identity, for each of its requests what takes it back. No set is empty. */
+  /** For each identity, by its digest: one function for each of its requests, which ends the counting of that request. No set is empty. */
   readonly #underWay = new Map<string, Set<() => void>>()
 
   constructor(max: number) {
     this.#max = max
   }
 
-  /** Counts one more until nobody receives `res` any more, and returns what takes it back before; undefined if there are too many. */
+  /** Counts one more request until the client of `res` is gone, and returns a function that ends the counting earlier; undefined if there are too many. */
   enter(identity: Identity, res: ServerResponse): (() => void) | undefined {
     const id = digest(identity)
     const underWay = this.#underWay.get(id) ?? new Set()
@@ -33,17 +33,17 @@ export class IdentityLimit {
   }
 }
 
-/** From now on the request counts until its hold ends, whether its client is there or not. */
+/** From now on the request counts until its hold ends, even if its client leaves before. */
 export function stayOn(res: ServerResponse, leave: () => void): void {
   res.removeListener('close', leave)
-  // Whoever runs an app without a server makes up sockets, which may emit nothing.
+  // Tools that run an app without a server make up sockets, which may not be event emitters.
   res.req.socket.removeListener?.('close', leave)
 }
 
-/** One that whoever has it ends by `settle` or `release`. */
+/** A hold that its owner ends by `settle` or `release`, not by disposal. */
 export type RequestHold = Omit<Hold, typeof Symbol.asyncDispose>
 
-/** The same hold, which counts until it has ended: a client that leaves does not end what it began. */
+/** The same hold, whose request counts until the hold has ended, because a client that leaves does not end the work that it began. */
 export function whileHeld(
   hold: RequestHold,
   leave: () => void,
@@ -69,7 +69,7 @@ export function whileHeld(
   }
 }
 
-/** Requests of nobody in particular count as those of one identity. */
+/** All requests of nobody in particular count as those of one identity. */
 function digest(identity: Identity): string {
   return hash('sha256', JSON.stringify(identity), 'base64url')
 }

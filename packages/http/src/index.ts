@@ -1,4 +1,4 @@
-// What adapters are made of.
+// Everything that an adapter needs to guard its framework's requests.
 
 export type { Exchange, RequestLock } from './exchange.js'
 export { isGone } from './gone.js'

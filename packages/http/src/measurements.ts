@@ -1,31 +1,31 @@
-// What the channels carry, in numbers: for packages that hand them to a metrics library. Nothing of it names a key or a client.
+// Turns what the channels publish into numbers, for packages that hand them to a metrics library. No key and no client is named.
 
 import { channels, HoldTimeoutError, type TroubleEvent, tracing } from '@dspinlock/core'
 import { followChannel, quietly } from './follow-channel.js'
 import { type RequestTrace, requestTracing } from './tracing.js'
 
-/** Few values each: `route` is a framework's pattern or the `label` given to an engine, '' where there is none. */
+/** Each label has few values: `route` is a framework's pattern or the `label` given to an engine, '' if there is none. */
 export type Labels = Readonly<Record<string, string>>
 
-/** Where numbers go. Times are in seconds, sizes in bytes. What it throws is ignored. */
+/** Where the numbers go, with the labels of each. Times are in seconds, sizes in bytes. Errors that it throws are ignored. */
 export interface MeasurementSink {
-  /** `outcome`, `code` of a refusal (or ''), `method`, `route`. */
+  /** Labels: `outcome`, `code` of a refusal (or ''), `method`, `route`. */
   countRequest(labels: Labels): void
-  /** Once a wait has ended. `role`: what it came to; `route`. */
+  /** Called when a wait has ended. Labels: `role`, which is what the wait came to, and `route`. */
   recordWait(seconds: number, labels: Labels): void
-  /** Once a hold has ended. `how`: `settled`, `released`, `lost`, `failed`; `route`. */
+  /** Called when a hold has ended. Labels: `how` (`settled`, `released`, `lost`, `failed`), `route`. */
   recordHold(seconds: number, labels: Labels): void
-  /** Once the store was told how a hold ended. `how`, `route`. */
+  /** Called when the store was told how a hold ended. Labels: `how`, `route`. */
   recordSettle(seconds: number, labels: Labels): void
-  /** A record was stored. `route`. */
+  /** Called when a record was stored. Label: `route`. */
   recordSize(bytes: number, labels: Labels): void
-  /** Holds, now: one more or one less. `route`. */
+  /** One more or one less hold is active now. Label: `route`. */
   addHolds(change: 1 | -1, labels: Labels): void
-  /** Callers that wait, now: one more or one less. `route`. */
+  /** One more or one less caller is waiting now. Label: `route`. */
   addWaiters(change: 1 | -1, labels: Labels): void
-  /** `reason`: `lease` ran out or was taken, `max-hold` was reached, `found-late` when it ended; `route`. */
+  /** Labels: `reason` (the `lease` ran out or was taken; `max-hold` was reached; the loss was `found-late`, when the hold ended) and `route`. */
   countLostLease(labels: Labels): void
-  /** `source` and `operation`. */
+  /** Labels: `source`, `operation`. */
   countStoreError(labels: Labels): void
 }
 
@@ -39,39 +39,39 @@ export interface HistogramSpec extends MetricSpec {
   readonly buckets: readonly number[]
 }
 
-/** From what a store in the same process takes to the longest of the default limits. */
+/** From the time that a store in the same process takes to the longest of the default limits. */
 const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
 
-/** What is measured, in every metrics library under much the same name. */
+/** All metrics; their names are much the same in every metrics library. */
 export const metricSpecs: Readonly<
   Record<'requests' | 'activeHolds' | 'activeWaiters' | 'lostLeases' | 'storeErrors', MetricSpec> &
     Record<'waits' | 'holds' | 'settles' | 'sizes', HistogramSpec>
 > = {
   requests: {
-    help: 'Requests that came to a middleware, by what came of them',
+    help: 'Requests that came to a middleware, by their outcome',
     labels: ['outcome', 'code', 'method', 'route'],
   },
-  waits: { help: 'For how long callers waited that had to wait', labels: ['role', 'route'], buckets: SECONDS },
-  holds: { help: 'For how long keys were held', labels: ['how', 'route'], buckets: SECONDS },
+  waits: { help: 'How long callers waited, if they had to', labels: ['role', 'route'], buckets: SECONDS },
+  holds: { help: 'How long keys were held', labels: ['how', 'route'], buckets: SECONDS },
   settles: {
-    help: 'How long the store took to take note of the end of a hold',
+    help: 'How long the store took to note the end of a hold',
     labels: ['how', 'route'],
     buckets: SECONDS,
   },
   sizes: { help: 'Size of the records that were stored', labels: ['route'], buckets: BYTES },
   activeHolds: { help: 'Keys that this process holds', labels: ['route'] },
-  activeWaiters: { help: 'Callers that wait in this process', labels: ['route'] },
+  activeWaiters: { help: 'Callers that are waiting in this process', labels: ['route'] },
   lostLeases: { help: 'Holds that ended before their holder ended them', labels: ['reason', 'route'] },
   storeErrors: { help: 'What went wrong with the store or with what it holds', labels: ['source', 'operation'] },
 }
 
-/** What the middleware makes of a failed store: the error itself was told of by the engine. */
+/** What the middleware does after a store failed; not counted, because the engine published the store's error already. */
 const CONSEQUENCES: ReadonlySet<string> = new Set(['bypass', 'local'])
 
 /**
- * Feeds `sink` with what happens in this process, until the function that is returned is called: from then on with nothing but the end of what
- * it was told the start of.
+ * Feeds `sink` with what happens in this process, until the returned function is called. After that, it is only told of the end of operations
+ * whose start it was told of.
  */
 export function measure(sink: MeasurementSink): () => void {
   const detachers = [
@@ -112,7 +112,7 @@ export function measure(sink: MeasurementSink): () => void {
   }
 }
 
-/** Requests count when they end, whenever they began. */
+/** A request counts when it ends, whenever it began. */
 function followRequests(count: (trace: RequestTrace) => void): () => void {
   const { asyncEnd } = requestTracing.request
   const listener = quietly(count)

@@ -85,12 +85,12 @@ const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_VARY: 'a response varies by headers outside its key; requests that differ in them run for themselves',
 }
 
-/** Once for each code in this process. */
+/** Warns once for each code in this process. */
 export function warn(code: WarningCode): void {
   warnOnce(code, warnings[code])
 }
 
-/** Where in a parsed body the trouble is, never what it holds. */
+/** Says where in a parsed body the trouble is, and never shows its contents. */
 export class UnhashableBodyError extends TypeError {
   readonly what: string
   readonly path: string
@@ -110,7 +110,7 @@ export class MalformedRecordError extends Error {
   }
 }
 
-/** No record of ours may be opened with the keys that are there; running the work again would be a guess. */
+/** A record cannot be decrypted with the keys that are given, so nobody knows whether running the work again would be right. */
 export class UnknownEncryptionKeyError extends Error {
   constructor() {
     super(
@@ -125,7 +125,7 @@ export const calledWithRequest = (): TypeError =>
     'dspinlock: dspinlock() makes a middleware and was called as one; write app.use(dspinlock()), with parentheses',
   )
 
-/** What was received may be a whole user: only its type is shown. */
+/** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
     `dspinlock: option ${option} must return a string or undefined, or a promise of one; received ${given === null ? given : typeof given}. Return what is unique, for example String(user.id)`,

@@ -1,13 +1,13 @@
-// Multipart bodies without their boundary, which is another one each time the same form is sent.
+// Reads multipart bodies without their boundary, which is different each time the same form is sent.
 
-/** Undefined if the content type is not multipart (RFC 2046, section 5.1.1). `rest`: the type without its boundary. */
+/** Undefined if the content type is not multipart with one boundary (RFC 2046, section 5.1.1). `rest`: the type without its boundary. */
 export function readBoundary(
   contentType: string | undefined,
 ): { readonly boundary: string; readonly rest: string } | undefined {
   if (contentType === undefined || !/^\s*multipart\//i.test(contentType)) return undefined
   const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(\s*(?:;.*)?)$/is
   const [, before = '', boundary, after = ''] = form.exec(contentType) ?? []
-  // Of two, a parser may take the other.
+  // If there are two boundaries, a parser may take the other one.
   const isOne = contentType.match(/boundary/gi)?.length === 1
   return boundary === undefined || !isOne ? undefined : { boundary: boundary.replaceAll('"', ''), rest: before + after }
 }
@@ -17,8 +17,8 @@ const MAX_FOUND = 1_000
 const LF = 10
 
 /**
- * What stands between the boundaries, in order. The pieces and the boundary together make the body again. Undefined if they are too
- * many: then the same form sent again is another request.
+ * The pieces between the boundaries, in order. Pieces and boundary together make the body again. Undefined if there are too many
+ * boundaries: then the same form, sent again, counts as another request.
  */
 export function splitAt(body: Buffer, boundary: string): Buffer[] | undefined {
   const delimiter = Buffer.from(`--${boundary}`, 'latin1')
@@ -28,7 +28,7 @@ export function splitAt(body: Buffer, boundary: string): Buffer[] | undefined {
   for (let at: number, found = 0; (at = body.indexOf(delimiter, end)) >= 0; ) {
     if (found++ === MAX_FOUND) return undefined
     end = at + delimiter.length
-    // Anywhere but on a line of its own it is content.
+    // A boundary that is not on a line of its own is content.
     if ((body[at - 1] ?? LF) !== LF || !/^(?:--)?(?:\r?\n|$)/.test(body.toString('latin1', end, end + 4))) continue
     pieces.push(body.subarray(from, at))
     from = end

@@ -24,7 +24,7 @@ import { type IdempotencyKeyOptions, type IdempotencyKeyRules, readIdempotencyKe
 import { calledWithRequest, type Problem } from './messages.js'
 import { type RecordSealer, readEncryptionKeys } from './sealed-record.js'
 
-/** Who asks: see the option `identity`. */
+/** Who is asking: see the option `identity`. */
 export type IdentityOption<Req> = 'public' | ((req: Req) => MaybePromise<string | undefined>)
 
 export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> extends PolicyOptions {
@@ -35,15 +35,15 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   /** Methods to guard. Default: on a route, all that reach it; app-wide, POST, PUT, PATCH and DELETE. */
   readonly methods?: readonly string[]
   /**
-   * Who asks; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
-   * credentials (docs/security.md lists them), and the TLS client's certificate. A function gives the user's id, a string (undefined:
+   * Who is asking; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
+   * credentials (docs/security.md lists them), and the TLS client's certificate. A function returns the user's id, a string (undefined:
    * nobody in particular). `'public'`: the answer is the same for everybody. An answer to nobody in particular, or to everybody, is
    * not shared if it sets a cookie, says `Cache-Control: no-store` or `private`, or is a 4xx other than 404 and 410.
    */
   readonly identity?: IdentityOption<Req>
   /**
-   * A key of your own, a string, in place of path, query and body. Method, Host and identity still count, and under `'replay'` so do
-   * the other headers that say what is asked for, such as X-Forwarded-Host. undefined: the request is not guarded.
+   * Returns a key of your own, a string, in place of path, query and body. Method, Host and identity still count, and under `'replay'`
+   * so do the other headers that say what is asked for, such as X-Forwarded-Host. If it returns undefined, the request is not guarded.
    */
   readonly key?: (req: Req) => MaybePromise<string | undefined>
   /**
@@ -54,7 +54,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly idempotencyKey?: 'optional' | 'required' | IdempotencyKeyOptions
   /** Returns true for requests that are not to be guarded. */
   readonly skip?: (req: Req, res: Res) => MaybePromise<boolean>
-  /** Makes keys by HMAC, so that whoever can read the store cannot guess what was asked. At least 16 characters. */
+  /** Makes keys by HMAC, so that somebody who can read the store cannot guess what was asked for. At least 16 characters. */
   readonly secret?: string
   /**
    * Encrypts what the store keeps of responses (AES-256-GCM). Keys of 32 bytes, as bytes or base64: the first one encrypts, and
@@ -72,7 +72,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
    * `'after-end'`: they leave at once.
    */
   readonly settle?: 'before-end' | 'after-end'
-  /** For how long the last bytes wait for the store at most, in milliseconds. Default 1 000. */
+  /** The longest that the last bytes wait for the store, in milliseconds. Default 1 000. */
   readonly settleTimeoutMs?: number
   /** For answers of 500 and above: `'retry'` (default) leaves no record, and the next one runs; `'keep'` treats them as any other. */
   readonly serverErrors?: 'retry' | 'keep'
@@ -132,16 +132,16 @@ const shape = {
   maxWaitersPerKey: limit,
 } as const
 
-/** The longest that a request holds its key unless told otherwise: handlers are shorter than jobs. */
+/** The default of `maxHoldMs` for requests, shorter than the engine's own because handlers take less time than jobs. */
 const MAX_HOLD_MS = 300_000
 
-/** With an Idempotency-Key, a body too large to compare is refused: letting it through would run a retry again. */
+/** With an Idempotency-Key, a body too large to compare is refused by default, because letting it through would run a retry again. */
 const IDEMPOTENCY_DEFAULTS: { readonly policy?: PolicyOptions; readonly oversize?: 'pass' | 'reject' } = {
   policy: { duplicates: 'replay', ttlMs: 86_400_000 },
   oversize: 'reject',
 }
 
-/** What the options came to: every default filled in, nothing left to check. */
+/** The options after reading: every default is filled in, and nothing is left to check. */
 export interface GuardSettings<Req, Res> {
   readonly policy: Policy
   readonly engine: LockEngine | undefined
@@ -180,20 +180,20 @@ export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | und
     const given = options?.[name]
     if (given !== undefined) policyOptions[name] = given
   }
-  // Before the policy is made: it would complain of a ttlMs that nobody gave.
+  // Before the policy is made, because it would complain about a ttlMs that the user did not give.
   checkCombination(parsed, policyOptions['duplicates'])
   const policy = new Policy(policyOptions as PolicyOptions)
   const oversize = options?.oversize ?? defaults.oversize ?? parsed.oversize
   return Object.freeze({ ...parsed, oversize, policy }) as unknown as GuardSettings<Req, Res>
 }
 
-/** Whoever writes `app.use(dspinlock)` has it called with the first request, or with Koa's context. */
+/** If a user writes `app.use(dspinlock)`, it is called with the first request, or with Koa's context. */
 function isRequest(given: unknown): boolean {
   if (given instanceof IncomingMessage) return true
   return typeof given === 'object' && given !== null && 'req' in given && given.req instanceof IncomingMessage
 }
 
-/** Each of these would be ignored, or mean two things at once. */
+/** Rejects options that would be ignored, or contradict each other. */
 function checkCombination(parsed: Parsed<typeof shape>, duplicates: unknown): void {
   if (parsed.engine !== undefined && (parsed.store ?? parsed.maxWaiters ?? parsed.maxWaitersPerKey) !== undefined) {
     throw optionError('engine', parsed.engine, 'left out where store, maxWaiters or maxWaitersPerKey is given')

@@ -1,19 +1,19 @@
-// What body parsers left of a request's body, told from what they did not touch.
+// Reads what body parsers made of a request's body, and tells whether they parsed it at all.
 
 import type { IncomingMessage } from 'node:http'
 import { isPlain } from './canonical.js'
 
-/** The fields that parsers set, on the request itself or on the framework's; multer and koa-body set the latter two. */
+/** The fields that parsers set on Node's request or the framework's; `file` and `files` are set by multer and koa-body. */
 export interface ParserResult {
-  /** Undefined: no parser ran. */
+  /** Undefined if no parser ran. */
   readonly body?: unknown
   readonly file?: unknown
   readonly files?: unknown
 }
 
 /**
- * Whether a parser ran, and what stands for the body then. `saysSo`: the parser itself says that it parsed this body; by
- * default what body-parser 1 (Express 4) notes on the request.
+ * Whether a parser ran, and the value that then stands for the body. `saysSo`: whether the parser itself says that it parsed this
+ * body; the default is what body-parser 1 (Express 4) notes on the request.
  */
 export function readParsedBody(
   req: IncomingMessage,
@@ -27,13 +27,13 @@ export function readParsedBody(
 }
 
 /**
- * Some parsers leave `{}` for bodies that they do not parse, too. If somebody else has read such a body, `{}` stands for
- * nothing: two different requests would look the same.
+ * Some parsers leave `{}` even for bodies that they do not parse. If other code has read such a body, `{}` must not stand for it,
+ * because two different requests would look the same.
  */
 function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean | undefined): boolean {
   if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
-  // `{}` itself is short, and JSON.
+  // A body that really is `{}` is short, and JSON.
   const isShort = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
   return (
     (saysSo ?? (req as unknown as { _body?: boolean })._body === true) ||
@@ -42,12 +42,12 @@ function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, s
   )
 }
 
-/** A file whose contents are not at hand: comparing the body that it belongs to says so, and the request runs unguarded. */
+/** A file whose contents are not at hand. A body that has one cannot be compared, so its request runs unguarded, with a warning. */
 class FileElsewhere {}
 
 /**
- * Uploaded files as they can be compared: by contents (multer's memory storage) or digest (formidable's `hashAlgorithm`). Their
- * paths on disk are new for each request.
+ * Uploaded files in a form that can be compared: with contents (multer's memory storage) or digest (formidable's `hashAlgorithm`),
+ * without their paths on disk, which are new for each request.
  */
 function listFiles(files: unknown): unknown {
   if (Array.isArray(files)) return files.map(listFiles)

@@ -1,4 +1,4 @@
-// One request's passage up to its turn, top to bottom: skip, read the body, see who asks.
+// One request's passage up to its turn, from top to bottom: skip, identify who is asking, read the body.
 
 import type { MaybePromise } from '@dspinlock/core'
 import { type BodyRead, noBody, readBody } from './body.js'
@@ -15,7 +15,7 @@ import { type RequestState, readState } from './request-state.js'
 import { isPromise, type Steps, wait } from './steps.js'
 import { handOn, type PassageTools, refuse, takeTurn } from './turn.js'
 
-/** Shared by all requests that do not vary, which are most. */
+/** Shared by all requests that do not vary, which is most of them. */
 const nothing: NameParts['variant'] = []
 
 export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: PassageTools<Req, Res>): Steps<void> {
@@ -43,7 +43,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
   if (body === 'too-large') {
-    // Of a body that was begun, Node does not discard the rest, and the connection's next request stands behind that.
+    // Node does not discard the rest of a body that was partly read, and the connection's next request comes after it.
     exchange.req.resume()
     return refuse(exchange, settings, 'too-large')
   }
@@ -51,13 +51,13 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
 
   let leave: (() => void) | undefined
   if (tools.identityLimit !== undefined) {
-    // The client may have left while `identity` was asked; then no event would end what is counted here.
+    // The client may have left while `identity` was called; then no event would end the counting that begins here.
     if (isGone(req)) return
     leave = tools.identityLimit.enter(identity, exchange.res)
     if (leave === undefined) return refuse(exchange, settings, 'too-many-of-identity')
   }
 
-  // The mount nearest to the handler decides: what one further out holds ends here.
+  // The mount nearest to the handler decides, so a hold of a mount further out ends here.
   state.ending?.release()
   state.ending = undefined
 
@@ -76,7 +76,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   })
 }
 
-/** Undefined where the option is off. */
+/** Undefined if the option is off. */
 function takeIdempotencyKey<Req, Res>(
   { req }: Exchange<Req, Res>,
   { idempotencyKey: rules }: GuardSettings<Req, Res>,
@@ -94,7 +94,7 @@ function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSetting
   return isPromise(given) ? given.then(name) : name(given)
 }
 
-/** An object would be `[object Object]` for every user. */
+/** Strings only, because an object would become `[object Object]` for every user. */
 function assertText(option: 'identity' | 'key', given: unknown): string | undefined {
   if (given === undefined || typeof given === 'string') return given
   throw noTextError(option, given)

@@ -1,4 +1,4 @@
-// The answer that says what is wrong (RFC 9457).
+// Makes the answer that tells a client why its request was refused (RFC 9457).
 
 import { STATUS_CODES } from 'node:http'
 import type { Problem } from './messages.js'
@@ -23,7 +23,7 @@ export function composeProblem(problem: Problem, docsUrl: string | undefined): R
   }
 }
 
-/** The same request may be answered a moment later: these end with "Try again later". */
+/** Whether the same request may be answered a moment later: the problems that say "Try again later". */
 function isPassing({ status, code }: Problem): boolean {
   return status === 429 || status === 503 || code === 'in-flight'
 }

@@ -1,11 +1,11 @@
-// A recorded response as one binary frame, and back: what comes from a store is data, never trusted.
+// Encodes a recorded response as one binary frame, and decodes it without trusting what comes from a store.
 
 import { type HeaderPairs, isToken } from './replayable.js'
 import { viewOf } from './view.js'
 
 /**
- * What the handler handed to its framework, so that what is mounted outside can treat a replay as it treats the original:
- * bytes, a string, or a value that the framework renders as JSON; `none`: it left that to the framework.
+ * The form in which the handler gave the body to its framework: bytes, a string, or a value that the framework renders as JSON; `none`:
+ * it left the body to the framework. With it, middleware mounted outside can treat a replay as it treats the original.
  */
 export type BodyForm = (typeof FORMS)[number]
 
@@ -22,19 +22,19 @@ export interface RecordedResponse {
   readonly vary: readonly (readonly [name: string, digest: string])[]
   readonly body: Uint8Array
   readonly form: BodyForm
-  /** Where the span of the hold that left it is, as a W3C `traceparent`, if somebody traced it. */
+  /** The span of the hold that left the record, as a W3C `traceparent`, if the hold was traced. */
   readonly traceparent?: string
 }
 
 export type HttpRecord =
   | { readonly kind: 'response'; readonly response: RecordedResponse }
-  /** The work is done, its response was not kept. */
+  /** The work is done, but its response was not kept. */
   | { readonly kind: 'tombstone' }
 
 /** `D`, `S`, the version of this format, and the kind. */
 const MAGIC = [0x44, 0x53, 3] as const
 const TOMBSTONE = 0
-/** Plus the place of the body's form in `FORMS`. */
+/** The index of the body's form in `FORMS` is added to it. */
 const RESPONSE = 1
 /** Added to the kind: a traceparent follows the strings. */
 const TRACED = 0x40
@@ -48,7 +48,7 @@ export const tombstone: Uint8Array = Uint8Array.from([...MAGIC, TOMBSTONE])
 
 /**
  * Layout: magic, kind, status (u16), how many headers, removed and vary there are (u16 each); the lengths (u32) of all strings; the strings, in latin1: message,
- * headers, removed, vary, traceparent if there is one; body to the end. All strings in one go: each call into Node costs more than what it copies.
+ * headers, removed, vary, traceparent if there is one; body to the end. All strings are written in one go, because a call into Node costs more than the copying.
  */
 export function encodeRecord(response: RecordedResponse): Uint8Array {
   const strings: string[] = [response.message]
@@ -68,13 +68,13 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
   frame.writeUInt16BE(response.vary.length, 10)
   let at = LENGTHS_AT
   for (const { length } of strings) at = frame.writeUInt32BE(length, at)
-  // What Node puts on the wire as a header is latin1 (RFC 9110, section 5.5, calls the rest opaque).
+  // Node puts headers on the wire as latin1 (RFC 9110, section 5.5, calls bytes outside ASCII opaque).
   frame.write(text, at, 'latin1')
   frame.set(response.body, at + text.length)
   return frame
 }
 
-/** Undefined for anything that `encodeRecord` did not write, or that could put something else than headers on the wire. */
+/** Undefined for anything that `encodeRecord` did not write, or that could put anything other than headers on the wire. */
 export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const frame = viewOf(bytes)
   if (frame.length < 4 || frame[0] !== MAGIC[0] || frame[1] !== MAGIC[1] || frame[2] !== MAGIC[2]) return undefined
@@ -109,7 +109,7 @@ function isFieldValue(value: string): boolean {
   return !/[^\t\x20-\x7e\x80-\xff]/.test(value)
 }
 
-/** Undefined if they are not there, or one of them could begin another line. */
+/** Undefined if the frame is too short for the strings, or one of them could begin another line. */
 function readStrings(frame: Buffer, count: number): { strings: string[]; bodyAt: number } | undefined {
   const textAt = LENGTHS_AT + 4 * count
   if (frame.length < textAt) return undefined

@@ -1,4 +1,4 @@
-// Watching a response go out: what its head was, what its body was, and when it ended. It changes nothing about it.
+// Watches a response go out, without changing it: its head, its body, and when it ended.
 
 import type { ServerResponse } from 'node:http'
 import { sizeOf, toBytes, withKept, withoutLast } from './declared-length.js'
@@ -12,23 +12,23 @@ import { isFailure } from './replayable.js'
 
 export interface Recording {
   readonly head: Head | undefined
-  /** Undefined if it was too large, or not to be kept. */
+  /** Undefined if the body was too large, or not to be kept. */
   readonly body: Buffer | undefined
   readonly form: BodyForm
   readonly tooLarge: boolean
   readonly hasTrailers: boolean
 }
 
-/** Whom a recording is for. */
+/** What a recording is made for: it says what to record, and is told of the end. */
 export interface RecordingOwner {
-  /** Whether the body is of any use; its end is always. */
+  /** Whether head and body are of any use; the end of the response always is. */
   readonly keepsBody: boolean
   readonly maxBytes: number
-  /** What the client sees the end by is to wait for `letGo`. */
+  /** Whether the bytes by which the client sees the end are to wait for `letGo`. */
   readonly holdsBack: boolean
   /**
-   * Called once, right after the handler ended the response or wrote all that its head declares, in the same turn. `letGo`, if it is
-   * there, has to be called for the rest to leave.
+   * Called once, in the turn in which the handler ended the response or wrote all bytes that its head declares. If `letGo` is given, the
+   * last bytes leave only when it is called.
    */
   onEnd(recording: Recording, letGo: (() => void) | undefined): void
   /** Called once if the client left before the handler ended the response. */
@@ -38,7 +38,7 @@ export interface RecordingOwner {
 type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 type Replaceable = Record<'writeHead' | 'write' | 'end' | 'addTrailers' | 'setTrailer', Method>
 
-/** Methods of the response that are watched; each is called as it was before. */
+/** The watched methods of the response, as they were before they were replaced. */
 type Watched = Readonly<Record<'writeHead' | 'write' | 'end', unknown>>
 
 export class Recorder {
@@ -46,9 +46,9 @@ export class Recorder {
   readonly #owner: RecordingOwner
   readonly #baseline: Baseline
   #head: Head | undefined
-  /** What the head is by now, where nobody writes it: it counts if nobody ever does. */
+  /** The head as it is set now, while none is written: it counts if none ever is. */
   #unsent: Head | undefined
-  /** The head left with a string, which makes Node write it as UTF-8; undefined before it left. */
+  /** Whether the head left with a string, so that Node wrote it as UTF-8; undefined before it left. */
   #isHeadUtf8: boolean | undefined
   #chunks: Buffer[] = []
   #size = 0
@@ -56,15 +56,15 @@ export class Recorder {
   #hasTrailers = false
   /** Bytes that Node has accepted. */
   #written = 0
-  /** The last of them, which is yet to leave. */
+  /** The last byte, or character, while it has yet to leave. */
   #kept: Buffer | undefined
-  /** `end` was replaced by middleware mounted before us, which may collect what it is given and send head and all later. */
+  /** Middleware mounted before us has replaced `end`, and may collect what it is given and send head and body later. */
   readonly #isReplaced: boolean
-  /** Ends the response of which all was written, while its last byte is kept. */
+  /** Ends the response while its last byte is kept, all others having been written. */
   #endLater: ((args: readonly unknown[]) => unknown) | undefined
-  /** A watched method is running: what it calls on the response itself is not the handler's doing. */
+  /** A watched method is running; the calls that it makes on the response itself are not the handler's. */
   #inside = false
-  /** The end was seen, or nobody wants to know any more. */
+  /** The end was seen, or the owner no longer wants to know. */
   #done = false
 
   constructor(res: ServerResponse, owner: RecordingOwner) {
@@ -78,17 +78,17 @@ export class Recorder {
     })
   }
 
-  /** Sees and says nothing from now on. */
+  /** Stops watching: nothing more is recorded, and the owner is not told of the end. */
   detach(): void {
     this.#done = true
     this.#chunks = []
   }
 
-  /** What there is so far. */
+  /** What was recorded so far. */
   get recording(): Recording {
     const keep = this.#owner.keepsBody && !this.#tooLarge
     const [only] = this.#chunks
-    // A handler that failed after a head that nobody wrote has begun its answer anew.
+    // A handler that failed before its head was written has begun its answer anew.
     const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
       head: head && this.#isHeadUtf8 ? toWire(head) : head,
@@ -100,16 +100,16 @@ export class Recorder {
   }
 
   /**
-   * Own properties of this one response, as other middleware does it: prototype and identity stay. As few as will do, because each
-   * makes Node 20 build a hidden class of its own for a response whose prototype a framework has set.
+   * Replaces methods by own properties of this one response, as other middleware does: prototype and identity stay. As few as
+   * possible, because on a response whose prototype a framework has set, each makes Node 20 build another hidden class.
    */
   static #watch(recorder: Recorder): void {
     const res = recorder.#res
     const watched = res as unknown as Replaceable
-    // As they are now, which may be another middleware's.
+    // The methods as they are now; another middleware may have replaced them already.
     const { writeHead, write, end } = watched
     const before = { writeHead, write, end }
-    // The functions below have the response as their `this`, as callers expect.
+    // The functions below use the response as their `this`, as callers expect.
     replaceMethod(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(before.end, res, args)
       return recorder.#isBusy() || this.writableEnded
@@ -124,13 +124,13 @@ export class Recorder {
     })
     if (!recorder.#owner.keepsBody) return
     replaceMethod(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
-      // On entry: middleware that was mounted before us adds its headers inside the call.
+      // The head is taken before the call, because middleware mounted before us adds its headers during it.
       const head = recorder.#done || res.headersSent ? recorder.#head : recorder.#takeHead(args)
       const result = call(before.writeHead, this, args)
       recorder.#head = head
       return result
     })
-    // HTTP/1 keeps a note of its trailers; only HTTP/2's compatibility layer has this.
+    // Only HTTP/2's compatibility layer has setTrailer; an HTTP/1 response keeps a note of its trailers itself.
     if (!('setTrailer' in res)) return
     const noting = (method: unknown): Method =>
       function (this: ServerResponse, ...args: unknown[]) {
@@ -145,12 +145,12 @@ export class Recorder {
     return this.#done || this.#inside
   }
 
-  /** All was written, and its last byte is kept. */
+  /** Whether all bytes were written but the last, which is kept. */
   #isLate(): boolean {
     return this.#kept !== undefined && !this.#inside
   }
 
-  /** The byte that is kept comes first, and by itself, for what Node may refuse is not to take it along. */
+  /** Writes the kept byte first, and by itself, because Node may refuse the other bytes. */
   #lateWrite(before: Watched, res: ServerResponse, args: unknown[]): unknown {
     if (sizeOf(args) > 0) this.#writeKept(before, res)
     return this.#run(before.write, res, args)
@@ -173,7 +173,7 @@ export class Recorder {
     return accepted
   }
 
-  /** The client needs no `end` to see the end. */
+  /** Called when all declared bytes were written: the client sees the end even before `end` is called. */
   #onAllWritten(before: Watched, res: ServerResponse, kept: Buffer | undefined): void {
     let heldBack: HeldBack | undefined
     this.#kept = kept
@@ -186,7 +186,7 @@ export class Recorder {
       this.#endLater = args => {
         const held = holdBack(res)
         const result = this.#endHeldBack(before.end, res, withKept(args, kept), held)
-        // Not before: what is refused takes nothing along.
+        // Only now: if Node refuses the arguments, the byte has not left.
         heldBack = held
         this.#kept = undefined
         return result
@@ -201,7 +201,7 @@ export class Recorder {
     try {
       return takeHead(this.#res, args, this.#baseline)
     } catch {
-      // Arguments that Node is about to refuse: the error is its to throw.
+      // Node is about to refuse these arguments, and throws its own error.
       return undefined
     }
   }
@@ -209,7 +209,7 @@ export class Recorder {
   #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
     const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
     const result = this.#endHeldBack(end, res, args, heldBack)
-    // Not copied: the owner is done with the bytes before the handler can change them.
+    // Not copied, because the owner is done with the bytes before the handler can change them.
     if (typeof args[0] !== 'function') this.#keep(args, false)
     this.#done = true
     this.#owner.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
@@ -228,15 +228,15 @@ export class Recorder {
     }
   }
 
-  /** The head leaves with the first of these. */
+  /** Runs `write` or `end`. The first such call sends the head, so its encoding is noted. */
   #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
     if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
-    // From Node 26 on, a first chunk waits for the end of its turn, and the head with it: then it leaves with the chunk's size.
+    // From Node 26 on, a first chunk waits for the end of its turn, and the head waits with it; then the head leaves together with the chunk's size.
     const wasFlushed = hasHeadLeft(res) && !(this.#written && res.chunkedEncoding)
-    // Without a client a response writes no head any more, and where `end` was replaced it may come later: what it would be counts.
+    // Without a client, no head is written any more; if `end` was replaced, it may be written later. Then the head as it is set now counts.
     if (!res.headersSent && (this.#isReplaced || isGone(res.req))) this.#unsent = this.#takeHead([])
     const result = this.#run(method, res, args)
-    // Where there is no body, a write does not send the head: it leaves later, with something else.
+    // If the response has no body, a write does not send the head; it leaves later.
     if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
     return result
   }
@@ -250,7 +250,7 @@ export class Recorder {
     }
   }
 
-  /** `copies`: because a handler may reuse its buffer. Only called for what Node has accepted. */
+  /** Records bytes that Node has accepted. `copies` is for buffers that the handler may reuse. */
   #keep(args: readonly unknown[], copies: boolean): void {
     const [chunk] = args
     if (!this.#owner.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return

@@ -1,8 +1,8 @@
-// Replacing methods of a response, so that nothing of it outlives it.
+// Replaces methods of a response in such a way that the replacements do not outlive it.
 
 /**
- * Not by an assignment: on Node 20 to 24 its inline cache would keep the function, and all that the function refers to, until the next
- * full collection. Somebody else may have made the method read-only.
+ * Does not use an assignment: on Node 20 to 24 its inline cache would keep the function, and all that the function refers to, until the
+ * next full collection. If other code has made the method read-only, it is redefined.
  * @throws TypeError if it cannot be redefined either.
  */
 export function replaceMethod<T extends object, K extends keyof T>(object: T, name: K, value: T[K]): void {

@@ -1,4 +1,4 @@
-// The answer to a duplicate, made of a recorded response.
+// Makes the answer to a duplicate from a recorded response.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import fresh from 'fresh'
@@ -14,7 +14,7 @@ export interface ReplayFacts {
   readonly isIdempotent: boolean
 }
 
-/** Describe a body that a 304 does not have. */
+/** Headers that describe a body, which a 304 does not have. */
 const OF_A_BODY = ['content-type', 'content-encoding', 'content-language', 'content-range']
 
 export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, facts: ReplayFacts): Reply {
@@ -47,12 +47,12 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
   return { status, message, removed, headers, appended, body: hasBody ? body : undefined, form }
 }
 
-/** RFC 9111, section 4.2.3: how old the response was, in seconds, when the handler had it from somewhere else. */
+/** RFC 9111, section 4.2.3: how old the response was already, in seconds, if the handler got it from a cache. */
 function readAge(age: string): number {
   return /^\d{1,10}$/.test(age) ? Number(age) : 0
 }
 
-/** RFC 9110, section 13.2.2: a follower's own If-None-Match or If-Modified-Since, against the record's validators. */
+/** RFC 9110, section 13.2.2: compares the follower's own If-None-Match or If-Modified-Since with the record's validators. */
 function isNotModified(req: IncomingMessage, recorded: RecordedResponse): boolean {
   if (recorded.status !== 200 || (req.method !== 'GET' && req.method !== 'HEAD')) return false
   const valueOf = (name: string): string | undefined => recorded.headers.find(([found]) => isNamed(found, name))?.[1]

@@ -1,4 +1,4 @@
-// What may be stored and shown to somebody else: the predicates that decide, each written once.
+// The predicates that decide what may be stored and shown to somebody else, each written once.
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[]
 
@@ -9,9 +9,9 @@ export interface ResponseFacts {
   readonly complete: boolean
   readonly hasTrailers: boolean
   readonly tooLarge: boolean
-  /** Of the body, in bytes. */
+  /** Size of the body, in bytes. */
   readonly bodyBytes: number
-  /** Several people may ask under the same key: `identity: 'public'`, or nobody in particular. */
+  /** Several people may have the same key: with `identity: 'public'`, or as nobody in particular. */
   readonly isShared: boolean
   /** 500 and above count as answers: `serverErrors: 'keep'`. */
   readonly keepsFailures: boolean
@@ -26,10 +26,10 @@ export function isNamed(found: string, name: string): boolean {
 export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
   if (!facts.complete || facts.tooLarge || facts.hasTrailers || !isOfDeclaredLength(facts)) return false
-  // A 304 and a 206 answer the caller's own conditions; 1xx is no answer yet; what failed is for the next one to try.
+  // 304 and 206 answer the caller's own conditions, 1xx is no answer yet, and a failure is for the next one to try again.
   if (status < 200 || status > 599 || status === 206 || status === 304 || isFailure(status, facts.keepsFailures))
     return false
-  // `*`, and what is no field name (RFC 9110, section 12.5.5): nobody can tell what it varies by.
+  // With `*`, or with anything that is no field name (RFC 9110, section 12.5.5), nobody can tell what the response varies by.
   if (!membersOf(headers, 'vary').every(name => name !== '*' && isToken(name))) return false
   if (!facts.isShared) return true
   if (isCallersOwn(status)) return false
@@ -44,20 +44,20 @@ function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): bool
   return declared === undefined || status === 204 || Number(declared) === bodyBytes
 }
 
-/** Wherever it stands: a directive that is malformed, quoted or has an argument is meant all the same. */
+/** Matches the directives wherever they stand: even malformed, quoted or with an argument they are meant. */
 const NOT_FOR_ALL = /(?<![\w-])(?:no-store|private)(?![\w-])/i
 
-/** Say that the work was not begun and to try again; RFC 6585 has it that no cache stores the last three. */
+/** Statuses that say that the work was not begun and to try again. RFC 6585 forbids caches to store the last three. */
 export const NOT_BEGUN: ReadonlySet<number> = new Set([408, 425, 428, 429, 431])
 
-/** The work was not done: nothing is left, and the next duplicate runs. */
+/** Whether the status says that the work was not done: then no record is left, and the next duplicate runs. */
 export function isFailure(status: number, keepsFailures: boolean): boolean {
   return (status >= 500 && !keepsFailures) || NOT_BEGUN.has(status)
 }
 
 /**
- * Says that this one request was wrong, whatever was wrong with it: others may have sent what it lacked. Not so of what is not
- * there (RFC 9110, section 15.1, has both of these cacheable).
+ * Whether the status says that something was wrong with this one request: another one may have sent what it lacked. 404 and 410 say
+ * that nothing is there, whoever asks (RFC 9110, section 15.1, makes both cacheable).
  */
 export function isCallersOwn(status: number): boolean {
   return status >= 400 && status < 500 && status !== 404 && status !== 410
@@ -69,7 +69,7 @@ export function isSafeMethod(method: string | undefined): boolean {
 }
 
 /**
- * What becomes of a success that cannot be replayed: duplicates run (`pass`), or are told that it is done (`tombstone`).
+ * What follows a success that cannot be replayed: duplicates run (`pass`), or are told that the work is done (`tombstone`).
  * Reading twice does no harm; an effect must not happen twice.
  */
 export function whenUnreplayable(
@@ -80,7 +80,7 @@ export function whenUnreplayable(
   return isSafeMethod(method) ? 'pass' : 'tombstone'
 }
 
-/** Of one connection (RFC 9110, section 7.6.1), of one user, or made anew for each replay. */
+/** Headers of one connection (RFC 9110, section 7.6.1), of one user, or made anew for each replay. */
 const NEVER_STORED: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -109,7 +109,7 @@ export function selectStorable(headers: HeaderPairs): [string, string][] {
 /** The request headers that the response varies by and that the key does not cover, in lower case and sorted. */
 export function listUnkeyedVary(headers: HeaderPairs, covered: ReadonlySet<string>): string[] {
   const named = membersOf(headers, 'vary')
-  // Not everybody can read what is encoded, and who forgets Vary forgets it here.
+  // Not every client can decode the body, and a handler that encodes it may have forgotten Vary.
   if (headers.some(([name]) => isNamed(name, 'content-encoding'))) named.push('accept-encoding')
   return named.length === 0 ? named : [...new Set(named)].filter(name => !covered.has(name)).sort()
 }
@@ -126,7 +126,7 @@ function membersOf(headers: HeaderPairs, name: string): string[] {
   return members
 }
 
-/** RFC 9110, section 5.6.2: what a field name is. */
+/** Whether `name` can be a field name (RFC 9110, section 5.6.2). */
 export function isToken(name: string): boolean {
   return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(name)
 }

@@ -1,4 +1,4 @@
-// What a request is answered with in place of its handler, whatever way an adapter has of sending it.
+// The reply that a request gets in place of its handler's answer, and sending it by Node's response; an adapter may send it another way.
 
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import { isGone } from './gone.js'
@@ -9,18 +9,18 @@ import { viewOf } from './view.js'
 export interface Reply {
   readonly status: number
   readonly message: string
-  /** Headers set outside that do not belong to this answer. */
+  /** Headers that were set outside and do not belong to this answer. */
   readonly removed: readonly string[]
-  /** The first of a name replaces what was set outside; further ones are its duplicates. */
+  /** The first header of a name replaces what was set outside; further ones of that name are added to it. */
   readonly headers: HeaderPairs
-  /** Come after whatever there is of that name. */
+  /** Headers that are added after those that the name has already. */
   readonly appended: HeaderPairs
-  /** Undefined: none, and no length of it either. */
+  /** Undefined: no body, and no Content-Length either. */
   readonly body: Uint8Array | undefined
   readonly form: BodyForm
 }
 
-/** The headers of a reply, on a response that was not begun. */
+/** Sets the headers of a reply on a response that was not begun. */
 export function setHeaders(res: ServerResponse, { removed, headers, appended }: Reply): void {
   for (const name of removed) res.removeHeader(name)
   const set: string[] = []
@@ -33,7 +33,7 @@ export function setHeaders(res: ServerResponse, { removed, headers, appended }: 
   for (const [name, value] of appended) res.appendHeader(name, value)
 }
 
-/** Up to this size, copying a body costs less than a write of its own. */
+/** Up to this size, copying a body costs less than writing it by itself. */
 const MAX_TEXT_BYTES = 16_384
 
 /** Does nothing if the response was begun or its client is gone. */
@@ -58,8 +58,8 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
     if (!Object.hasOwn(res, 'end')) res.writeHead(reply.status)
   }
   // A string leaves in one write with the head, but an `end` that was replaced, or a made-up socket that is no stream, may ignore its
-  // encoding. A response that waits for its socket behind others (pipelining) has to end with one: with bytes, Node would put its head
-  // before all that waits, even a 100 (Continue).
+  // encoding. A response that waits for its socket behind others (pipelining) has to end with a string: with bytes, Node would put its
+  // head before all that waits, even a 100 (Continue).
   if (
     isHttp1 &&
     (res.socket === null ||
@@ -70,8 +70,8 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
 }
 
 /**
- * Whether headers may be listed with the head, where Node does not remember them. To set them one by one takes a third longer, and is
- * needed only if others have set some, or have replaced or watch something of the response. One `finish` listener is Node's own.
+ * Whether headers may be given to writeHead as a list, which Node does not remember. Setting them one by one takes a third longer, and
+ * is needed only if other code has set headers, or replaced or watches something of the response. One `finish` listener is Node's own.
  */
 function mayListHeaders(res: ServerResponse): boolean {
   return (

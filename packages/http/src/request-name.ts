@@ -1,4 +1,4 @@
-// The names a request goes by: the key it is entered under, and the payload that goes with it.
+// The names of a request: the key under which it enters, and the payload that goes with it.
 
 import type { IncomingMessage } from 'node:http'
 import { publishTrouble } from '@dspinlock/core'
@@ -15,17 +15,17 @@ export interface NameParts {
   readonly identity: Identity
   readonly customKey: string | undefined
   readonly idempotencyKey: string | undefined
-  /** What earlier records turned out to vary by. */
+  /** The request headers that earlier records turned out to vary by, with digests of this request's values. */
   readonly variant: readonly (readonly [string, string])[]
 }
 
 export interface RequestName {
   readonly key: string
-  /** What requests with the same key must have in common; empty if nothing more. */
+  /** A digest that requests with the same key must have in common; empty if the key says all. */
   readonly payload: string
 }
 
-/** Undefined if the request cannot be told from others. */
+/** Undefined if the request cannot be told apart from others. */
 export function nameRequest<Req, Res>(
   exchange: Exchange<Req, Res>,
   settings: GuardSettings<Req, Res>,
@@ -33,14 +33,14 @@ export function nameRequest<Req, Res>(
 ): RequestName | undefined {
   const { req, url, currentUrl } = exchange
   const { headers } = req
-  // Whoever names the work itself has said what it depends on: nobody gets past such a lock by a header. A response may depend on more.
+  // With a key of the user's own, the key says what the work depends on, so no header is a way past the lock. A replayed response may depend on more.
   const isNamed = customKey !== undefined && settings.policy.duplicates !== 'replay'
   const routing = isNamed ? [] : listRouting(req)
   const digestAs = (known: BodyInput, varying: Varying, operation: string | undefined): string =>
     fingerprint(
       {
         duplicates: settings.policy.duplicates,
-        // A HEAD gets here only to look for its GET's record.
+        // A HEAD gets here only to look for the record of the same GET.
         method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
         host: bothOf(headers.host ?? headers[':authority'] ?? '', headers[':authority']),
         url,
@@ -73,18 +73,18 @@ export function nameRequest<Req, Res>(
     return key === undefined ? undefined : { key, payload: '' }
   }
   const key = digestAs({ kind: 'none' }, routing, idempotencyKey)
-  // A body that cannot be compared is still the same operation: the client says so.
+  // If the body cannot be compared, it is still the same operation, because the client says so.
   return { key, payload: digestAll() ?? '' }
 }
 
 type Varying = FingerprintParts['variant']
 
-/** A 412 is only for who asked under the same ones (RFC 9110, section 13.1). */
+/** Preconditions that may fail: a 412 is only for requests with the same ones (RFC 9110, section 13.1). */
 const MAY_FAIL = ['if-match', 'if-unmodified-since']
-/** On a read the last two save a transfer, and are compared with the record instead. */
+/** For a read, the last two only save a transfer, so there they are compared with the record instead. */
 const MAY_FAIL_OR_SAVE = [...MAY_FAIL, 'if-none-match', 'if-modified-since']
 
-/** A request under another precondition is another request. */
+/** Preconditions are part of the key: a request with another one is another request. */
 function listPreconditions(req: IncomingMessage, secret: string | undefined): [string, string][] {
   const found: [string, string][] = []
   for (const name of isSafeMethod(req.method) ? MAY_FAIL : MAY_FAIL_OR_SAVE) {

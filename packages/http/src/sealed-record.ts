@@ -1,10 +1,10 @@
-// Records that only holders of a key can read: encrypted, and bound to the lock key they were left for.
+// Encrypts records, so that only servers with the encryption key can read them, and binds each to the lock key that it was left for.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { secretOptionError } from '@dspinlock/core/support'
 import { viewOf } from './view.js'
 
-/** `D`, `E`, the version of this format. */
+/** `D`, `E`, and the version of this format. */
 const MAGIC = Buffer.from([0x44, 0x45, 1])
 const KEY_ID_BYTES = 4
 /** NIST SP 800-38D, section 8.2.2: random, 96 bits. */
@@ -25,10 +25,10 @@ export type Opened =
   /** Sealed with a key that is not among ours. */
   | { readonly kind: 'unknown-key' }
 
-/** Seals with the first key, opens with any: put a new key in front to change it, and drop the old one after the longest `ttlMs`. */
+/** Seals with the first key and opens with any. To change the key, put a new one in front, and drop the old one after the longest `ttlMs`. */
 export class RecordSealer {
   readonly #keys: readonly SealKey[]
-  /** What was opened last, by the very bytes that it was sealed as: many followers of one response share one copy while any of them has it. */
+  /** Opened records by the sealed bytes, as one object: the followers of one response share one opened copy while any of them has it. */
   readonly #opened = new WeakMap<Uint8Array, { readonly lockKey: string; readonly bytes: WeakRef<Buffer> }>()
   readonly #first: SealKey
 
@@ -92,7 +92,7 @@ export function readEncryptionKeys(given: unknown, name: string): RecordSealer |
   throw secretOptionError(name, 'a list of keys of 32 bytes, as bytes or base64')
 }
 
-/** Of another length for what is no key. */
+/** Returns a buffer of another length for anything that is no key. */
 function toKeyBytes(given: unknown): Buffer {
   if (given instanceof Uint8Array) return Buffer.from(given)
   const isBase64 = typeof given === 'string' && /^[A-Za-z0-9+/_-]{43}=?$/.test(given)

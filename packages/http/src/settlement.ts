@@ -1,4 +1,4 @@
-// Ending a hold when its response has ended: what duplicates are left with, and for how long the last bytes wait for it.
+// Ends a hold when its response has ended: decides what duplicates will get, and for how long the last bytes wait for the store.
 
 import type { IncomingMessage } from 'node:http'
 import { type MaybePromise, publishTrouble } from '@dspinlock/core'
@@ -21,28 +21,28 @@ import {
 /** How a response ended. */
 export interface Outcome extends Recording {
   readonly status: number
-  /** The handler ended it; it was not cut short. */
+  /** The handler ended the response; it was not cut short. */
   readonly complete: boolean
 }
 
 /**
- * The end of one hold, for whatever watches its response. Of all calls of its functions the first one counts. None of them throws or
- * rejects: the engine publishes what goes wrong, and none of it is the response's business.
+ * Ends one hold; called by the code that watches the response. Of all calls of these functions, the first one counts. None of them throws
+ * or rejects: the engine publishes what goes wrong, and a failure must not affect the response.
  */
 export interface Settlement {
-  /** Whether duplicates may be given the response. If not, its head and body are of no use, only its end is. */
+  /** Whether duplicates may be given the response. If not, only its end is of use, not its head and body. */
   readonly keepsBody: boolean
-  /** Whether those who come later find out that there was a response, so that it matters whether it failed. */
+  /** Whether later duplicates find out that there was a response, so that it matters whether it failed. */
   readonly leavesRecord: boolean
   readonly maxRecordBytes: number
   readonly settleTimeoutMs: number
-  /** Whether the last bytes are to wait for the promises that these functions return; if not, they return none. */
+  /** Whether the last bytes are to wait for the promises that these functions return; if not, the functions return none. */
   readonly holdsBack: boolean
-  /** The response ended, or was cut short. A promise takes `settleTimeoutMs` at most. */
+  /** The response ended, or was cut short. A returned promise takes `settleTimeoutMs` at most. */
   end(outcome: Outcome): Promise<void> | undefined
-  /** The work threw, and an answer of this status is made of that where it cannot be seen. */
+  /** The work threw, and the framework will answer with this status where we cannot see it. */
   fail(status: number): Promise<void> | undefined
-  /** Ends the hold without a record: somebody else guards the work, or there was none. */
+  /** Ends the hold without a record: another mount guards the work, or none was done. */
   release(): Promise<void> | undefined
 }
 
@@ -52,13 +52,13 @@ export interface SettlementInput<Req, Res> {
   readonly settings: GuardSettings<Req, Res>
   /** Request headers, in lower case, that the key covers. */
   readonly covered: ReadonlySet<string>
-  /** Several people may ask under the same key. */
+  /** Several people may have the same key. */
   readonly isShared: boolean
   /** The store answers at once, so that nothing has to wait for it. */
   readonly isSynchronous: boolean
 }
 
-/** The request as it came to us: middleware further in may change it, and take away what the response varies by. */
+/** The request as it came to us: middleware further in may change it, and remove headers that the response varies by. */
 type Asked = Pick<IncomingMessage, 'method' | 'headers'>
 
 export class HoldSettlement<Req, Res> implements Settlement {
@@ -90,7 +90,7 @@ export class HoldSettlement<Req, Res> implements Settlement {
   }
 
   fail(status: number): Promise<void> | undefined {
-    // A refusal by throwing leaves nothing; whether a failure does, the option `serverErrors` says.
+    // A handler that refuses by throwing leaves no record; for failures, the option `serverErrors` decides.
     return status >= 500 ? this.end(unseen(status)) : this.release()
   }
 
@@ -102,7 +102,7 @@ export class HoldSettlement<Req, Res> implements Settlement {
     }
   }
 
-  /** The engine publishes what goes wrong; none of it is the response's business. */
+  /** Bounds the wait for the store and swallows its errors, which the engine publishes and the response must not see. */
   #bound(answer: MaybePromise<boolean>): Promise<void> | undefined {
     if (!(answer instanceof Promise)) return undefined
     const ended = answer.catch(() => false)
@@ -133,7 +133,7 @@ function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: 
   if (record !== undefined) return settleWith(input, record)
   if (whenUnreplayable(asked.method, settings.onUnreplayable) === 'pass')
     return hold.release({ passMs: settings.passMs })
-  // Refused for what may be the caller's own fault, nothing was done, and others are not told that it was.
+  // If the request was refused for what may be its own caller's fault, nothing was done, so others must not be told that it was.
   return isShared && isCallersOwn(status) ? hold.release() : settleWith(input, tombstone)
 }
 
@@ -169,13 +169,13 @@ function makeRecord<Req, Res>(
       ...(traceparent === undefined ? {} : { traceparent }),
     })
   } catch (error) {
-    // More headers than a record has room for. The hold has to end all the same.
+    // The response has more headers than a record has room for. The hold has to end all the same.
     publishTrouble('http', 'encode', error, hold.key)
     return undefined
   }
 }
 
-/** Node sends nothing of what a handler writes there. */
+/** Whether Node sends no body with this status, whatever the handler writes. */
 function hasNoBody(status: number): boolean {
   return status === 204
 }

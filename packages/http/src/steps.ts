@@ -1,11 +1,11 @@
-// Work that pauses only where it has to: until a promise stands in its way, it runs on in the turn that it began in.
+// Work that pauses only where it has to: until it needs a promise's value, it runs on in the turn in which it began.
 
 import type { MaybePromise } from '@dspinlock/core'
 
 /** A function of steps: what it yields is awaited, and everything else happens at once. */
 export type Steps<T> = Generator<PromiseLike<unknown>, MaybePromise<T>, unknown>
 
-/** `yield* wait(value)` is `await value` that does not wait for what is there already. */
+/** `yield* wait(value)` is like `await value`, but does not wait if the value is no promise. */
 export function* wait<T>(value: T | PromiseLike<T>): Generator<PromiseLike<unknown>, T, unknown> {
   return isPromise(value) ? ((yield value) as T) : value
 }
@@ -16,7 +16,7 @@ export function runSteps<T>(
   step: () => IteratorResult<PromiseLike<unknown>, MaybePromise<T>> = () => steps.next(),
 ): MaybePromise<T> {
   const { done, value } = step()
-  // What a user's function returned may be anybody's promise.
+  // A user's function may have returned a promise of another implementation.
   if (done === true) return isPromise(value) ? Promise.resolve(value) : value
   return Promise.resolve(value).then(
     awaited => inTick(() => runSteps(steps, () => steps.next(awaited))),
@@ -24,7 +24,7 @@ export function runSteps<T>(
   )
 }
 
-/** What runs after a wait is to see ticks before microtasks, as whatever a server calls does. */
+/** Runs code after a wait in a tick of its own, so that ticks come before microtasks for it, as for code that a server calls. */
 export function inTick<T>(goOn: () => MaybePromise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     process.nextTick(() => {

@@ -1,4 +1,4 @@
-// What other packages of ours and the tests use, and users of a middleware do not need.
+// Exports for our other packages and the tests, which users of a middleware do not need.
 
 export { canonicalise } from './canonical.js'
 export { type FingerprintParts, fingerprint } from './fingerprint.js'

@@ -1,4 +1,4 @@
-// What came of each request, as tracing channels: the start and the end of one passage carry the same object. Made only when someone listens.
+// Publishes the outcome of each request on tracing channels: start and end of one passage carry the same object, made only while somebody listens.
 
 import { tracingChannel } from 'node:diagnostics_channel'
 import type { HoldTrace } from '@dspinlock/core'
@@ -8,11 +8,11 @@ import { isGone } from './gone.js'
 import type { ProblemCode } from './messages.js'
 
 /**
- * `run`: it was the holder and was handed on. `replayed`: answered with an earlier response. `collapsed`: answered with the response that it
- * waited for. `refused`: answered with a problem, `code` says which. `passed`: handed on without a hold under a pass mark.
- * `bypassed`: handed on without a hold because the store failed. `local`: handed on under a lock of this process because the
- * store failed. `unguarded`: handed on because of `skip`, a missing key, or a body that cannot be compared. `gone`: its
- * client left first. `failed`: one of the user's functions threw, and the error was handed to the framework.
+ * `run`: the request was the holder and was handed on. `replayed`: answered with an earlier response. `collapsed`: answered with the
+ * response that it waited for. `refused`: answered with a problem, which `code` names. `passed`: handed on without a hold under a pass
+ * mark. `bypassed`: handed on without a hold because the store failed. `local`: handed on under a lock of this process because the store
+ * failed. `unguarded`: handed on because of `skip`, a missing key, or a body that cannot be compared. `gone`: its client left before.
+ * `failed`: one of the user's functions threw, and the error was handed to the framework.
  */
 export type RequestOutcome =
   | 'run'
@@ -29,11 +29,11 @@ export type RequestOutcome =
 /** One request that came to a middleware, until it was handed on or answered. */
 export interface RequestTrace {
   readonly method: string
-  /** As the framework has it, for example `/orders/:id`; undefined where it does not know one yet, as app-wide. */
+  /** The route as the framework names it, for example `/orders/:id`; undefined if the framework knows none yet, as app-wide. */
   readonly route: string | undefined
   /** Undefined until the end. */
   readonly outcome: RequestOutcome | undefined
-  /** Of a refusal. */
+  /** The code of a refusal. */
   readonly code: ProblemCode | undefined
   readonly error: unknown
 }
@@ -46,9 +46,9 @@ export interface ReplayTrace {
   readonly joined: boolean
   /** Size of the record, in bytes. */
   readonly recordBytes: number
-  /** The hold that left the record, if that was in this process and is still known. */
+  /** The hold that left the record, if it was in this process and is still known. */
   readonly holder: HoldTrace | undefined
-  /** Where that hold's span is, if it had one, in whichever process: a W3C `traceparent`. */
+  /** The span of that hold as a W3C `traceparent`, if it had one, whichever process it was in. */
   readonly traceparent: string | undefined
   readonly error: unknown
 }
@@ -72,12 +72,12 @@ interface RequestCall extends RequestTrace {
   error: unknown
 }
 
-/** Empty while nobody listens. Keys are exchanges. */
+/** The call of each exchange; empty while nobody listens. */
 const calls = new WeakMap<object, RequestCall>()
 
 type AnyExchange = Pick<Exchange, 'req' | 'res' | 'route'>
 
-/** Runs `see`, which notes what came of the request by the functions below. */
+/** Runs `see`, during which the functions below note the outcome of the request. */
 export function followRequest<R extends void | Promise<void>>(exchange: AnyExchange, see: () => R): R {
   if (!isHeard()) return see()
   const call: RequestCall = {
@@ -114,13 +114,13 @@ export function followRequest<R extends void | Promise<void>>(exchange: AnyExcha
 
 export function noteOutcome(exchange: object, outcome: RequestOutcome, code?: ProblemCode): void {
   const call = calls.get(exchange)
-  // Under a lock of this process only, a request runs as any other; that it did so is what counts.
+  // A request under a lock of this process only also comes to `run`, but its outcome stays `local`.
   if (call === undefined || (call.outcome === 'local' && outcome === 'run')) return
   call.outcome = outcome
   call.code = code
 }
 
-/** For the engine, so that its measurements tell the routes apart. */
+/** The label for the engine, so that its measurements tell the routes apart. */
 export function labelOf(exchange: object): string | undefined {
   return calls.get(exchange)?.route
 }

@@ -1,4 +1,4 @@
-// A request's turn, from the moment it asks for its key: wait, then run, replay or refuse.
+// A request's turn, from the moment when it asks for its key: wait, then run, replay or refuse.
 
 import {
   ClosedError,
@@ -41,19 +41,19 @@ export interface PassageTools<Req, Res> {
   readonly localEngine: () => LockEngine
 }
 
-/** Responses that differ in what they vary by, or malformed records, one after another, before a request gives up looking for its own. */
+/** How many records in a row may be malformed or of another variant before a request gives up looking for its own. */
 const MAX_ROUNDS = 5
 
-/** All that is held of a request while it waits. */
+/** Everything that is kept of a request while it waits. */
 export interface Turn<Req, Res> extends NameParts {
   readonly exchange: Exchange<Req, Res>
   readonly tools: PassageTools<Req, Res>
   readonly state: RequestState
-  /** Takes back what counts towards its identity's limit. */
+  /** Ends the request's counting towards the limit of its identity. */
   readonly leave: (() => void) | undefined
   variant: NameParts['variant']
   rounds: number
-  /** The last fence of the key when a malformed record was seen under it. */
+  /** The key's last fence at the time when a malformed record was seen. */
   doubted: number | undefined
 }
 
@@ -106,7 +106,7 @@ function onError<Req, Res>(
 function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): MaybePromise<void> {
   const { exchange, tools } = turn
   const { settings } = tools
-  // Not before the wait, during which both would take more memory for it.
+  // Only after the wait, during which it would make both objects take more memory.
   shareShape(exchange, exchange.req, 'res')
   shareShape(exchange, exchange.res, 'req')
   if (entry.role !== 'follower') return act(turn, key, entry)
@@ -118,7 +118,7 @@ function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): May
   const digestOf = (varied: string): string => digestHeader(exchange.req.headers, varied, settings.secret)
   const differing = vary.filter(([varied, digest]) => digestOf(varied) !== digest)
   const isIdempotent = turn.idempotencyKey !== undefined
-  // A client that names its operation gets that operation's answer, or it would be carried out again.
+  // A client that names its operation gets that operation's answer even if headers differ, or the operation would be carried out again.
   if (
     differing.length === 0 ||
     (isIdempotent && !(isShared(turn) && differing.some(([varied]) => credentials.has(varied))))
@@ -147,10 +147,10 @@ async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void>
   return inTick(() => takeTurn(turn))
 }
 
-/** A store that failed here fails again when the key is asked for, and that is where it is dealt with. */
+/** A store that failed here will fail again when the key is claimed, where the failure is dealt with. */
 const forgive = (): undefined => {}
 
-/** Whether several people may ask under the same key. Whoever knows an Idempotency-Key is taken for the one who made it up. */
+/** Whether several people may have the same key. A client that knows an Idempotency-Key is taken for the one that made it up. */
 function isShared({ identity, idempotencyKey }: NameParts): boolean {
   if (identity.kind === 'public') return true
   if (idempotencyKey !== undefined) return false
@@ -174,12 +174,12 @@ function act<Req, Res>(
   if (entry.role === 'refused') return refuse(exchange, settings, entry.reason)
   if (entry.role === 'pass') return goWithout(turn, key, 'pass')
   let hold: RequestHold = entry.hold
-  // There is no record that a HEAD could be answered from; only a GET makes one.
+  // No record is there that the HEAD could be answered from, and only a GET makes one.
   if (req.method === 'HEAD') {
     quietly(hold.release())
     return handOn(exchange, state)
   }
-  // Nothing is begun for a client that left, or was answered by somebody else, at the very moment of its turn.
+  // No work is begun for a client that left, or was answered by other code, at the very moment of its turn.
   if (isGone(req) || res.writableEnded) return quietly(hold.release())
   if (leave !== undefined) {
     stayOn(res, leave)
@@ -197,7 +197,7 @@ function act<Req, Res>(
   try {
     state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
   } catch (error) {
-    // Nobody would see it end.
+    // Nobody would see the response end, so nothing else would end the hold.
     quietly(hold.release())
     throw error
   }
@@ -243,13 +243,13 @@ class HolderLock implements RequestLock {
     this.#hold = hold
   }
 
-  /** Made only for handlers that look at it. */
+  /** A getter, because the signal is made only for handlers that look at it. */
   get signal(): AbortSignal {
     return this.#hold.signal
   }
 }
 
-/** A record has to be complete, so its maker must not answer 304 to its own caller's conditions. */
+/** A record has to be complete, so the holder's handler must not answer 304 to its own caller's conditions. */
 function removeConditions<Req, Res>({ req }: Exchange<Req, Res>): void {
   delete req.headers['if-none-match']
   delete req.headers['if-modified-since']
@@ -270,7 +270,7 @@ function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
   else exchange.answer(reply)
 }
 
-/** The engine publishes what goes wrong; the lease then ends by itself. */
+/** Ignores errors, because the engine publishes them and the lease then ends by itself. */
 function quietly(ended: MaybePromise<boolean>): void {
   Promise.resolve(ended).catch(() => false)
 }

@@ -1,6 +1,6 @@
-// Bytes, whoever made them, with all that a Buffer can do.
+// Gives bytes of any kind the methods of a Buffer.
 
-/** The same memory: nothing is copied. */
+/** A Buffer over the same memory: nothing is copied. */
 export function viewOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
 }

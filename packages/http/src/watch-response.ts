@@ -1,4 +1,4 @@
-// Watching Node's own response for the end of a hold: from its first byte until its last one is on its way.
+// Watches Node's own response from its first byte until its last one is on its way, and ends the hold with it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readStatus } from './head-encoding.js'
@@ -8,11 +8,11 @@ import type { Ending } from './request-state.js'
 import type { Outcome, Settlement } from './settlement.js'
 
 export interface Watching extends Ending {
-  /** Sees and says nothing any more; the hold is somebody else's to end. */
+  /** Stops watching; the hold is then for other code to end. */
   stop(): void
 }
 
-/** `keepsBody`: as the settlement says, unless somebody else keeps it. */
+/** `keepsBody` is as the settlement says, unless the caller keeps the body itself. */
 export function watchResponse(
   req: IncomingMessage,
   res: ServerResponse,
@@ -29,13 +29,13 @@ class ResponseWatch implements Watching, RecordingOwner {
   readonly #res: ServerResponse
   readonly #settlement: Settlement
   readonly #recorder: Recorder
-  /** Middleware further in may change the request. */
+  /** Noted at the start, because middleware further in may change the request. */
   readonly #isSafe: boolean
 
   constructor(req: IncomingMessage, res: ServerResponse, settlement: Settlement, keepsBody: boolean) {
     this.keepsBody = keepsBody
     this.maxBytes = settlement.maxRecordBytes
-    // HTTP/2 has no socket of its own to hold back.
+    // An HTTP/2 response has no socket of its own that could be held back.
     this.holdsBack = settlement.holdsBack && req.httpVersionMajor < 2
     this.#res = res
     this.#settlement = settlement
@@ -51,9 +51,9 @@ class ResponseWatch implements Watching, RecordingOwner {
   }
 
   onAbandoned(hasHead: boolean): void {
-    // Before its head nothing is known of the work, and it may go on: the hold stays until it ends, or maxHoldMs.
+    // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs.
     if (!hasHead) return
-    // After it, whoever fed the response (a pipe, say) may have stopped for good. A handler that goes on ends it soon.
+    // After the head, the source of the response (a pipe, say) may have stopped for good. A handler that goes on ends the response soon.
     setTimeout(() => {
       void this.#settlement.end(this.#outcomeOf(this.#recorder.recording, false))
     }, this.#settlement.settleTimeoutMs).unref()
@@ -76,7 +76,7 @@ class ResponseWatch implements Watching, RecordingOwner {
   }
 
   #outcomeOf(recording: Recording, complete: boolean): Outcome {
-    // What is set after the head was written changes nothing any more.
+    // A status that is set after the head was written has no effect any more.
     return { ...recording, status: recording.head?.status ?? readStatus(this.#res), complete }
   }
 }
