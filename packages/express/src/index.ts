@@ -1,4 +1,4 @@
-// dspinlock for Express 5 and 4: the framework's request and response, translated; nothing else.
+// dspinlock for Express 5 and 4: translates the framework's request and response, and does nothing else.
 
 import type { LockEngine } from '@dspinlock/core'
 import { createGuard, type Exchange, type GuardOptions, type RequestLock, readParsedBody } from '@dspinlock/http'
@@ -12,14 +12,14 @@ export type DspinlockOptions = GuardOptions<Request, Response>
 declare global {
   namespace Express {
     interface Request {
-      /** The lock that this request runs under; undefined where dspinlock did not guard it. */
+      /** The lock that this request runs under; undefined if dspinlock did not guard it. */
       dspinlock?: RequestLock
     }
   }
 }
 
 export interface DspinlockHandler {
-  /** Generic, so that the handlers after it on a route know the route's parameters, and their bodies, as they did before. */
+  /** Generic, so that handlers after it on a route keep the types of the route's parameters and of their bodies. */
   <P, ResBody, ReqBody, ReqQuery, Locals extends Record<string, unknown>>(
     req: Request<P, ResBody, ReqBody, ReqQuery, Locals>,
     res: Response<ResBody, Locals>,
@@ -31,15 +31,15 @@ export interface DspinlockHandler {
 }
 
 /**
- * Middleware: of many duplicate requests one runs. App-wide (`app.use`) it guards POST, PUT, PATCH and DELETE, on a route
- * every request that reaches it. Where several are mounted, the one nearest to the handler decides.
+ * Middleware: of many duplicate requests, one runs. App-wide (`app.use`) it guards POST, PUT, PATCH and DELETE, on a route
+ * every request that reaches it. If several are mounted, the one nearest to the handler decides.
  * @throws TypeError naming option and value for wrong options.
  */
 export function dspinlock(options?: DspinlockOptions): DspinlockHandler {
   const guard = createGuard<Request, Response>(options)
   const handler = (req: Request, res: Response, next: NextFunction): void => {
-    // Express sets `route` for a route's own handlers, and leaves it when they hand on (docs/express.md). Not `req.route`: each request
-    // of Express has a hidden class of its own, so that its inline cache would only miss.
+    // Express sets `route` for a route's own handlers, and leaves it set when they hand on (docs/express.md). Read by Reflect.get, because
+    // each Express request has a hidden class of its own, so that the inline cache of `req.route` would only miss.
     const onRoute = Reflect.get(req, 'route') !== undefined
     if (guard.guards(req, onRoute)) void guard.handle(new ExpressExchange(req, res, next, onRoute))
     else next()

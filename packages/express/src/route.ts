@@ -1,11 +1,11 @@
-// The route that a request came to, as a label for metrics: patterns, as far as Express tells them.
+// Names the route that a request came to, as a label for metrics: by its pattern, as far as Express tells it.
 
 import type { Request } from 'express'
 
-/** For each route, the segments of the paths under which its router was reached, by how many there are; `*` where they differ. */
+/** For each route, the segments of the paths under which its router was reached, indexed by their number; `*` where the paths differ. */
 const mounts = new WeakMap<object, string[][]>()
 
-/** Undefined where no route was found yet: app-wide and router-wide. */
+/** Undefined if no route was found yet: app-wide and router-wide. */
 export function routeOf(req: Request): string | undefined {
   const route = req.route as { readonly path?: unknown } | undefined
   if (route === undefined || route === null) return undefined
@@ -14,9 +14,9 @@ export function routeOf(req: Request): string | undefined {
   return req.baseUrl === '' ? path : `${mountOf(route, req.baseUrl)}${path === '/' ? '' : path}`
 }
 
-/** Express tells where a router was reached, not the pattern by which: `/tenants/42` for `/tenants/:id`. */
+/** Express tells the path under which a router was reached, not its pattern: `/tenants/42` for `/tenants/:id`. */
 function mountOf(route: object, baseUrl: string): string {
-  // Behind a wildcard there may be thousands, and each number of them would be a route.
+  // A wildcard may match thousands of segments, and each different number of them would be a label of its own.
   const segments = baseUrl.split('/', 16)
   const byLength = mounts.get(route) ?? []
   mounts.set(route, byLength)
@@ -28,7 +28,7 @@ function mountOf(route: object, baseUrl: string): string {
   return learned.join('/')
 }
 
-/** What an API's own paths are made of, as against ids: `orders`, `v2`. */
+/** Whether a segment looks like part of the API's own paths, rather than an id: `orders`, `v2`. */
 function isWord(segment: string): boolean {
   return /^(?:[a-z_-]*|v\d\d?)$/i.test(segment)
 }
