@@ -1,4 +1,4 @@
-// dspinlock on OpenTelemetry: subscribes to the diagnostics channels, makes spans and metrics of what they carry.
+// dspinlock on OpenTelemetry: subscribes to the diagnostics channels, and makes spans and metrics of what they publish.
 
 import { optionError, parseOptions } from '@dspinlock/core/support'
 import { measure } from '@dspinlock/http/support'
@@ -7,9 +7,9 @@ import { meterSink } from './metrics.js'
 import { makeSpans } from './spans.js'
 
 export interface InstrumentOptions {
-  /** Makes the spans; `false`: none. Default: the global one. */
+  /** Makes the spans; `false`: no spans. Default: the global provider. */
   readonly tracerProvider?: TracerProvider | false
-  /** Makes the instruments; `false`: none. Default: the global one, which has to be there before this call. */
+  /** Makes the instruments; `false`: no metrics. Default: the global provider, which has to be registered before this call. */
   readonly meterProvider?: MeterProvider | false
 }
 
@@ -21,8 +21,8 @@ const shape = {
 } as const
 
 /**
- * Makes spans and metrics of all that dspinlock does in this process, until the function that is returned is called: what has begun by then is
- * followed to its end. Call it once, after the SDK was started.
+ * Makes spans and metrics of all that dspinlock does in this process, until the returned function is called. Operations that have begun by
+ * then are followed to their end. Call it once, after the SDK was started.
  * @throws TypeError naming option and value for wrong options.
  */
 export function instrumentDspinlock(options?: InstrumentOptions): () => void {

@@ -1,4 +1,4 @@
-// The instruments, and what each measurement does to them.
+// Creates the instruments, and feeds each measurement to its instrument.
 
 import {
   type HistogramSpec,
@@ -42,7 +42,7 @@ export function meterSink(meter: Meter): MeasurementSink {
   }
 }
 
-/** An attribute that says nothing is left out. */
+/** Leaves out empty attributes. */
 function attributesOf(labels: Labels): Attributes {
   return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''))
 }

@@ -1,4 +1,4 @@
-// Spans of what takes time. None of them names a key: keys of the user's own may say who asked for what.
+// Spans of the operations that take time. None of them names a key, because keys of the user's own may say who asked for what.
 
 import { DspinlockError, type EnterTrace, type HoldTrace, tracing } from '@dspinlock/core'
 import { type ReplayTrace, requestTracing } from '@dspinlock/http'
@@ -17,10 +17,10 @@ import {
   trace,
 } from '@opentelemetry/api'
 
-/** An operation's span while it lasts, and where the span stands. */
+/** The span of an operation that is under way, and the context that the span is in. */
 interface Open {
   readonly span: Span
-  /** In which the operation was begun. */
+  /** The context in which the operation was begun. */
   readonly outer: Context
 }
 
@@ -30,7 +30,7 @@ export function makeSpans(tracer: Tracer): () => void {
   const holds = new WeakMap<HoldTrace, Open>()
   const settles = new WeakMap<HoldTrace, Span>()
   const replays = new WeakMap<ReplayTrace, Span>()
-  /** Outlives the span itself: duplicates that come later point at it. */
+  /** The span contexts of holds; they outlive the spans, because later duplicates link to them. */
   const places = new WeakMap<HoldTrace, SpanContext>()
 
   const startSpan = (name: string, outer: Context, attributes: Attributes, links: Link[] = []): Span =>
@@ -54,7 +54,7 @@ export function makeSpans(tracer: Tracer): () => void {
         if (enter.reason !== undefined) span.setAttribute('dspinlock.reason', enter.reason)
         const place = enter.holder === undefined ? undefined : places.get(enter.holder)
         if (place !== undefined) span.addLink({ context: place })
-        // A hold that comes of it needs to know where it stands.
+        // A hold that results from this call needs its context.
         if (enter.role !== 'holder') enters.delete(enter)
         endSpan(span, enter.error)
       },
@@ -65,7 +65,7 @@ export function makeSpans(tracer: Tracer): () => void {
     }),
     followChannel(tracing.hold, {
       start: hold => {
-        // Beside the call by which it came about, not inside it: that call is over.
+        // The hold's span is a sibling of the call that led to it, not a child, because that call is over.
         const outer = enters.get(hold.enter)?.outer ?? context.active()
         enters.delete(hold.enter)
         const span = startSpan('dspinlock.hold', outer, { 'dspinlock.fence': hold.fence, ...routeOf(hold) })
@@ -119,7 +119,7 @@ function endOf({ how, recordBytes }: HoldTrace): Attributes {
   return { 'dspinlock.how': how ?? '', ...(recordBytes === 0 ? {} : { 'dspinlock.record.size': recordBytes }) }
 }
 
-/** An error is told by its code alone: its message may name the key. A client that left is none. */
+/** An error is named by its code alone, because its message may name the key. A client that left is not an error. */
 function endSpan(span: Span | undefined, error: unknown, isLost = false): void {
   if (error !== undefined) span?.setAttribute('error.type', typeOf(error))
   if (error instanceof DspinlockError || isLost) span?.setStatus({ code: SpanStatusCode.ERROR })
@@ -131,7 +131,7 @@ function typeOf(error: unknown): string {
   return error instanceof Error ? error.name : '_OTHER'
 }
 
-/** W3C Trace Context, section 3.2. Undefined for what nobody will ever see. */
+/** W3C Trace Context, section 3.2. Undefined for a span that is not sampled, which nobody will ever see. */
 function writeTraceparent(place: SpanContext): string | undefined {
   if (!isSpanContextValid(place) || (place.traceFlags & TraceFlags.SAMPLED) === 0) return undefined
   return `00-${place.traceId}-${place.spanId}-01`
