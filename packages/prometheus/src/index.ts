@@ -1,4 +1,4 @@
-// dspinlock in numbers for Prometheus: metrics of prom-client, fed from the diagnostics channels.
+// Metrics of dspinlock for Prometheus: metrics of prom-client, fed from the diagnostics channels.
 
 import { optionError } from '@dspinlock/core/support'
 import {
@@ -11,9 +11,9 @@ import {
 import { Counter, Gauge, Histogram, type Metric, type Registry } from 'prom-client'
 
 /**
- * Registers metrics of all that dspinlock does in this process with `register`, and feeds them until the function that is returned is
- * called, which removes them again. Call it once for a registry.
- * @throws TypeError for what is no registry; prom-client's own error where the names are taken.
+ * Registers metrics of all that dspinlock does in this process with `register`, and feeds them until the returned function is called,
+ * which removes them again. Call it once for a registry.
+ * @throws TypeError if `register` is no registry; prom-client's own error if the names are taken.
  */
 export function dspinlockMetrics(register: Registry): () => void {
   if (typeof register?.registerMetric !== 'function') {
