@@ -1,8 +1,8 @@
-// Responses that are written already. Nest answers with whatever its interceptors give it, so its adapter has to know.
+// Marks responses that are written already. Nest answers with whatever its interceptors return, so its adapter has to know about them.
 
 import type { AbstractHttpAdapter } from '@nestjs/core'
 
-/** A property of the platform's response. */
+/** A property that marks the platform's response. */
 const ANSWERED = Symbol('dspinlock answered')
 
 interface Answered {
@@ -11,15 +11,15 @@ interface Answered {
 
 const taught = new WeakSet<object>()
 
-/** The ways in which Nest, its exception filters and filters built on them write an answer. */
+/** The adapter's methods by which Nest, its exception filters and filters built on them write an answer. */
 const answers = ['reply', 'render', 'redirect', 'end'] as const
 
-/** Nest will not write to this response (the platform's) any more. */
+/** From now on Nest does not write to this response (the platform's) any more. */
 export function markAnswered(response: object): void {
   ;(response as Answered)[ANSWERED] = true
 }
 
-/** From now on the adapter leaves answered responses alone. Once for each adapter. */
+/** Makes the adapter leave answered responses alone. Does nothing for an adapter that was taught already. */
 export function teachAdapter(adapter: AbstractHttpAdapter): void {
   if (taught.has(adapter)) return
   taught.add(adapter)

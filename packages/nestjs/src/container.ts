@@ -1,10 +1,10 @@
-// Looking around in Nest's container.
+// Looks things up in Nest's container.
 
 import { type ApplicationConfig, type ContextId, ContextIdFactory, type ModulesContainer } from '@nestjs/core'
 import { LockSet } from './lock-set.js'
 import type { Mode } from './options.js'
 
-/** Of all imported DspinlockModules. */
+/** The lock sets of all imported DspinlockModules. */
 export function findSets(container: ModulesContainer): LockSet[] {
   const sets: LockSet[] = []
   for (const module of container.values()) {
@@ -18,10 +18,10 @@ export interface Containers {
   readonly config: ApplicationConfig
 }
 
-/** Where Nest runs an interceptor or a guard of ours: what `app.get()` gives may be one that is bound to routes, too. */
+/** Where Nest runs an interceptor or guard of ours: for all routes, bound to single routes, or both, as one that `app.get()` returned may be. */
 export type Reach = 'all' | 'all-and-bound' | 'bound'
 
-/** Of a static one, when the application starts: by then Nest has taken over for its routes what is for all of them, and takes no more. */
+/** The reach of a static interceptor or guard, read at start: by then Nest has applied all global ones to its routes, and takes no more. */
 export function readReach(containers: Containers, instance: object): Reach {
   const { config } = containers
   const made: object[] = [...config.getGlobalInterceptors(), ...config.getGlobalGuards()]
@@ -30,8 +30,8 @@ export function readReach(containers: Containers, instance: object): Reach {
 }
 
 /**
- * Of one that was told of no start: because it is made for each request, or its class has an `onModuleInit` of its own. Transient ones
- * count as bound: Nest keeps their instances by an inquirer that nobody tells us.
+ * The reach of one that was not told of the start, because it is made for each request, or its class has its own `onModuleInit`.
+ * Transient ones count as bound, because Nest keeps their instances by an inquirer that we cannot know.
  */
 export function findReach({ container, config }: Containers, instance: object, mode: Mode, request: object): Reach {
   const isInterceptor = mode === 'any'
@@ -43,7 +43,7 @@ export function findReach({ container, config }: Containers, instance: object, m
   return isForAll ? 'all' : 'bound'
 }
 
-/** What is bound to single routes is no provider. */
+/** Whether an instance is a provider; those that are only bound to single routes are not. */
 function isProvided(container: ModulesContainer, instance: object): boolean {
   return [...container.values()].some(module =>
     [...module.providers.values()].some(wrapper => wrapper.instance === instance),
@@ -52,7 +52,7 @@ function isProvided(container: ModulesContainer, instance: object): boolean {
 
 type Wrapper = ReturnType<ApplicationConfig['getGlobalRequestInterceptors' | 'getGlobalRequestGuards']>[number]
 
-/** What was made for this request, or for many where it is durable. */
+/** The instance that was made for this request, or, if the provider is durable, for many requests. */
 function readInstance(wrapper: Wrapper, request: object): unknown {
   const ofRequest: ContextId = ContextIdFactory.getByRequest(request)
   const info = { token: wrapper.token, isTreeDurable: wrapper.isDependencyTreeDurable() }

@@ -17,8 +17,8 @@ import { DEFAULT_SET } from './tokens.js'
 
 /**
  * Guards a route, or all routes of a controller, with DspinlockInterceptor. Options that are not given are those of
- * `DspinlockModule.forRoot()`; whoever gives `duplicates` or `idempotencyKey` gives the whole policy. With a name, the options are
- * those of the module of that name. Wrong options, and a method that handles no route, are TypeErrors at bootstrap.
+ * `DspinlockModule.forRoot()`; if `duplicates` or `idempotencyKey` is given, the module's policy is replaced as a whole. With a name,
+ * the module with that name is used. Wrong options, and a method that handles no route, are TypeErrors at bootstrap.
  */
 export function Dspinlock<Req = NestRequest, Res = unknown>(
   options?: RouteOptions<Req, Res>,
@@ -40,7 +40,7 @@ export function SkipDspinlock(): ClassDecorator & MethodDecorator {
   return onMembers('@SkipDspinlock()', SetMetadata(RULE, rule))
 }
 
-/** The lock that the request runs under: a RequestLock; undefined where dspinlock did not guard it. */
+/** The lock that the request runs under, a RequestLock; undefined if dspinlock did not guard the request. */
 export const CurrentLock: () => ParameterDecorator = createParamDecorator(
   (_data: unknown, context: ExecutionContext) =>
     isHttp(context) ? context.getArgByIndex<{ dspinlock?: RequestLock }>(0).dspinlock : undefined,

@@ -1,4 +1,4 @@
-// What is kept with a guarded request: by whom and in which context it was taken, and what becomes of it.
+// What is kept with a guarded request: the mount that took it, the context, and its passage.
 
 import type { ExecutionContext } from '@nestjs/common'
 import type { Admission } from './exchange.js'
@@ -7,14 +7,14 @@ import type { Mount } from './mount.js'
 import { isHttp } from './target.js'
 
 export interface Entry {
-  /** For the hooks. */
+  /** The mount whose hooks are called. */
   readonly mount: Mount
   readonly context: ExecutionContext
-  /** Of an interceptor; a guard has none. */
+  /** Set if an interceptor took the request; a guard has no passage. */
   passage?: Passage
 }
 
-/** A property of the platform's request, so that all of it goes with the request. */
+/** A property of the platform's request, so that the entry is freed with the request. */
 const ENTRY = Symbol('dspinlock entry')
 
 interface Entered {
@@ -25,7 +25,7 @@ export function setEntry(request: object, entry: Entry): void {
   ;(request as Entered)[ENTRY] = entry
 }
 
-/** Undefined for a request that nobody guards. */
+/** Undefined for a request that is not guarded. */
 export function readEntry(request: object): Entry | undefined {
   return (request as Entered)[ENTRY]
 }
@@ -38,7 +38,7 @@ export function openPassage(admission: Admission): Passage {
   return passage
 }
 
-/** Undefined where no interceptor has taken the request, or not yet. */
+/** Undefined if no interceptor has taken the request, or not yet. */
 export function findPassage(context: ExecutionContext): Passage | undefined {
   return isHttp(context) ? readEntry(context.getArgByIndex<object>(0))?.passage : undefined
 }

@@ -1,11 +1,11 @@
-// One request that Nest handed to an interceptor or a guard, in the words of @dspinlock/http.
+// One request that Nest handed to an interceptor or a guard, as the Exchange that @dspinlock/http needs.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Exchange, type Reply, type RequestLock, sendReply } from '@dspinlock/http'
 import type { AnyGuard } from './lock-set.js'
 import type { Target } from './target.js'
 
-/** The way of a request that is to be guarded. */
+/** A request that is to be guarded, and the guard for it. */
 export interface Admission {
   readonly guard: AnyGuard
   readonly target: Target
@@ -16,13 +16,13 @@ export interface Admission {
 /** How a request goes on, which is different for an interceptor and a guard. */
 export interface Way {
   expose(lock: RequestLock): void
-  /** It is about to be answered in the handler's place. */
+  /** The request is about to be answered in place of its handler. */
   expectAnswer(): void
   proceed(): void
   fail(error: unknown): void
 }
 
-/** One for each request. It has a class because it is on every request's path (docs/decisions/072). */
+/** One for each request. It is a class because it is on every request's path (docs/decisions/072). */
 export class NestExchange implements Exchange<object, object> {
   readonly onRoute: boolean
   readonly version: string | undefined

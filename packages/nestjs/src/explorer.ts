@@ -1,4 +1,4 @@
-// What can be told to be wrong when the application starts, told then.
+// Finds mistakes in the application when it starts, as far as they can be found by then.
 
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js'
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core'
@@ -14,10 +14,10 @@ import { DEFAULT_SET } from './tokens.js'
 
 type Sets = ReadonlyMap<string, LockSet>
 
-/** Of methods with `@Exclusive()`: what each is called in keys, and whose it is by that name: the prototype that it was written on, or a class that inherits it. */
+/** Names in keys of methods with `@Exclusive()`, each with its owner: the prototype that the method was written on, or a class that inherits it. */
 type Places = Map<string, object>
 
-/** @throws TypeError for the first mistake that it finds. */
+/** @throws TypeError for the first mistake found. */
 export function checkApplication(container: ModulesContainer): void {
   const sets = readSets(container)
   const places: Places = new Map()
@@ -27,7 +27,7 @@ export function checkApplication(container: ModulesContainer): void {
       checkController(metatype, sets)
       checkPlaces(metatype, places)
     }
-    // Nest keeps enhancers for all routes that it makes for each request among those that are bound to routes.
+    // Nest keeps request-scoped enhancers that are for all routes among the injectables, which are bound to routes.
     for (const { metatype, instance, token } of [...module.providers.values(), ...module.injectables.values()]) {
       if (isClass(metatype)) {
         checkProvider(metatype)
@@ -81,7 +81,7 @@ function checkProvider(provider: Class): void {
   }
 }
 
-/** One of them would be given what the other made. */
+/** Two methods with the same name in keys would get each other's results. */
 function checkPlaces(owner: Class, places: Places): void {
   for (const method of listMethods(owner)) {
     const place = placeOf(method)

@@ -5,15 +5,15 @@ import { NestExchange } from './exchange.js'
 import { Mount } from './mount.js'
 
 /**
- * For routes whose duplicates are only refused (`duplicates: 'reject'`), by `@UseGuards(DspinlockGuard)` after the guards that
- * say who asks. Takes the options of `@Dspinlock()` where there is one, and the module's otherwise.
+ * For routes whose duplicates are only refused (`duplicates: 'reject'`). Bind it by `@UseGuards(DspinlockGuard)`, after the guards that
+ * find out who is asking. It takes the options of the route's `@Dspinlock()` if there is one, otherwise those of the module.
  */
 @Injectable()
 export class DspinlockGuard extends Mount implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const admission = this.findAdmission(context, 'reject')
     if (admission === undefined) return true
-    // Never settles for a request that was refused: either answer would make Nest write a second response.
+    // For a refused request the promise never settles, because either result would make Nest write a second response.
     return new Promise((resolve, reject) => {
       void admission.guard.handle(
         new NestExchange(admission, {

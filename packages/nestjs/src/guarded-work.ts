@@ -1,4 +1,4 @@
-// The handler's Observable under a lock. What Nest makes of it is written by Nest; a replay is not.
+// Runs the handler's Observable under a lock. Nest writes the response to its values; a replay is not written by Nest.
 
 import type { MaybePromise } from '@dspinlock/core'
 import { endWithoutResponse, isGone, type RequestLock } from '@dspinlock/http'
@@ -18,21 +18,21 @@ export interface Means {
 
 const nobody: readonly Attempt[] = []
 
-/** What a request has come to. */
+/** The result of a request's wait for its turn. */
 type Fate = 'turn' | 'answered' | { readonly error: unknown }
 
 /**
- * One request's way to its turn, and the work that it does then. A request that is answered without it gives `undefined`, as a
- * handler with `@Res()` does, once its response is out: interceptors further out end in order, and Nest writes nothing.
+ * One request's way to its turn, and the work that it does then. If a request is answered without that work, its Observable emits
+ * `undefined` once the response is out, as for a handler with `@Res()`: interceptors further out end in order, and Nest writes nothing.
  */
 export class Passage implements Way {
   readonly target: Target
   #isHolder = false
-  /** Until somebody asks for the work. */
+  /** Undefined once the work was asked for. */
   #admission: Admission | undefined
-  /** Who waits for the turn. More than one where somebody further out gives up, or loses patience, and tries again. */
+  /** Subscriptions that wait for the turn. There is more than one if an interceptor further out gives up, or times out, and tries again. */
   #attempts: readonly Attempt[] = nobody
-  /** Undefined: it waits. */
+  /** Undefined while the request waits. */
   #fate: Fate | undefined
   #expectsAnswer = false
 
@@ -45,7 +45,7 @@ export class Passage implements Way {
     return this.#isHolder
   }
 
-  /** Runs `work` with the request's turn. To be called again, with what is left to do, if somebody further out tries again. */
+  /** Runs `work` when it is the request's turn. Called again, with what is left to do, if an interceptor further out tries again. */
   guard(work: Observable<unknown>, means: Means): Observable<unknown> {
     return new Observable(subscriber => {
       const attempt = new Attempt(this, work, means, subscriber)
@@ -92,11 +92,11 @@ export class Passage implements Way {
     this.target.res.once('close', this.#onAnswered)
   }
 
-  /** Once the request is being seen to, with what that gave: one that had its turn at once needs no listeners. */
+  /** Called after `handle`, with what it returned: a request that had its turn at once needs no listeners. */
   #expectAnswerUnlessDecided(handled: MaybePromise<void>): void {
     if (this.#fate !== undefined) return
     if (!isGone(this.target.req)) return this.expectAnswer()
-    // The client left before the request came here, for one while a guard looked up who asks: no event tells of that any more.
+    // The client left before the request came here, for example while a guard looked up who is asking, so no event will tell of it.
     const end = (): void => {
       if (this.#fate === undefined) this.#onAnswered()
     }
@@ -104,7 +104,7 @@ export class Passage implements Way {
     else end()
   }
 
-  /** The response is out, or its client gone, and the work had no part in it. */
+  /** The response is out, or its client is gone, and the work did not run. */
   readonly #onAnswered = (): void => {
     this.target.takeOver?.()
     markAnswered(this.target.response)
@@ -113,7 +113,7 @@ export class Passage implements Way {
 
   proceed(): void {
     if (this.#attempts.some(({ isOver }) => !isOver)) return this.#decide('turn')
-    // Somebody further out gave up waiting and has answered, or is about to.
+    // An interceptor further out gave up waiting, and has answered or is about to.
     this.#fate ??= { error: turnMissed() }
     endWithoutResponse(this.target.req, 'unbegun')
   }
@@ -123,7 +123,7 @@ export class Passage implements Way {
   }
 }
 
-/** One subscription to what a request gives. */
+/** One subscription to the result of a request. */
 class Attempt {
   readonly #passage: Passage
   readonly #work: Observable<unknown>
@@ -132,7 +132,7 @@ class Attempt {
   /** Set once the work runs. */
   #running: Subscription | undefined
   #last: { readonly value: unknown } | undefined
-  /** Nest lost interest, because the client left; the work goes on for the duplicates. */
+  /** Nest unsubscribed, because the client left; the work goes on for the duplicates. */
   #isAlone = false
 
   constructor(passage: Passage, work: Observable<unknown>, means: Means, subscriber: Subscriber<unknown>) {
@@ -174,7 +174,7 @@ class Attempt {
     this.#subscriber.error(error)
   }
 
-  /** Nest does so to a handler's Observable when the client leaves, and any operator further out may. */
+  /** Called on unsubscribing: by Nest when the client leaves, or by any operator further out. */
   tearDown(): void {
     if (this.#running === undefined || this.#running.closed) return
     if (this.#passage.isHolder && isGone(this.#passage.target.req)) this.#isAlone = true
@@ -193,7 +193,7 @@ class Attempt {
     else res.once('close', () => void cut())
   }
 
-  /** As Nest would have answered; nobody receives it but the record. */
+  /** Answers as Nest would have; only the record receives it. */
   #answerAlone(): void {
     const { req, res, response } = this.#passage.target
     const { handler, adapter } = this.#means
@@ -204,7 +204,7 @@ class Attempt {
     else endWithoutResponse(req, 'cut')
   }
 
-  /** No exception filter is asked any more, so it counts as an error that leaves no record. */
+  /** Exception filters are not called any more, so this counts as a server error, which leaves no record. */
   #failAlone(): void {
     const { res } = this.#passage.target
     if (res.writableEnded) return
@@ -217,19 +217,19 @@ function hasView(handler: object): boolean {
   return Reflect.hasMetadata(RENDER_METADATA, handler) || Reflect.hasMetadata(REDIRECT_METADATA, handler)
 }
 
-/** Nest sends these piece by piece: files, generators, web streams and web responses. */
+/** Whether Nest sends a value piece by piece: files, generators, web streams and web responses. */
 function isStream(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   return value instanceof StreamableFile || value instanceof Response || Symbol.asyncIterator in value
 }
 
-/** A generator is still at work on its current step; to return from it waits for that. Nest does so, too, and does not wait. */
+/** Waits until a generator has finished its current step, by calling `return`. Nest calls that, too, but does not wait. */
 async function finish(stream: object): Promise<void> {
   const { return: end } = stream as { return?: unknown }
   if (typeof end !== 'function') return
   try {
     await (Reflect.apply(end, stream, []) as unknown)
   } catch {
-    // Its own error, which nobody is there to receive.
+    // The generator's own error, which nobody is left to receive.
   }
 }

@@ -7,7 +7,7 @@ import { type AnyOptions, type Mode, mergeOptions } from './options.js'
 
 export type AnyGuard = Guard<object, object>
 
-/** Which guard is wanted. Equal requests get the same one, so there are no more of them than routes. */
+/** Says which guard is wanted. Equal requests get the same guard, so that there are not more guards than routes. */
 export interface GuardRequest {
   /** The interceptor's or guard's class. */
   readonly owner: object
@@ -70,7 +70,7 @@ export class LockSet {
     await Promise.all([this.#base, ...guards].map(guard => guard.close()))
   }
 
-  /** A store that was given belongs to the application, and goes with it; that of a given engine does not. */
+  /** A store that was given belongs to the application and is closed with it; the store of a given engine is not. */
   async closeStore(): Promise<void> {
     const store: Store | undefined = this.#options.store
     await store?.close()

@@ -1,10 +1,10 @@
-// Every message that a user of this package can see. But for one, all are mistakes in the application, told when it starts.
+// Every message that a user of this package can see. Most name mistakes in the application, as soon as it starts.
 
 import { ServiceUnavailableException } from '@nestjs/common'
 
 const problem = (text: string): TypeError => new TypeError(`dspinlock: ${text}`)
 
-/** `where`: what was found, as it is written in the source. */
+/** `where`: what the message is about, as it is written in the source. */
 export const mistakes = {
   notImported: (where: string): TypeError =>
     problem(
@@ -66,7 +66,7 @@ export const mistakes = {
     problem(`the key function of @Exclusive() on ${where} must return a string, but returned a ${typeof received}`),
   twoOfOnePlace: (where: string): TypeError =>
     problem(
-      `@Exclusive() is on two methods that are called ${where}, and each would be given what the other made; give one of their classes another name, or call engine.run() with a key of your own in place of one decorator`,
+      `@Exclusive() is on two methods that are called ${where}, and each would get the other's results; give one of their classes another name, or call engine.run() with a key of your own in place of one decorator`,
     ),
   noEngine: (where: string): TypeError =>
     problem(
@@ -76,12 +76,12 @@ export const mistakes = {
     problem(`@nestjs/core ${found} is not supported; @dspinlock/nestjs is for Nest 11 and 12`),
 } as const
 
-/** For an interceptor further out that gave up, and tries again later. */
+/** The error for an interceptor further out that gave up, and tries again later. */
 export function turnMissed(): ServiceUnavailableException {
   return new ServiceUnavailableException('the turn of this request came while nothing waited for it; try again later')
 }
 
-/** How a set of that name is imported. */
+/** The code that imports a set of that name. */
 export function forRoot(name: string): string {
   return `DspinlockModule.forRoot(${name === 'default' ? '' : `{ name: ${JSON.stringify(name)} }`})`
 }

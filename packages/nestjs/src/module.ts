@@ -1,4 +1,4 @@
-// The module: its options, what it provides, and its part in the application's start and end.
+// The module: its options, its providers, and what it does when the application starts and ends.
 
 import {
   type BeforeApplicationShutdown,
@@ -22,7 +22,7 @@ import { checkNestVersion } from './nest-version.js'
 import { type AnyOptions, checkIsObject, type DspinlockOptions, type NestRequest } from './options.js'
 import { DEFAULT_SET, getLockEngineToken } from './tokens.js'
 
-/** What is of the module itself. */
+/** Options of the module itself. */
 export interface ModuleExtras {
   /** The name by which `@Dspinlock(name)`, `@InjectLockEngine(name)` and `@Exclusive(key, { name })` refer to these options. Default `'default'`. */
   readonly name?: string
@@ -32,7 +32,7 @@ export interface ModuleExtras {
 
 export type DspinlockModuleOptions<Req = NestRequest, Res = unknown> = DspinlockOptions<Req, Res> & ModuleExtras
 
-/** For `useClass` and `useExisting`. */
+/** What the class given as `useClass` or `useExisting` has to implement. */
 export interface DspinlockOptionsFactory<Req = NestRequest, Res = unknown> {
   createDspinlockOptions(): DspinlockOptions<Req, Res> | Promise<DspinlockOptions<Req, Res>>
 }
@@ -43,7 +43,7 @@ export type DspinlockModuleAsyncOptions<Req = NestRequest, Res = unknown> = Conf
 > &
   ModuleExtras
 
-/** Nest tells this name to whoever imports the module without its call. */
+/** Nest shows this name in its error if a user imports the module without calling forRoot. */
 const LOCK_SET = Symbol('options of DspinlockModule.forRoot()')
 const OPTIONS = Symbol('dspinlock options')
 
@@ -72,8 +72,8 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<object>({ opti
   .build()
 
 /**
- * Import it once in the root module, and once more with a `name` for each further store or set of options. On the
- * application's way down its holders finish, its waiters are answered with 503, and the store that it was given is closed.
+ * Import it once in the root module, and once more with a `name` for each further store or set of options. When the
+ * application shuts down, holders finish, waiters are answered with 503, and the store that was given is closed.
  */
 @Module({})
 export class DspinlockModule implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
@@ -91,7 +91,7 @@ export class DspinlockModule implements OnModuleInit, BeforeApplicationShutdown,
     this.#adapterHost = adapterHost
   }
 
-  /** @throws TypeError for a wrong name, or a version of Nest that is not supported; other mistakes are told at bootstrap. */
+  /** @throws TypeError for a wrong name, or a version of Nest that is not supported; other mistakes throw at bootstrap. */
   static forRoot<Req = NestRequest, Res = unknown>(options: DspinlockModuleOptions<Req, Res> = {}): DynamicModule {
     checkIsObject('forRoot()', options)
     return asModule(ConfigurableModuleClass.forRoot(checkExtras(options)))
@@ -111,7 +111,7 @@ export class DspinlockModule implements OnModuleInit, BeforeApplicationShutdown,
     if (findSets(this.#container)[0] === this.#set) checkApplication(this.#container)
   }
 
-  /** Before the HTTP server closes, so that whoever waits gets an answer. */
+  /** Before the HTTP server closes, so that waiters still get an answer. */
   beforeApplicationShutdown(): Promise<void> {
     return this.#set.close()
   }

@@ -1,4 +1,4 @@
-// What interceptor and guard share: the hooks for subclasses, and the question whether a request is theirs to guard.
+// What interceptor and guard share: the hooks for subclasses, and the decision whether a request is theirs to guard.
 
 import type { IncomingMessage } from 'node:http'
 import { type Problem, shareShape } from '@dspinlock/http'
@@ -17,17 +17,17 @@ import { DEFAULT_SET } from './tokens.js'
 type Answer<T> = T | Promise<T>
 
 interface Visits {
-  /** How many of the places at which interceptors (or guards) of ours are bound to its route it has passed. */
+  /** How many places the request has passed at which interceptors (or guards) of ours are bound to its route. */
   bound: number
-  /** One that is for all routes, too, has been called as that, which comes first. */
+  /** A mount that is both for all routes and bound has been called as the one for all routes, which comes first. */
   passed: boolean
-  /** One of them has seen to it. */
+  /** One of our mounts has taken the request. */
   taken: boolean
 }
 
 /**
- * Not a property, which would make requests slow on Express that are not even guarded. A WeakMap keeps its values until the next full
- * collection, so they are no more than a number and flags.
+ * Not a property, which on Express would slow down requests that are not even guarded. A WeakMap keeps its values until the next full
+ * collection, so the values are small: a number and two flags.
  */
 const visited = new WeakMap<IncomingMessage, Visits>()
 
@@ -35,8 +35,8 @@ const visited = new WeakMap<IncomingMessage, Visits>()
 const noOptions = Object.freeze({})
 
 /**
- * Define any of `getKey`, `getIdentity`, `shouldSkip` and `onRefused` in a subclass. They stand for the options `key`,
- * `identity`, `skip` and `onRefused` of the module; a route's own options come first.
+ * Define any of `getKey`, `getIdentity`, `shouldSkip` and `onRefused` in a subclass. They replace the module's options `key`,
+ * `identity`, `skip` and `onRefused`; a route's own options come first.
  */
 export abstract class Mount implements OnModuleInit {
   @Inject(ModulesContainer)
@@ -44,16 +44,16 @@ export abstract class Mount implements OnModuleInit {
   @Inject(ApplicationConfig)
   private readonly configOfNest!: ApplicationConfig
   #sets: ReadonlyMap<string, LockSet> | undefined
-  /** Undefined: not known before a request asks. */
+  /** Undefined until it is known, which may be only at a request. */
   #reach: Reach | undefined
 
-  /** A key in place of path, query and body; method, host and identity still count. undefined: not guarded. */
+  /** Returns a key in place of path, query and body; method, host and identity still count. undefined: the request is not guarded. */
   protected getKey?(context: ExecutionContext): Answer<string | undefined>
-  /** Who asks; nobody gets another identity's response. undefined: nobody in particular. */
+  /** Returns who is asking; nobody gets another identity's response. undefined: nobody in particular. */
   protected getIdentity?(context: ExecutionContext): Answer<string | undefined>
-  /** True: not guarded. */
+  /** Returns true for requests that are not to be guarded. */
   protected shouldSkip?(context: ExecutionContext): Answer<boolean>
-  /** Answers a refused request, or throws what exception filters are to render. */
+  /** Answers a refused request, or throws an error for exception filters to render. */
   protected onRefused?(problem: Problem, context: ExecutionContext): void
 
   /** @throws TypeError without DspinlockModule. */
@@ -62,7 +62,7 @@ export abstract class Mount implements OnModuleInit {
     this.#reach = readReach(this.#containers, this)
   }
 
-  /** Undefined: not ours to guard. @internal */
+  /** Undefined if the request is not for this mount to guard. @internal */
   protected findAdmission(context: ExecutionContext, mode: Mode): Admission | undefined {
     if (!isHttp(context)) return undefined
     const controller = context.getClass() as Class
@@ -71,7 +71,7 @@ export abstract class Mount implements OnModuleInit {
     if (rule?.kind === 'skip' || route.isEventStream) return undefined
     const raw = readRaw(context)
     const places = this.#countPlaces(route, mode)
-    // A guard for all routes leaves those with a decorator to the interceptor that came with it, and those with an interceptor to that.
+    // A guard for all routes leaves a route to the interceptor that is bound to it, by our decorator or otherwise.
     const isFurtherOut = mode === 'reject' && places === 0
     if (isFurtherOut && (rule !== undefined || this.#countPlaces(route, 'any') > 0)) return undefined
     this.#sets ??= this.#findSets()
@@ -91,13 +91,13 @@ export abstract class Mount implements OnModuleInit {
     })
     if (!guard.guards(raw, onRoute)) return undefined
     const target = readTarget(context)
-    // Before it gets a property of ours.
+    // Before the request gets a property of ours.
     shareShape(target, raw, 'res')
     setEntry(target.request, { mount: this, context })
     return { guard, target, onRoute, version: route.version }
   }
 
-  /** At how many places an interceptor (or guard) of ours is bound to the route. */
+  /** The number of places at which an interceptor (or guard) of ours is bound to the route. */
   #countPlaces(route: Route, mode: Mode): number {
     let places = 0
     for (const bound of mode === 'any' ? route.interceptors : route.guards) if (isMount(bound)) places++
@@ -108,7 +108,7 @@ export abstract class Mount implements OnModuleInit {
     return { container: this.containerOfNest, config: this.configOfNest }
   }
 
-  /** The place nearest to the handler decides: what runs in between, an upload for one, has been through by then. */
+  /** The place nearest to the handler decides, because what runs in between, an upload for example, is done by then. */
   #isItsTurn(raw: IncomingMessage, places: number): boolean {
     const visits = visited.get(raw) ?? { bound: 0, passed: false, taken: false }
     visited.set(raw, visits)
@@ -134,7 +134,7 @@ export abstract class Mount implements OnModuleInit {
     return new Map(sets.map(set => [set.name, set]))
   }
 
-  /** Only what a subclass defines. The same for all instances of a class, so it finds the instance by the request. */
+  /** Lists only the hooks that a subclass defines. All instances of a class share them, so a hook finds its instance by the request. */
   #listHooks(): object {
     const of = (request: object): Entry => {
       const found = readEntry(request)
@@ -159,7 +159,7 @@ export abstract class Mount implements OnModuleInit {
   }
 }
 
-/** Of `@UseInterceptors` and `@UseGuards`: classes, or instances. */
+/** Whether what `@UseInterceptors` or `@UseGuards` lists is ours: a class or an instance. */
 export function isMount(bound: unknown): boolean {
   return bound instanceof Mount || (typeof bound === 'function' && bound.prototype instanceof Mount)
 }

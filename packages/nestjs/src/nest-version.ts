@@ -1,4 +1,4 @@
-// Which Nest this package works with.
+// Checks that this package works with the Nest that is installed.
 
 import { createRequire } from 'node:module'
 import { mistakes } from './messages.js'
@@ -10,7 +10,7 @@ export function checkNestVersion(): void {
   if (version !== undefined && major !== 11 && major !== 12) throw mistakes.wrongNest(version)
 }
 
-/** Undefined in a bundle, where there is no package to look at. */
+/** Undefined in a bundle, where there is no package to read. */
 function readVersion(): string | undefined {
   try {
     const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as { version?: string }

@@ -1,4 +1,4 @@
-// Options of the module, of one route and of a subclass, made into one.
+// Merges the options of the module, of one route and of a subclass.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LockEngine } from '@dspinlock/core'
@@ -6,7 +6,7 @@ import { optionError } from '@dspinlock/core/support'
 import type { GuardOptions } from '@dspinlock/http'
 import { mistakes } from './messages.js'
 
-/** What requests of both platforms have in common. Name your own: `@Dspinlock<FastifyRequest>({ identity: … })`. */
+/** What requests of both platforms have in common. To use your platform's type, write `@Dspinlock<FastifyRequest>({ identity: … })`. */
 export interface NestRequest {
   readonly method: string
   readonly url: string
@@ -18,16 +18,16 @@ export interface NestRequest {
   readonly user?: unknown
 }
 
-/** Of the whole module; each route may differ by `@Dspinlock(options)`. Functions get the platform's request and response. */
+/** Options of the whole module; a route may differ by `@Dspinlock(options)`. Functions get the platform's request and response. */
 export type DspinlockOptions<Req = NestRequest, Res = unknown> = GuardOptions<Req, Res>
 
-/** What belongs to a set as a whole, not to a route. */
+/** Options that belong to a module as a whole, not to a route. */
 const ofModule = ['store', 'engine', 'maxWaiters', 'maxWaitersPerKey'] as const
 
-/** Of one route, or of all routes of a controller. What is not given is as the module has it. */
+/** Options of one route, or of all routes of a controller. Options that are not given are those of the module. */
 export type RouteOptions<Req = NestRequest, Res = unknown> = Omit<DspinlockOptions<Req, Res>, (typeof ofModule)[number]>
 
-/** Whoever names a policy names all of it: `ttlMs` of another policy would mean something else. */
+/** Whether an option is part of the policy, which is replaced as a whole: `ttlMs` would mean something else under another policy. */
 function isOfPolicy(name: string): boolean {
   return name === 'duplicates' || name === 'ttlMs' || name === 'whileInFlight' || name.startsWith('idempotency')
 }
@@ -44,7 +44,7 @@ export function checkIsObject(where: string, given: unknown): void {
   throw optionError(`argument of ${where}`, given, 'an object of options')
 }
 
-/** `'any'` policy, or refusing only. */
+/** Whether a mount can follow any policy (`'any'`), or only refuse duplicates (`'reject'`). */
 export type Mode = 'any' | 'reject'
 
 export type AnyOptions = GuardOptions<never, never>
@@ -52,7 +52,7 @@ export type AnyOptions = GuardOptions<never, never>
 export interface MergeInput {
   readonly module: object
   readonly engine: LockEngine
-  /** From a subclass. */
+  /** The hooks of a subclass, as options. */
   readonly hooks: object
   readonly route: object
   readonly mode: Mode
@@ -61,7 +61,7 @@ export interface MergeInput {
 }
 
 /**
- * The nearest decides: the route, then a subclass, then the module.
+ * The options of the route come first, then those of a subclass, then those of the module.
  * @throws TypeError for options that belong to the module, or that contradict `mode`.
  */
 export function mergeOptions({ module, engine, hooks, route, mode, where }: MergeInput): AnyOptions {

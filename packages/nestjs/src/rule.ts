@@ -1,11 +1,11 @@
-// What a route says about itself: the nearest decorator, and where our interceptors and guards are bound.
+// What the metadata of a route says: its nearest decorator, and where our interceptors and guards are bound.
 
 import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA, VERSION_METADATA } from '@nestjs/common/constants.js'
 
-/** Left by `@RouteConstraints()` of platform-fastify, which need not be installed. */
+/** The metadata that `@RouteConstraints()` of platform-fastify leaves; a copy of the name, because that package need not be installed. */
 const CONSTRAINTS_METADATA = '__fastify_route_constraints__'
 
-/** Left by decorators on handlers and controllers. */
+/** The metadata that our decorators leave on handlers and controllers. */
 export const RULE: symbol = Symbol('dspinlock rule')
 
 export type Rule =
@@ -16,16 +16,16 @@ export type Handler = (...args: never[]) => unknown
 export type Class = abstract new (...args: never[]) => unknown
 
 export interface Route {
-  /** The handler's own, else its controller's. */
+  /** The rule of the handler, or else of its controller. */
   readonly rule: Rule | undefined
-  /** What `@UseInterceptors` and `@UseGuards` list for it. */
+  /** What `@UseInterceptors` and `@UseGuards` list for the route. */
   readonly interceptors: readonly unknown[]
   readonly guards: readonly unknown[]
-  /** Its response is a stream of events for one client. */
+  /** The response is a stream of events for one client. */
   readonly isEventStream: boolean
   /**
-   * Of the API, and what else makes it another route than one of the same method and path. Not the handler's name: a retry after
-   * an update of the application is a retry all the same.
+   * The version of the API, and whatever else tells the route from others of the same method and path. Not the handler's name, because
+   * a retry after an update of the application is still a retry.
    */
   readonly version: string | undefined
   /** For messages. */
@@ -46,7 +46,7 @@ export function readRoute(controller: Class, handler: Handler): Route {
   return route
 }
 
-/** A handler may be inherited by several controllers. */
+/** Routes by controller and handler, because several controllers may inherit one handler. */
 const known = new WeakMap<Class, WeakMap<Handler, Route>>()
 
 function readMetadata(controller: Class, handler: Handler): Route {
@@ -66,13 +66,13 @@ export function ruleOn(target: object): Rule | undefined {
   return Reflect.getMetadata(RULE, target) as Rule | undefined
 }
 
-/** What `@Version()` and `@Controller({ version })` say: one, several, or the symbol for none in particular. */
+/** The version that `@Version()` or `@Controller({ version })` gives: one, several, or the symbol for none in particular. */
 function versionOn(target: object): string | undefined {
   const version = Reflect.getMetadata(VERSION_METADATA, target) as string | symbol | (string | symbol)[] | undefined
   return version === undefined ? undefined : JSON.stringify([version].flat().map(String).sort())
 }
 
-/** Fastify chooses by them among handlers of one method and path, also by headers that are in no key. */
+/** Adds the constraints by which Fastify chooses among handlers of one method and path; they may depend on headers that are in no key. */
 function withConstraints(handler: Handler, version: string | undefined): string | undefined {
   const constraints: unknown = Reflect.getMetadata(CONSTRAINTS_METADATA, handler)
   if (constraints === undefined) return version

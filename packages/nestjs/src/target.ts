@@ -1,4 +1,4 @@
-// The platform's request and response as Node's own: Express hands out these themselves, Fastify wraps them.
+// Finds Node's own request and response: Express hands out these themselves, Fastify wraps them.
 
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
 import { readParsedBody } from '@dspinlock/http'
@@ -8,10 +8,10 @@ import type { ExecutionContext } from '@nestjs/common'
 export interface Target {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  /** The platform's. */
+  /** The platform's request and response. */
   readonly request: object
   readonly response: object
-  /** Of `req` and `res`. */
+  /** The platform sets the prototypes of `req` and `res`. */
   readonly setsPrototypes: boolean
   readonly url: string
   readonly currentUrl: string
@@ -20,12 +20,12 @@ export interface Target {
   readonly isParsed: boolean
   readonly parsedBody: unknown
   /**
-   * Makes headers that the platform keeps for later visible in `res`: they were set outside of us, and belong to a
-   * replay as much as to the original. The returned function takes them back, for a handler may still remove them.
-   * Left out: it keeps none.
+   * Copies headers that the platform keeps for later into `res`: they were set outside of us, and belong to a replay as
+   * much as to the original. The returned function removes them again, because a handler may still remove them.
+   * Left out: the platform keeps none.
    */
   showHeaders?(): () => void
-  /** Tells the platform that the response is written without it. Left out: it need not know. */
+  /** Tells the platform that the response is written without it. Left out: the platform need not know. */
   takeOver?(): void
 }
 
@@ -51,7 +51,7 @@ type ExpressRequest = IncomingMessage & {
   readonly files?: unknown
 }
 
-/** Nest takes a context for HTTP where a library does not say what it is of; one without a request and a response is not. */
+/** Nest takes a context for HTTP if a library does not set its type; a context without a request and a response is not HTTP. */
 export function isHttp(context: ExecutionContext): boolean {
   if (context.getType<string>() !== 'http') return false
   const request: unknown = context.getArgByIndex(0)
@@ -62,7 +62,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** Not by `switchToHttp()`, which makes functions for each call of it. */
+/** Does not use `switchToHttp()`, which makes new functions at each call. */
 export function readTarget(context: ExecutionContext): Target {
   const request = context.getArgByIndex<object>(0)
   const response = context.getArgByIndex<object>(1)
@@ -71,7 +71,7 @@ export function readTarget(context: ExecutionContext): Target {
     : new ExpressTarget(request as ExpressRequest, response as ServerResponse)
 }
 
-/** Node's request, by which a request is known on either platform. */
+/** Node's request, which identifies a request on either platform. */
 export function readRaw(context: ExecutionContext): IncomingMessage {
   const request = context.getArgByIndex<object>(0)
   return isFastify(context.getArgByIndex<object>(1)) ? (request as FastifyRequest).raw : (request as IncomingMessage)
@@ -108,7 +108,7 @@ class ExpressTarget implements Target {
     return this.res
   }
 
-  /** Nest mounts every route on the application itself, so that this is all of it. */
+  /** Nest mounts every route on the application itself, so this is the whole pattern. */
   route(): string | undefined {
     return this.req.route?.path?.toString()
   }
@@ -133,7 +133,7 @@ class FastifyTarget implements Target {
     this.response = reply
     this.url = request.originalUrl ?? req.url ?? ''
     this.currentUrl = req.url ?? ''
-    // Fastify leaves undefined for what it did not parse.
+    // Fastify leaves undefined if it did not parse the body.
     this.isParsed = request.body !== undefined && (req.readableDidRead || req.readableEnded)
     this.parsedBody = request.body
   }

@@ -1,4 +1,4 @@
-// What providers of this package are known by in Nest's container.
+// The tokens of this package's providers in Nest's container.
 
 import { Inject } from '@nestjs/common'
 import { forRoot } from './messages.js'
@@ -6,7 +6,7 @@ import { forRoot } from './messages.js'
 /** The set of a module that is imported without a name. */
 export const DEFAULT_SET = 'default'
 
-/** For `app.get()` and `inject: []`. Nest shows it where it cannot be resolved, so it says what to import. */
+/** A token for `app.get()` and `inject: []`. Nest shows it if it cannot be resolved, so its text says what to import. */
 export function getLockEngineToken(name: string = DEFAULT_SET): string {
   return `LockEngine of ${forRoot(name)}`
 }
