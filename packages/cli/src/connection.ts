@@ -1,4 +1,4 @@
-// Reaching the Redis that the command line names, and letting go of it again.
+// Connects to the Redis that the command line names, and disconnects again.
 
 import { DspinlockError, type RedisParameters, type Store } from '@dspinlock/core'
 import { createRedisConnection, redisStore } from '@dspinlock/redis'
@@ -23,7 +23,7 @@ export interface Connection {
   close(): void
 }
 
-/** Connects, does `work`, and closes. @throws Failure where Redis cannot be reached or refuses. */
+/** Connects, does `work`, and closes. @throws Failure if Redis cannot be reached or refuses. */
 export async function withRedis<T>(
   options: ConnectionOptions,
   work: (connection: Connection) => Promise<T>,
@@ -52,7 +52,7 @@ async function connect(options: ConnectionOptions): Promise<Connection> {
   }
 }
 
-/** Secrets come by the environment: arguments are there for everybody on the machine to see. */
+/** Secrets come from the environment, because everybody on the machine can read the arguments of a command. */
 function readParameters(options: ConnectionOptions): RedisParameters {
   const { url, cluster, sentinels, sentinelName, tls, timeout } = options
   const { REDIS_USERNAME, REDIS_PASSWORD, REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD } = process.env
@@ -75,7 +75,7 @@ function readParameters(options: ConnectionOptions): RedisParameters {
   return url === undefined ? login : { ...login, url }
 }
 
-/** With what lies behind it: a connection says why it failed, a store which command. */
+/** The error's message, with that of its cause: the store's error names the command, the connection's says why it failed. */
 function explain(error: Error): string {
   const { cause } = error
   if (!(cause instanceof Error) || error.message.includes(cause.message)) return error.message

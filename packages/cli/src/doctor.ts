@@ -1,4 +1,4 @@
-// Whether a Redis can do what dspinlock needs of it: each check tries the real thing where it can.
+// Checks whether a Redis can do what dspinlock needs; a check tries the real operation wherever possible.
 
 import { randomUUID } from 'node:crypto'
 import { channels, type Entry, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
@@ -8,17 +8,17 @@ import { time } from './tables.js'
 
 export interface Check {
   readonly name: string
-  /** `fail`: locking does not work, or not safely. `warn`: it does for now. */
+  /** `fail`: locking does not work, or not safely. `warn`: it works for now. */
   readonly status: 'ok' | 'warn' | 'fail'
   readonly detail: string
 }
 
-/** A duplicate must be told by a message well before it would ask by itself. */
+/** A waiter has to be woken by a message within WAKE_MS, well before it would poll by itself. */
 const POLL_MS = 5_000
 const WAKE_MS = 2_000
 const PINGS = 20
 const SLOW_MS = 50
-/** Of `commandTimeoutMs`, 2 s by default: beyond it, every operation fails. */
+/** Half of `commandTimeoutMs`, which is 2 s by default; beyond that, every operation fails. */
 const HOPELESS_MS = 1_000
 const CLOCK_MS = 5_000
 
@@ -60,13 +60,13 @@ async function checkServer({ client }: Connection): Promise<Finding> {
   return ok(`${name} ${version}, ${field(info, 'redis_mode') ?? 'standalone'}, ${role}`)
 }
 
-/** Claims, renews, settles, reads and forgets a key of our own: EVALSHA, every command in the scripts, and the key pattern. */
+/** Claims, settles, reads and forgets a key of our own, which tries EVALSHA, the commands in the scripts, and the key pattern. */
 async function checkScripts({ store }: Connection): Promise<Finding> {
   const engine = new LockEngine({ store })
   const key = probeKey()
   try {
     const entry = await engine.enter(key, { duplicates: 'replay', ttlMs: 10_000, leaseMs: 10_000 })
-    if (entry.role !== 'holder') return fail(`a key of our own was not ours: ${entry.role}`)
+    if (entry.role !== 'holder') return fail(`a new key could not be held: ${entry.role}`)
     if (!(await entry.hold.settle(Uint8Array.of(1)))) return fail('a hold was lost at once')
     const state = await engine.inspect(key)
     if (state?.state !== 'settled') return fail(`a record was stored and is not there: ${state?.state ?? 'nothing'}`)
@@ -77,7 +77,7 @@ async function checkScripts({ store }: Connection): Promise<Finding> {
   }
 }
 
-/** One waits for what another holds, and has to be woken. */
+/** One engine waits for a key that another holds, and has to be woken. */
 async function checkMessages({ store }: Connection): Promise<Finding> {
   const holder = new LockEngine({ store })
   const waiter = new LockEngine({ store, pollMs: POLL_MS })
@@ -91,7 +91,7 @@ async function checkMessages({ store }: Connection): Promise<Finding> {
   channels.trouble.subscribe(listener)
   try {
     const first = await holder.enter(key, policy)
-    if (first.role !== 'holder') return fail(`a key of our own was not ours: ${first.role}`)
+    if (first.role !== 'holder') return fail(`a new key could not be held: ${first.role}`)
     const second = waiter.enter(key, { ...policy, waitMs: WAKE_MS })
     const waiting = second.catch((error: unknown) => error)
     await isWaitedFor(store, key)
@@ -101,7 +101,7 @@ async function checkMessages({ store }: Connection): Promise<Finding> {
     const tookMs = performance.now() - settledAt
     if (entry instanceof Error) {
       const why = trouble === undefined ? '' : `: ${messageOf(trouble)}`
-      return fail(`a waiter was not woken within ${time(WAKE_MS)}${why}; waiters would only ask every second`)
+      return fail(`a waiter was not woken within ${time(WAKE_MS)}${why}; waiters would only poll every second`)
     }
     return ok(`a waiter is woken after ${tookMs.toFixed(1)} ms`)
   } finally {
@@ -123,7 +123,7 @@ async function checkListing({ store }: Connection): Promise<Finding> {
   try {
     for await (const _state of store.list()) count++
   } catch (error) {
-    return warn(`locking needs none, but dspinlock ls and watch do: ${messageOf(error)}`)
+    return warn(`locking works without it, but dspinlock ls and watch do not: ${messageOf(error)}`)
   }
   return ok(`${count} live ${count === 1 ? 'key' : 'keys'} under this prefix`)
 }
@@ -131,11 +131,11 @@ async function checkListing({ store }: Connection): Promise<Finding> {
 async function checkEviction({ client }: Connection): Promise<Finding> {
   const info = await ask(() => client.info('memory'))
   const policy = field(info, 'maxmemory_policy')
-  if (info === undefined || policy === undefined) return warn('the user may not use INFO, so it is not known')
+  if (info === undefined || policy === undefined) return warn('the user may not use INFO, so the policy is not known')
   const limit = Number(field(info, 'maxmemory') ?? 0)
   if (policy === 'noeviction')
-    return ok(limit === 0 ? 'none, and no limit of memory' : 'none: a full Redis refuses writes')
-  if (limit === 0) return ok(`${policy}, but there is no limit of memory`)
+    return ok(limit === 0 ? 'none, and no memory limit' : 'none: a full Redis refuses writes')
+  if (limit === 0) return ok(`${policy}, but there is no memory limit`)
   const used = Math.round((Number(field(info, 'used_memory') ?? 0) / limit) * 100)
   return warn(
     `${policy} at maxmemory ${limit} (${used} % used): a full Redis would drop holds, and then two may run; use noeviction, or a Redis for dspinlock alone`,
@@ -148,7 +148,7 @@ async function checkClock({ client }: Connection): Promise<Finding> {
   const aheadMs = seconds * 1_000 + micros / 1_000 - (before + Date.now()) / 2
   const detail = `Redis is ${time(Math.abs(aheadMs))} ${aheadMs < 0 ? 'behind' : 'ahead of'} this machine`
   if (Math.abs(aheadMs) < CLOCK_MS) return ok(detail)
-  return warn(`${detail}; locks do not mind, because only its clock counts, but one of the two is wrong`)
+  return warn(`${detail}; locks are not affected, because only the clock of Redis counts, but one of the two is wrong`)
 }
 
 async function checkLatency({ client }: Connection): Promise<Finding> {
@@ -162,14 +162,14 @@ async function checkLatency({ client }: Connection): Promise<Finding> {
   const median = times[PINGS / 2] ?? 0
   const detail = `median ${median.toFixed(1)} ms, slowest ${(times.at(-1) ?? 0).toFixed(1)} ms of ${PINGS} round trips`
   if (median >= HOPELESS_MS) return fail(`${detail}; operations would run into commandTimeoutMs (2 s)`)
-  return median >= SLOW_MS ? warn(`${detail}; every guarded request waits for two`) : ok(detail)
+  return median >= SLOW_MS ? warn(`${detail}; every guarded request waits for two round trips`) : ok(detail)
 }
 
 function probeKey(): string {
   return `doctor-${randomUUID()}`
 }
 
-/** Undefined where the user may not ask. */
+/** Undefined if the Redis user may not run the command. */
 async function ask(command: () => Promise<string>): Promise<string | undefined> {
   try {
     return await command()

@@ -1,12 +1,12 @@
-// Runs the command line of this process, and ends it with the exit code that says how it went.
+// Runs the command that this process was started with, and ends the process with the matching exit code.
 
 import { CommanderError } from 'commander'
 import { exitCodes, Failure, printable } from './messages.js'
 import { makeProgram } from './program.js'
 
-// What is wrong is told once, in the words of the command.
+// Process warnings are not shown: the command itself reports what is wrong, once.
 process.removeAllListeners('warning')
-// `dspinlock watch | head` closes the pipe: that is no error.
+// `dspinlock watch | head` closes the pipe, which is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitCodes.ok : 1))
 
 const program = makeProgram({
@@ -28,11 +28,11 @@ try {
 } catch (error) {
   process.exitCode = tell(error)
 }
-// What was written goes out first; a client that never connected would keep the process for another two seconds.
+// Exits explicitly once all output has left, because a client that never connected would keep the process for another two seconds.
 process.stdout.write('', () => process.stderr.write('', () => process.exit()))
 
 function tell(error: unknown): number {
-  // Commander has told its own errors already.
+  // Commander has printed its own errors already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   const isUsage = error instanceof TypeError && error.message.startsWith('dspinlock: ')
   const message = error instanceof Error ? error.message : String(error)

@@ -3,13 +3,13 @@
 import { InvalidArgumentError } from 'commander'
 
 export const exitCodes = {
-  /** Done; `doctor`: nothing is wrong. */
+  /** Done; for `doctor`: nothing failed. */
   ok: 0,
   /** There is no such key, it was not forgotten, or `doctor` found something that does not work. */
   no: 1,
-  /** Wrong arguments; nothing was asked of Redis. */
+  /** Wrong arguments; Redis was not contacted. */
   usage: 2,
-  /** Redis could not be reached, or refused. */
+  /** Redis could not be reached, or refused the command. */
   redis: 3,
 } as const
 
@@ -32,10 +32,10 @@ export const failures = {
   isHeld: (key: string, fence: number): Failure =>
     new Failure(
       exitCodes.no,
-      `the key ${quote(key)} is held (fence ${fence}), and whoever is next would run beside its holder; wait for it, or pass --force`,
+      `the key ${quote(key)} is held (fence ${fence}), and the next one would run beside its holder; wait for the holder, or pass --force`,
     ),
   hasChanged: (key: string): Failure =>
-    new Failure(exitCodes.no, `the key ${quote(key)} has changed hands meanwhile, and was left alone; try again`),
+    new Failure(exitCodes.no, `the key ${quote(key)} has changed meanwhile, and was left alone; try again`),
   unreachable: (why: string, cause?: unknown): Failure => new Failure(exitCodes.redis, why, cause),
 }
 
@@ -46,18 +46,18 @@ export const wrongArguments = {
     new InvalidArgumentError(`It must be a list like redis-1:6379,redis-2:6379, but is ${quote(given)}.`),
 }
 
-/** Fit for a terminal: a key may hold anything, also what moves a cursor. */
+/** Makes a text safe for a terminal: a key may contain anything, even sequences that move the cursor. */
 function quote(text: string): string {
   return JSON.stringify(text).replace(/[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escape)
 }
 
-/** As `quote`, without the quotes where they say nothing. */
+/** Like `quote`, but without the quotes if they are not needed. */
 export function show(text: string): string {
   const quoted = quote(text)
   return quoted === `"${text}"` && text !== '' && !/\s/.test(text) ? text : quoted
 }
 
-/** A line that is not ours, such as what a server says: it may hold anything, too. */
+/** Makes a line from elsewhere safe for a terminal: a server's answer, for example, may contain anything, too. */
 export function printable(text: string): string {
   return quote(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
 }

@@ -13,8 +13,8 @@ export interface Surroundings {
   readonly write: (text: string) => void
   readonly isTerminal: boolean
   /**
-   * For what goes on until the user stops it. Who does not ask for this signal is ended by the process' own, whatever it
-   * waits for.
+   * The signal for a command that goes on until the user stops it. A command that does not ask for it is ended by SIGINT and SIGTERM
+   * themselves, whatever it is waiting for.
    */
   readonly untilStopped: () => AbortSignal
   readonly exit: (code: number) => void
@@ -32,8 +32,8 @@ interface ListOptions extends CommonOptions {
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
 const afterHelp = `
-REDIS_URL names the server where no option does, REDIS_USERNAME and REDIS_PASSWORD the login: arguments can be read by
-everybody on this machine.
+REDIS_URL names the server if no option does. The login comes from REDIS_USERNAME and REDIS_PASSWORD, because everybody
+on this machine can read the arguments of a command.
 
 Exit codes: 0 done · 1 no such key, not forgotten, or doctor found something that does not work · 2 wrong arguments ·
 3 Redis cannot be reached, or refuses`
@@ -41,7 +41,7 @@ Exit codes: 0 done · 1 no such key, not forgotten, or doctor found something th
 export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundings): Command {
   const program = new Command('dspinlock')
     .description(
-      'Who holds what on a Redis that dspinlock uses, who waits, and whether that Redis can do what is needed',
+      'Shows who holds what on a Redis that dspinlock uses, who waits, and whether that Redis can do what is needed',
     )
     .version(version)
     .addHelpText('after', afterHelp)
@@ -72,9 +72,9 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
     )
 
   common(program.command('forget'))
-    .description('drop the record or pass mark of a key, with --force its hold')
+    .description('drop the record or pass mark of a key; with --force, its hold')
     .argument('<key>')
-    .option('--force', 'also if it is held: the next one runs beside its holder')
+    .option('--force', 'even if the key is held: the next one runs beside its holder')
     .action((key: string, options: CommonOptions & { force?: boolean }) =>
       withRedis(options, async ({ store }) => {
         const state = await store.inspect(key)
@@ -87,11 +87,11 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
     )
 
   common(program.command('watch'))
-    .description('as ls, again and again; with --json one line each time')
+    .description('run ls again and again; with --json, one line each time')
     .addOption(stateOption())
     .option('--match <text>', 'only keys that contain this')
     .addOption(secondsOption('--interval <seconds>', 'how long to wait in between', 1))
-    .option('--count <times>', 'stop after so many', readCount)
+    .option('--count <times>', 'stop after this many times', readCount)
     .action((options: ListOptions & { interval: number; count?: number }) =>
       withRedis(options, ({ store }) =>
         watch(store, {
@@ -107,7 +107,7 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
     )
 
   common(program.command('doctor'))
-    .description('try whether this Redis can do what is needed')
+    .description('check whether this Redis can do what is needed')
     .action((options: CommonOptions) =>
       withRedis(options, async connection => {
         const checks = await examine(connection)
@@ -125,11 +125,11 @@ function common(command: Command): Command {
     .addOption(new Option('--url <url>', 'redis://, rediss:// or unix://').env('REDIS_URL'))
     .option('--cluster <nodes>', 'some nodes of a Redis Cluster, for example redis-1:6379,redis-2:6379', readNodes)
     .option('--sentinels <nodes>', 'some Sentinels, for example redis-1:26379,redis-2:26379', readNodes)
-    .option('--sentinel-name <name>', 'what the Sentinels call the master (default: "mymaster")')
-    .option('--tls', 'with --cluster and --sentinels; otherwise a rediss:// URL says so')
+    .option('--sentinel-name <name>', 'the name by which the Sentinels know the master (default: "mymaster")')
+    .option('--tls', 'use TLS with --cluster or --sentinels; otherwise write a rediss:// URL')
     .option('--prefix <prefix>', 'as given to redisStore', 'dspinlock')
     .addOption(secondsOption('--timeout <seconds>', 'for connecting, and for each operation', 2))
-    .option('--json', 'for scripts')
+    .option('--json', 'write JSON, for scripts')
 }
 
 function stateOption(): Option {
@@ -145,7 +145,7 @@ async function list(store: Store, { state, match }: ListOptions): Promise<KeySta
   return states
 }
 
-/** Seconds on the command line and in its help, milliseconds in the program. */
+/** An option in seconds on the command line and in its help, but in milliseconds in the program. */
 function secondsOption(flags: string, description: string, fallback: number): Option {
   return new Option(flags, description).argParser(readSeconds).default(fallback * 1_000, String(fallback))
 }

@@ -1,4 +1,4 @@
-// What people are shown: keys as tables, times and sizes as one reads them.
+// Output for people: keys as tables, times and sizes in readable units.
 
 import type { KeyState } from '@dspinlock/core'
 import stringWidth from 'string-width'
@@ -6,7 +6,7 @@ import { printable, show } from './messages.js'
 
 const MAX_KEY_WIDTH = 64
 
-/** Lines without frames, so that they can be cut and sorted. */
+/** Lines without frames, so that tools such as cut and sort can read them. */
 function drawTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map(row => row.map(text => ({ text, width: stringWidth(text) })))
   const widths = head.map((_, column) => cells.reduce((most, row) => Math.max(most, row[column]?.width ?? 0), 0))
@@ -58,7 +58,7 @@ export function drawChecks(checks: readonly { name: string; status: string; deta
     .join('\n')
 }
 
-/** Held ones first, the longest first; then by what is left of them. */
+/** Held keys first, the longest held before the others; then by the time that is left. */
 export function sortKeys(states: readonly KeyState[]): KeyState[] {
   return [...states].sort(
     (a, b) => b.heldMs - a.heldMs || a.ttlLeftMs - b.ttlLeftMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0),

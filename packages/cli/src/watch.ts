@@ -1,4 +1,4 @@
-// Showing live keys again and again, until told to stop.
+// Shows live keys again and again, until told to stop.
 
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { drawKeys, sortKeys } from './tables.js'
 
 export interface WatchOptions {
   readonly intervalMs: number
-  /** How often; undefined: until stopped. */
+  /** How many times; undefined: until stopped. */
   readonly count: number | undefined
   readonly asJson: boolean
   readonly isTerminal: boolean
@@ -29,12 +29,12 @@ export async function watch(store: Store, options: WatchOptions): Promise<void> 
     const at = new Date().toISOString()
     let states: KeyState[]
     try {
-      // A Redis that does not answer is not waited for.
+      // Raced with the stop signal, so that a Redis that does not answer cannot delay stopping.
       const listed = await Promise.race([list(store), stopped])
       if (listed === undefined) return
       states = sortKeys(listed)
     } catch (error) {
-      // Redis may come back, and who watches wants to see that.
+      // Redis may come back, and somebody who watches wants to see that.
       if (!(error instanceof DspinlockError) || count !== undefined) throw error
       write(
         asJson
