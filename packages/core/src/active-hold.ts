@@ -1,4 +1,4 @@
-// A hold while it lasts: what its holder sees, and the one state behind it.
+// A hold while it lasts: the handle that its holder sees, and the state behind it.
 
 import { isBytes } from './bytes.js'
 import type { Hold } from './entry.js'
@@ -10,7 +10,7 @@ import type { MaybePromise } from './store.js'
 import { type EnterTrace, HoldSpan, type HoldTrace, type Traceable } from './tracing.js'
 import { whenAnswered } from './when-answered.js'
 
-/** What a hold needs of the lane it came from. */
+/** What a hold needs of the lane that it came from. */
 export interface HoldOwner {
   renew(hold: ActiveHold): MaybePromise<boolean>
   settle(hold: ActiveHold, record: Uint8Array): MaybePromise<boolean>
@@ -28,10 +28,10 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   leaseEndsAt: number
   kept: Kept | undefined
   readonly #owner: HoldOwner
-  /** Why the signal aborted or will abort as soon as somebody asks for it. */
+  /** Why the signal aborted, or will be aborted when somebody first asks for it. */
   #lostFor: LeaseLostError | HoldTimeoutError | undefined
   #ended = false
-  /** Made when asked for: most holders never look. */
+  /** Made when the signal is asked for, because most holders never look at it. */
   #controller: AbortController | undefined
   /** Undefined while nobody listens. */
   #trace: HoldSpan | undefined
@@ -68,7 +68,7 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   }
 
   get signal(): AbortSignal {
-    // After a stall, whoever asks is not told the old state because no timer has run yet.
+    // Checked here as well, because after a stall the timers may not have run yet.
     if (!this.#ended && this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
@@ -80,7 +80,7 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   settle(record: Uint8Array): MaybePromise<boolean> {
     if (this.#ended) return false
     if (!this.policy.leavesRecord) return this.release()
-    // A store that took anything else might give it to others, or count by it.
+    // If a store were given anything else, it might hand it to others, or count its size wrongly.
     if (!isBytes(record)) throw optionError('record', record, 'a Uint8Array')
     this.#ended = true
     if (!this.#isHeard()) return this.#owner.settle(this, record)
@@ -97,7 +97,7 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
     try {
       await this.release()
     } catch {
-      // It was published where it happened, and would hide the error that ended the block.
+      // The error was published where it happened; throwing it here would hide the error that ended the block.
     }
   }
 
@@ -120,7 +120,7 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
 
   startTrace(enter: EnterTrace): void {
     this.#trace = new HoldSpan(this.key, this.fence, this.startedAt, enter)
-    // Its holder is told in a later microtask than it began, and it may have been forgotten in between.
+    // The trace starts a microtask or more after the hold, which may have been lost (by `forget`) in between.
     if (this.#lostFor !== undefined) this.#trace.lose(this.#lostFor)
   }
 

@@ -1,11 +1,11 @@
-// What a hold or a store's reply says to a caller that waits for the same key.
+// What a hold, or a store's reply, means for a caller that waits for the same key.
 
 import type { Entry } from './entry.js'
 import { isMismatch } from './payload.js'
 import type { Policy } from './policy.js'
 import type { ClaimReply, Wake } from './store.js'
 
-/** Whom an answer is for. */
+/** The caller that an answer is for. */
 export interface Asker {
   readonly policy: Policy
   readonly payload: string
@@ -17,15 +17,15 @@ export function refuse(reason: 'in-flight' | 'settled' | 'mismatch', retryAfterM
   return { role: 'refused', reason, retryAfterMs }
 }
 
-/** Why `asker` is not to wait while the key is in use with `payload`; undefined: it may. */
+/** The refusal for an `asker` that may not wait while the key is in use with `payload`; undefined if it may wait. */
 export function refuseWhileBusy(asker: Asker, payload: string, retryAfterMs: number): Entry | undefined {
   if (isMismatch(asker.payload, payload)) return refuse('mismatch', retryAfterMs)
   return asker.policy.waits ? undefined : refuse('in-flight', retryAfterMs)
 }
 
 /**
- * What the reply to a claim that asked as `asked` means for `asker`; undefined: it has to ask for itself. Without `asked` the reply is
- * what a hold of this process left, and whoever may not have that was refused when the hold began.
+ * What the reply to the claim `asked` means for `asker`; undefined if `asker` has to claim for itself. Without `asked`, the reply is
+ * what a hold of this process left; callers with another payload were refused when that hold began.
  */
 export function answerFor(
   asker: Asker,
@@ -35,7 +35,7 @@ export function answerFor(
   if (reply.state === 'mismatch') return asker.payload === asked?.payload ? refuse('mismatch', 0) : undefined
   if (!asker.policy.takesRecord) return undefined
   if (reply.state === 'pass') return { role: 'pass' }
-  // A claim without a payload is answered with any record, and what payload that was made for is not known here.
+  // A claim without a payload is answered with any record, so the payload of that record is not known here.
   if (asked !== undefined && asker.payload !== '' && asker.payload !== asked.payload) {
     return asked.payload === '' ? undefined : refuse('mismatch', 0)
   }
@@ -44,7 +44,7 @@ export function answerFor(
   return { role: 'follower', record, ageMs, joined }
 }
 
-/** A message that says the same as a claim's answer would. */
+/** Turns a wake into the reply that a claim would have got. */
 export function toReply(wake: Extract<Wake, { kind: 'record' | 'pass' }>): SharedReply {
   if (wake.kind === 'pass') return { state: 'pass' }
   return { state: 'record', record: wake.record, ageMs: 0, joined: true }

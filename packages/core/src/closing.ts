@@ -1,8 +1,8 @@
-// An AbortSignal that aborts when something closes, for one listener.
+// A light substitute for an AbortSignal, for one listener: it aborts when something closes.
 
 import type { AbortListener, Cancellation } from './policy.js'
 
-/** The part of an emitter that is used, for example of a response. */
+/** The part that is used of an emitter, for example a response. */
 interface Closable {
   readonly destroyed: boolean
   on(event: 'close', listener: () => void): unknown
@@ -10,9 +10,9 @@ interface Closable {
 }
 
 /**
- * For whoever makes one for each request: an AbortController, its signal and their listeners would be most of what a waiting request
- * takes. It lets go of everybody afterwards, because V8 keeps the function that was among a response's listeners, and all that this
- * refers to, until the next full collection (docs/decisions/069).
+ * For code that needs a signal for each request: an AbortController, its signal and their listeners would be most of the memory that a
+ * waiting request takes. It drops its references afterwards, because V8 keeps a function that was among a response's listeners, and all
+ * that the function refers to, until the next full collection (docs/decisions/069).
  */
 export class Closing implements Cancellation {
   #closable: Closable | undefined
@@ -25,11 +25,11 @@ export class Closing implements Cancellation {
   }
 
   get aborted(): boolean {
-    // What closed before anybody listened does not say so again.
+    // Checked directly, because something that closed before anybody listened does not emit 'close' again.
     return this.#reason !== undefined || this.#closable?.destroyed === true
   }
 
-  /** Only to be asked once it has aborted, and it stays so from then on. */
+  /** To be read only after it has aborted; reading it keeps `aborted` true. */
   get reason(): unknown {
     this.#reason ??= new DOMException('This operation was aborted', 'AbortError')
     return this.#reason

@@ -21,18 +21,18 @@ export interface EngineOptions {
   /** How many callers may wait for one key in this process. Default 1 000. */
   readonly maxWaitersPerKey?: number
   /**
-   * How often a waiter asks again in case a message was lost, in milliseconds; at random, each time, 10 to 30 per cent sooner. Default
-   * 1 000: that is before a hand-over to a process that has died runs out, which therefore costs the others no more than that.
+   * How often a waiter asks the store again in case a message was lost, in milliseconds; each time 10 to 30 per cent sooner, at random.
+   * Default 1 000. If a key was handed over to a process that has died, the others lose no more than about that time.
    */
   readonly pollMs?: number
 }
 
 export interface CloseOptions {
-  /** For how long to wait for the holders to finish, in milliseconds. Default 30 000. */
+  /** How long to wait for the holders to finish, in milliseconds. Default 30 000. */
   readonly timeoutMs?: number
 }
 
-/** In UTF-16 units, 1 MiB of ASCII: every operation reads the whole key, and every waiter's message names it. */
+/** In UTF-16 units: 1 MiB of ASCII. Limited because every operation reads the whole key, and every waiter's message names it. */
 const MAX_KEY_LENGTH = 1_048_576
 
 const storeMethods = [
@@ -64,7 +64,7 @@ export class LockEngine {
   readonly #maxWaiters: number
   readonly #maxWaitersPerKey: number
   readonly #lanes = new ShortLivedMap<Lane>()
-  /** Which lane a wake is for; every token in it was handed out by `newToken` and not yet dropped. */
+  /** The lane that a wake is for, by token; holds all tokens that `newToken` gave out and that were not dropped yet. */
   readonly #tokens = new ShortLivedMap<Lane>()
   readonly #keeper = new LeaseKeeper()
   readonly #mailbox: Mailbox
@@ -72,7 +72,7 @@ export class LockEngine {
   #nextToken = 0
   #waiters = 0
   #closing: Promise<void> | undefined
-  /** Called whenever a lane went away; only set while closing. */
+  /** Called whenever a lane has gone; set only while closing. */
   #onIdle: (() => void) | undefined
 
   constructor(options: EngineOptions) {
@@ -101,7 +101,7 @@ export class LockEngine {
   }
 
   /**
-   * Asks for the key, and waits if that is what the options say. `options` may be a Policy, which saves reading them anew.
+   * Asks for the key, and waits for it if the options say so. `options` may be a Policy, which saves reading them at each call.
    * Rejects with WaitTimeoutError, WaiterLimitError, StoreError, ClosedError, or the reason of `signal`; with a
    * TypeError for wrong options.
    */
@@ -130,8 +130,8 @@ export class LockEngine {
   }
 
   /**
-   * As `enter`, for callers that must not be put off by as much as a microtask: the answer, if there is one at once. Undefined if
-   * it takes waiting, or asking a store that is not synchronous; nothing was claimed then.
+   * Like `enter`, for callers that must not be delayed by even a microtask: returns the answer if there is one at once. Undefined if
+   * it takes waiting, or asking a store that is not synchronous; then nothing was claimed.
    * @throws what `enter` rejects with.
    */
   enterAtOnce(key: string, policy: Policy, call?: Omit<CallOptions, 'signal'>): Entry | undefined {
@@ -147,7 +147,7 @@ export class LockEngine {
     return this.#laneOf(key).enterAtOnce(policy, payload)
   }
 
-  /** What `enter` would come to, if the store knows that by itself. Whoever holds the key here or waits for it comes first. */
+  /** What `enter` would answer, if the store knows that without asking. Not used while this process holds the key or waits for it. */
   #recall(key: string, policy: Policy, payload: string): Entry | undefined {
     if (!policy.takesRecord || this.closed || this.#lanes.get(key) !== undefined) return undefined
     const reply = this.store.recall?.(key, payload)
@@ -157,19 +157,19 @@ export class LockEngine {
   }
 
   /**
-   * Runs `task` when the key is its own, and ends the hold afterwards. Under `'replay'` its result is encoded (JSON
+   * Runs `task` when it holds the key, and ends the hold afterwards. Under `'replay'` its result is encoded (JSON
    * unless `codec` says otherwise) and given to duplicates, each of which gets a copy of its own. An error of the task is
-   * rethrown as it is, leaves no record, and lets the next one run. Errors of `enter` as there; DuplicateError where
-   * the options refuse duplicates; RecordError for a result that cannot be encoded. That the hold was lost while the task ran is no
-   * error: its signal says so, and its result goes to nobody else.
+   * rethrown as it is, leaves no record, and lets the next one run. Rejects with the errors of `enter`; with DuplicateError if
+   * the options refuse duplicates; with RecordError if the result cannot be encoded. If the hold is lost while the task runs, that is no
+   * error: the task's signal says so, and its result is given to nobody else.
    */
   run<T>(key: string, task: Task<T>, options?: RunOptions<T>): Promise<T> {
     return runTask(this, key, task, options)
   }
 
   /**
-   * Takes the key away from the holder that has `fence`, or drops the record that it left, if no other has held the key
-   * since. `false`: one has, or there is nothing left to drop. A holder in this process is told at once, another one with
+   * Takes the key away from the holder with this `fence`, or drops the record that it left, if no other has held the key
+   * since. `false`: another has, or there is nothing left to drop. A holder in this process is told at once, another one with
    * its next renewal. Rejects with a StoreError.
    */
   async forget(key: string, fence: number): Promise<boolean> {
@@ -183,7 +183,7 @@ export class LockEngine {
     }
   }
 
-  /** What the store knows of the key; undefined if nothing. Rejects with a StoreError. */
+  /** What the store knows about the key; undefined if nothing. Rejects with a StoreError. */
   async inspect(key: string): Promise<KeyState | undefined> {
     try {
       return await this.store.inspect(key)
@@ -193,9 +193,9 @@ export class LockEngine {
   }
 
   /**
-   * Refuses newcomers and waiters with a ClosedError, waits for the holders to end, and lets go of the store, which
-   * stays open. Resolves at the latest after `timeoutMs`; a second call waits for the first. Who still holds then is renewed no more: the
-   * hold's signal aborts when the lease runs out.
+   * Refuses newcomers and waiters with a ClosedError, waits for the holders to end, and detaches from the store, which
+   * stays open. Resolves after `timeoutMs` at the latest; a second call waits for the first. Holds that last longer are not renewed any
+   * more: their signals abort when their leases run out.
    */
   close(options?: CloseOptions): Promise<void> {
     const { timeoutMs } = parseOptions('close', options, { timeoutMs: timerMs(30_000, 0) })
@@ -260,7 +260,7 @@ export class LockEngine {
   }
 }
 
-/** Loads the log only if the environment asks for one. Whoever must not miss its first line calls `logByEnvironment` before. */
+/** Loads the log only if the environment asks for one. Code that must not miss its first line calls `logByEnvironment` before. */
 function loadLog(): void {
   const { SL_LOG_ENABLED, DEBUG } = process.env
   if (SL_LOG_ENABLED ?? DEBUG) void import('./log-environment.js').then(({ logByEnvironment }) => logByEnvironment())

@@ -1,10 +1,10 @@
 // Every error class of this package and every message that a user can see.
 
-/** Below this class are all errors that dspinlock throws at run time. Wrong options are TypeErrors instead. */
+/** The base class of all errors that dspinlock throws at run time. Wrong options are TypeErrors instead. */
 export class DspinlockError extends Error {
   /** Stable, for programs: `ERR_DSPINLOCK_…`. */
   readonly code: string
-  /** The key it is about, if it is about one. */
+  /** The key that the error is about, if it is about one. */
   readonly key: string | undefined
 
   constructor(code: string, message: string, options: { key?: string | undefined; cause?: unknown } = {}) {
@@ -29,7 +29,7 @@ export class WaitTimeoutError extends DspinlockError {
   }
 }
 
-/** Too many wait already; this one was not let in. */
+/** Too many callers wait already, so this one was refused. */
 export class WaiterLimitError extends DspinlockError {
   constructor(key: string, option: 'maxWaiters' | 'maxWaitersPerKey', limit: number) {
     super(
@@ -51,7 +51,7 @@ export class ClosedError extends DspinlockError {
   }
 }
 
-/** The store did not do what was asked in time. `operation` and `key` say what; `cause` says why. */
+/** The store did not carry out an operation in time. `operation` and `key` say which; `cause` says why. */
 export class StoreError extends DspinlockError {
   readonly operation: string
 
@@ -66,7 +66,7 @@ export class StoreError extends DspinlockError {
   }
 }
 
-/** What a store threw, as the StoreError that callers are promised. */
+/** Wraps what a store threw in the StoreError that callers are promised. */
 export function asStoreError(
   store: { readonly name: string },
   operation: string,
@@ -100,10 +100,10 @@ export class HoldTimeoutError extends DspinlockError {
   }
 }
 
-/** `run` with `duplicates: 'reject'` (or `whileInFlight: 'reject'`) met another that is or was at the same work. */
+/** `run` with `duplicates: 'reject'` (or `whileInFlight: 'reject'`) found that the same work is being done or was done. */
 export class DuplicateError extends DspinlockError {
   readonly reason: 'in-flight' | 'settled' | 'mismatch'
-  /** In flight: what is left of the lease, in milliseconds, unless the work ends sooner. Otherwise 0, which says nothing. */
+  /** For `in-flight`, what is left of the lease, in milliseconds, unless the work ends sooner. Otherwise 0, which has no meaning. */
   readonly retryAfterMs: number
 
   constructor(key: string, reason: 'in-flight' | 'settled' | 'mismatch', retryAfterMs: number) {
@@ -131,7 +131,7 @@ export class RecordError extends DspinlockError {
   }
 }
 
-/** A lock was not had within `maxSpinlockTries`; `cause` is the WaitTimeoutError behind it. */
+/** A lock could not be acquired within `maxSpinlockTries`; `cause` is the WaitTimeoutError behind it. */
 export class TriesExceededError extends DspinlockError {
   constructor(key: string, tries: number, sleepMs: number, cause: unknown) {
     super(
@@ -156,7 +156,7 @@ export class KeyExistsError extends DspinlockError {
   }
 }
 
-/** A release of what is not this lock's: it was never acquired, was released already, or was lost meanwhile (then `cause` says how). */
+/** A lock was released that is not held: it was never acquired, was released already, or was lost meanwhile (then `cause` says how). */
 export class InvalidReleaseError extends DspinlockError {
   constructor(key: string, why: 'not-held' | 'lost' | 'others', cause?: unknown) {
     const what = {
@@ -179,7 +179,7 @@ export class InvalidStateError extends DspinlockError {
   }
 }
 
-/** What is stored under a key is nothing that `unpackRecord` understands; `cause` says why. */
+/** `unpackRecord` cannot read what is stored under a key; `cause` says why. */
 export class InvalidValueError extends DspinlockError {
   constructor(key: string, cause: unknown) {
     super(
@@ -190,7 +190,7 @@ export class InvalidValueError extends DspinlockError {
   }
 }
 
-/** A value cannot name a lock. `path` says which part of it. */
+/** A value cannot name a lock, because a part of it cannot be hashed; `path` says which. */
 export class NotHashableError extends DspinlockError {
   /** For example `value.filters[0]`. */
   readonly path: string
@@ -205,7 +205,7 @@ export class NotHashableError extends DspinlockError {
   }
 }
 
-/** The store that a lock was told to use cannot be had. */
+/** The store that a lock was told to use is not available. */
 export class StoreNotInitialisedError extends DspinlockError {
   constructor(key: string | undefined, why: string, cause?: unknown) {
     const what = key === undefined ? 'there is no store' : `there is no store for the key ${shortKey(key)}`
@@ -213,7 +213,7 @@ export class StoreNotInitialisedError extends DspinlockError {
   }
 }
 
-/** Why a store cannot be had, and the remedy. */
+/** Why a store is not available, and the remedy. */
 export const storeProblems = Object.freeze({
   noRedisPackage:
     "the options redis and redisParams need the packages @dspinlock/redis and ioredis, which cannot be imported from here; run `npm install @dspinlock/redis ioredis`, or pass store: redisStore('redis://…')",
@@ -226,7 +226,7 @@ export const storeProblems = Object.freeze({
 export const spinlockMemoryHint =
   'a HashDSpinlock was given no connection and uses the memory store of this process, which excludes nobody in other processes. Give it store, redis or redisParams'
 
-/** How a wrong option is reported: its name, what was received, what it takes. */
+/** The error for a wrong option: names it, what it takes, and what was received. */
 export function optionError(name: string, received: unknown, expected: string): TypeError {
   return new TypeError(`dspinlock: option ${name} must be ${expected}, but received ${describe(received)}`)
 }
@@ -237,26 +237,26 @@ export function keyTooLongError(length: number, most: number): TypeError {
   )
 }
 
-/** The cause of a StoreError: what the store says of itself is not true. */
+/** The cause of a StoreError: the store answered with a promise although it says that it is synchronous. */
 export function notSynchronousError(): Error {
   return new Error('the store says that it is synchronous, and answered with a promise; set synchronous to false')
 }
 
-/** The cause of a StoreError: by the time the store answered, its answer was worth nothing any more. */
+/** The cause of a StoreError: each time the store's answer came, the lease that it granted had run out. */
 export function lateAnswerError(leaseMs: number, tries: number): Error {
   return new Error(
     `${tries} times in a row the answer took longer than the lease of ${leaseMs} ms that it granted; raise leaseMs, or look for what stalls the store or this process`,
   )
 }
 
-/** As `optionError`, for options that are a secret, or may hold a password: what was received is not repeated. */
+/** Like `optionError`, for options that are a secret or may hold a password: what was received is not repeated. */
 export function secretOptionError(name: string, expected: string): TypeError {
   return new TypeError(
     `dspinlock: option ${name} must be ${expected}; what was received is not shown, because it may be confidential`,
   )
 }
 
-/** How a wrong answer of an overridden method is reported. */
+/** The error for a wrong return value of an overridden method. */
 export function hookError(hook: string, received: unknown, expected: string): TypeError {
   return new TypeError(`dspinlock: ${hook}() must return ${expected}, but returned ${describe(received)}`)
 }
@@ -266,7 +266,7 @@ export function unknownOptionError(where: string, name: string, known: readonly 
 }
 
 function describe(value: unknown): string {
-  // A URL in the wrong place may hold a password.
+  // The string may be a URL in the wrong place, with a password in it.
   if (typeof value === 'string') return JSON.stringify(value.replace(/\/\/.*@/s, '//…@'))
   if (typeof value === 'function') return `a function (${value.name || 'anonymous'})`
   if (Array.isArray(value)) return `an array of ${value.length}`

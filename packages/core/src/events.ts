@@ -1,14 +1,14 @@
-// What the library tells about itself: diagnostics channels, published only when someone listens.
+// What the library reports about itself, on diagnostics channels; nothing is published unless somebody listens.
 
 import { type Channel, channel } from 'node:diagnostics_channel'
 
-/** Something went wrong that no caller was told of, or that a caller was told of in other words. */
+/** Something went wrong of which no caller was told, or a caller was told in other words. */
 export interface TroubleEvent {
-  /** Which part, for example `memory`, `redis`, `http`. */
+  /** The part where it happened, for example `memory`, `redis`, `http`. */
   readonly source: string
   /** What was being done, for example `settle`, `subscribe`, `decode`. */
   readonly operation: string
-  /** The key it was done for, if it was done for one. */
+  /** The key that the operation was for, if it was for one. */
   readonly key: string | undefined
   readonly error: unknown
 }
@@ -36,7 +36,7 @@ export interface EndEvent {
   readonly key: string
   readonly fence: number
   /**
-   * `settled` with a record, `released` without one, `lost` if it was not its any more, `failed` if the store did not answer: then
+   * `settled` with a record, `released` without one, `lost` if the holder had lost it before, `failed` if the store did not answer: then
    * the lease runs out by itself.
    */
   readonly how: 'settled' | 'released' | 'lost' | 'failed'
@@ -48,7 +48,7 @@ export interface EndEvent {
 /** A hold was taken away, or a record dropped, by somebody who asked for that. */
 export interface ForgetEvent {
   readonly key: string
-  /** Of the hold, or of the one that left the record. */
+  /** The fence of the hold, or of the hold that left the record. */
   readonly fence: number
 }
 

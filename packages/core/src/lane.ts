@@ -1,4 +1,4 @@
-// All that one process knows of one key: the hold it has, the callers that wait, and the one claim it sends for them.
+// All that one process knows about one key: its hold, the callers that wait, and the one claim that it sends for them.
 
 import { ActiveHold, type HoldOwner } from './active-hold.js'
 import { type Asker, answerFor, refuse, refuseWhileBusy, toReply } from './answers.js'
@@ -25,22 +25,22 @@ export interface LaneHost extends WaiterCounter {
   readonly store: Store
   readonly keeper: LeaseKeeper
   readonly pollMs: number
-  /** A token that nobody used; wakes for it come to `lane`. */
+  /** Makes a new token; wakes for it come to `lane`. */
   newToken(lane: Lane): string
   dropToken(token: string): void
   /** The lane has no hold, no waiters and no claim under way. */
   laneIdle(lane: Lane): void
 }
 
-/** A handed-over lease with less left than this is confirmed by a round trip before work starts under it. */
+/** If a handed-over lease has less than this left, a round trip confirms it before work starts. */
 const CONFIRM_BELOW_MS = 250
-/** Turns that a process may give to itself while other processes wait. */
+/** Turns in a row that a process may give to itself while other processes wait. */
 const MAX_LOCAL_TURNS = 4
-/** A record stays within reach of those who waited for this many polls. */
+/** For this many polls, those who waited can still fetch the record. */
 const RETAIN_POLLS = 3
-/** Beyond `waitMs`, what a first claim may take before anybody knows whether there is something to wait for. */
+/** How long, beyond `waitMs`, a first claim may take before it is known whether there is something to wait for. */
 const FIRST_CLAIM_MS = 5_000
-/** How often in a row the key may be granted in an answer that came after the lease's end. */
+/** How often in a row an answer that grants the key may come after the end of the lease. */
 const MAX_LATE_GRANTS = 3
 /** The soonest that a waiter asks again. */
 const MIN_POLL_MS = 5
@@ -49,15 +49,15 @@ export class Lane implements HoldOwner, WaiterOwner {
   readonly key: string
   readonly #host: LaneHost
   readonly #queue: Queue
-  /** This process's hold, until its end was answered by the store. */
+  /** This process's hold, until the store has answered to its end. */
   #hold: ActiveHold | undefined
-  /** Under which the lane claims or waits; '' if it does neither. */
+  /** The token under which the lane claims or waits; '' if it does neither. */
   #token = ''
-  /** The last claim under `#token`. By the time of its answer another waiter may be first than the one it was made for. */
+  /** The last claim under `#token`. When its answer comes, the waiter for which it was made may no longer be the first. */
   #asked: ClaimRequest | undefined
   /** A claim is under way. */
   #asking = false
-  /** Something changed while it was: ask again, whatever the answer says. */
+  /** Something changed while a claim was under way: ask again, whatever its answer says. */
   #askAgain = false
   /** The store counts `#token` among its waiters. */
   #joined = false
@@ -80,15 +80,15 @@ export class Lane implements HoldOwner, WaiterOwner {
     const isAlone = this.#queue.size === 0 && this.#hold === undefined
     this.#queue.add(waiter, isAlone)
     if (!isAlone) return waiter.promise
-    // An answer that is under way already may tell of what was before this caller came.
+    // The answer to a claim that is under way may describe the state before this caller came.
     if (this.#asking) this.#askAgain = true
     else this.#ask()
-    // A store in the same process has answered an uncontended claim by now: then there is nothing to watch.
+    // A store in the same process has answered an uncontended claim by now; then no wait has to be watched.
     if (this.#queue.has(waiter) && !waiter.counted) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
   }
 
-  /** For a synchronous store: an answer, if that takes no waiting. Nothing is left behind if it does. */
+  /** For a synchronous store: returns the answer if it takes no waiting; if it does, nothing is left behind. */
   enterAtOnce(policy: Policy, payload: string): Entry | undefined {
     const asker = { policy, payload }
     const refusal = this.#refuseLocally(asker)
@@ -101,7 +101,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     try {
       const reply = store.claim({ key: this.key, token, leaseMs, wait: false, takeRecord, payload, arrival: 0 })
       if (reply instanceof Promise) {
-        // Whatever it comes to, nobody is there to hold it.
+        // If the claim gets the key, nobody is there to hold it.
         reply.then(
           () => this.#leave(token),
           () => {},
@@ -140,16 +140,16 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#hand(this.#token, wake.fence, now + leaseLeftMs, true)
   }
 
-  /** Messages may have been lost: whoever waits asks again. */
+  /** Messages may have been lost, so the lane asks again for its waiters. */
   resync(): void {
     if (this.#asking) this.#askAgain = true
     else if (this.#hold === undefined && this.#queue.size > 0) this.#ask()
   }
 
-  /** The store dropped the hold under `fence`: if it was this process's, its holder is told, and the next one asks. */
+  /** The store dropped the hold with this `fence`: if it was this process's, its holder is told, and the lane asks for the next waiter. */
   forgotten(fence: number): void {
     const hold = this.#hold
-    // A hold that is ending goes on from there by itself.
+    // A hold that is ending calls `#end` by itself.
     if (hold === undefined || hold.ended || hold.fence !== fence) return
     this.#host.keeper.remove(hold)
     hold.lose(new LeaseLostError(this.key, 'taken'))
@@ -162,7 +162,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#quit()
   }
 
-  /** A wait is about to end by its timeout or signal (WaiterOwner). */
+  /** A wait is about to end by its timeout or signal (WaiterOwner). The lane removes the waiter. */
   gone(waiter: Waiter): void {
     this.#queue.remove(waiter)
     if (this.#queue.size === 0) this.#quit()
@@ -234,10 +234,10 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#host.keeper.remove(hold)
     if (this.#hold !== hold) return
     const leftMs = hold.leaseEndsAt - performance.now()
-    // Not renewed any more, but its lease still keeps the others out: asking before that is in vain.
+    // The hold is not renewed any more, but its lease still keeps others out, so asking before it ends is in vain.
     if (reason instanceof HoldTimeoutError && leftMs > 0) {
       setTimeout(() => {
-        // A hold that is ending goes on from there by itself.
+        // A hold that is ending calls `#end` by itself.
         if (!hold.ended) this.#end(hold, undefined)
       }, leftMs).unref()
     } else {
@@ -247,7 +247,7 @@ export class Lane implements HoldOwner, WaiterOwner {
 
   // --- the state machine ---
 
-  /** What can be said without asking the store: a hold in this process, or one that others here wait for already. */
+  /** Refuses without asking the store, because of a hold in this process, or one that other callers here wait for already. */
   #refuseLocally(asker: Asker): Entry | undefined {
     const known = this.#hold ?? (this.#joined ? this.#queue.head : undefined)
     return known && refuseWhileBusy(asker, known.payload, this.#leaseLeftMs())
@@ -263,7 +263,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
   }
 
-  /** Whether the last claim said what one for `head` would say. */
+  /** Whether the last claim asked for the same as one for `head` would. */
   #isAskedFor(head: Waiter | undefined): boolean {
     const asked = this.#asked
     return (
@@ -278,7 +278,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const head = this.#queue.head
     if (head === undefined) return this.#quit()
     clearTimeout(this.#pollTimer)
-    // A token keeps the wishes that it was claimed with: other wishes need another token, which keeps the place.
+    // A token stays bound to the options of its claim. Other options need another token, which keeps the place in the queue.
     if (this.#token !== '' && !this.#isAskedFor(head)) {
       this.#leave(this.#token)
       this.#dropToken()
@@ -305,14 +305,14 @@ export class Lane implements HoldOwner, WaiterOwner {
     clearTimeout(this.#pollTimer)
   }
 
-  /** `leaseEndsAt`: of the hold, should the answer be one. */
+  /** `leaseEndsAt` is when the lease ends if the reply grants the key. */
   #onReply(reply: ClaimReply, token: string, leaseEndsAt: number): void {
     if (reply.state === 'held') return this.#hand(token, reply.fence, leaseEndsAt, false)
     if (reply.state === 'busy') return this.#onBusy(reply)
-    // The store has let go of the token: whoever is left asks under a new one, at the old place.
+    // The store has dropped the token, so those who are left ask under a new one, with the old place in the queue.
     const asked = this.#asked
     if (!this.#asking) this.#dropToken()
-    // Who came when the work was done already has not waited for it, though somebody did at whose place it asks (docs/decisions/100).
+    // A caller that came after the work was done has not waited for it, even if it asks with the place of one that had (docs/decisions/100).
     const doneAt = reply.state === 'record' && reply.joined ? performance.now() - reply.ageMs : Number.POSITIVE_INFINITY
     this.#queue.answer(waiter => (waiter.cameAt > doneAt ? undefined : answerFor(waiter, reply, asked)))
     if ((this.#queue.head?.cameAt ?? 0) > doneAt) this.#arrival = 0
@@ -331,7 +331,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const pollMs = (this.#queue.head?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
-    // The queue's timer keeps the process alive, as long as there is somebody to serve.
+    // The queue's timer keeps the process alive as long as somebody waits, so this one need not.
     this.#pollTimer.unref()
   }
 
@@ -360,7 +360,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     return hold
   }
 
-  /** The answer was under way for so long that its lease has run out: ask whether the key is still ours. */
+  /** The answer took so long that the lease has run out: ask whether the key is still ours. */
   #onLateGrant(head: Waiter): void {
     if (++this.#lateGrants < MAX_LATE_GRANTS) return this.#ask()
     this.#lateGrants = 0
@@ -372,7 +372,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#giveBack(this.#token)
   }
 
-  /** The hold is over. `outcome`: what those who waited for it here get instead of a turn. */
+  /** The hold is over. `outcome` is what those who waited for it in this process get instead of a turn. */
   #end(hold: ActiveHold, outcome: Extract<ClaimReply, { state: 'record' | 'pass' }> | undefined): void {
     this.#host.dropToken(hold.token)
     if (this.#hold !== hold) return
@@ -381,14 +381,14 @@ export class Lane implements HoldOwner, WaiterOwner {
     else this.#onReply(outcome, hold.token, 0)
   }
 
-  /** Something ended: ask for whoever is left, or be gone. */
+  /** Something ended: ask for the waiters that are left, or end the lane. */
   #proceed(): void {
     if (this.#hold !== undefined || this.#asking) return
     if (this.#queue.size > 0) this.#ask()
     else this.#quit()
   }
 
-  /** Nobody is left who wants the key: let the store know, if it counts on us. */
+  /** Nobody here wants the key any more: tell the store if it has us among its waiters, and end the lane. */
   #quit(): void {
     if (this.#hold !== undefined || this.#asking) return
     clearTimeout(this.#pollTimer)
@@ -422,14 +422,14 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#settleAsking()
     const reason = asStoreError(this.#host.store, 'claim', this.key, error)
     publishTrouble('core', 'claim', reason, this.key)
-    // The store may have carried the claim out: leave its queue, and ask under another token next time.
+    // The store may have carried out the claim, so leave its queue, and use another token next time.
     this.#joined = true
     this.rejectAll(() => reason)
   }
 
   /**
-   * Runs the end of a hold. If the store fails, the lease is left to run out, and as long as it lasts nobody else can
-   * have run: those who waited in this process may have the `outcome` that was not stored.
+   * Runs the end of a hold. If the store fails, the lease is left to run out. As long as it lasts, nobody else can have
+   * run, so those who waited in this process may have the `outcome` even though it was not stored.
    */
   #guard(
     operation: 'settle' | 'release',
@@ -442,7 +442,7 @@ export class Lane implements HoldOwner, WaiterOwner {
       publishTrouble('core', operation, reason, this.key)
       if (this.#asking && this.#hold === hold) {
         this.#settleAsking()
-        // The store may have carried the next claim out all the same, and nobody here would hold the key.
+        // The store may have carried out the next claim all the same, and then nobody here would hold the key.
         this.#leave(this.#token)
         this.#dropToken()
       }

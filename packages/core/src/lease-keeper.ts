@@ -6,31 +6,31 @@ import { type Linked, LinkedList } from './linked-list.js'
 import type { MaybePromise } from './store.js'
 import { whenAnswered } from './when-answered.js'
 
-/** What the keeper knows of a hold. Times are `performance.now()`. */
+/** What the keeper knows about a hold. Times are in `performance.now()`. */
 export interface KeptHold {
   readonly key: string
   readonly leaseMs: number
   readonly maxHoldMs: number
   readonly startedAt: number
-  /** Until then nobody else can hold the key, by this process's clock. */
+  /** Until this time, by this process's clock, nobody else can hold the key. */
   leaseEndsAt: number
-  /** The keeper's own. */
+  /** The keeper's own entry; only the keeper sets it. */
   kept: Kept | undefined
-  /** Asks the store for another lease; `false`: the hold is somebody else's. */
+  /** Asks the store to renew the lease; `false`: the hold is lost. */
   renew(): MaybePromise<boolean>
-  /** Called once at the most. */
+  /** Called at most once. */
   lose(reason: LeaseLostError | HoldTimeoutError): void
 }
 
 /**
- * When a lease that was asked for at `sentAt` ends for whoever asked, before it does for the store, which counts whole
- * milliseconds by another quartz.
+ * When a lease that was asked for at `sentAt` ends for the one that asked: a little earlier than for the store, which
+ * counts whole milliseconds by another clock.
  */
 export function leaseEnd(sentAt: number, leaseMs: number): number {
   return sentAt + leaseMs * 0.999 - 1
 }
 
-/** Renewals within one lease: two may fail before it is lost. */
+/** Renewals within one lease, so that two may fail before the lease is lost. */
 const RENEWALS_PER_LEASE = 3
 /** After a failed renewal, the next try comes this soon. */
 const RETRY_MS = 100
@@ -39,10 +39,10 @@ export class Kept implements Linked<Kept> {
   readonly hold: KeptHold
   renewAt: number
   renewing = false
-  /** Runs while nobody knows whether the next renewal comes in time. */
+  /** Runs while it is uncertain whether the next renewal comes in time. */
   expiryTimer: NodeJS.Timeout | undefined
   retryTimer: NodeJS.Timeout | undefined
-  /** Runs in the last period before the hold has lasted for too long. */
+  /** Runs in the last renewal period before `maxHoldMs` is over. */
   stopTimer: NodeJS.Timeout | undefined
   isLinked = false
   previous: Kept | undefined
@@ -55,13 +55,13 @@ export class Kept implements Linked<Kept> {
 }
 
 export class LeaseKeeper {
-  /** By `leaseMs`: holds with the same one stand in the order in which they are due, because they have the same period. */
+  /** Holds by `leaseMs`: those with the same `leaseMs` are in the order in which they are due, because they have the same period. */
   readonly #byLease = new Map<number, LinkedList<Kept>>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #stopped = false
 
-  /** Keeps `hold` until `remove`. `renewNow`: its first lease is a short one, as is one whose answer was long under way. */
+  /** Keeps `hold` until `remove`. `renewNow` is for a short first lease; one whose answer took long is renewed at once, too. */
   add(hold: KeptHold, renewNow: boolean): void {
     let queue = this.#byLease.get(hold.leaseMs)
     if (queue === undefined) {
@@ -73,7 +73,7 @@ export class LeaseKeeper {
     hold.kept = kept
     queue.append(kept)
     if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
-    // After the turn in which the holder starts, so that it need not wait for this; a hold that has ended by then needs no lease.
+    // Renewed after the turn in which the holder starts, so that the holder need not wait; a hold that has ended by then needs no renewal.
     if (renewNow || hold.leaseEndsAt < renewAt) setImmediate(() => this.#renewUnlessUnderWay(kept))
     this.#arm(renewAt)
   }
@@ -90,7 +90,7 @@ export class LeaseKeeper {
     if (queue.size === 0 && this.#byLease.size > 16) this.#byLease.delete(hold.leaseMs)
   }
 
-  /** Renews nothing any more. Whoever still holds is told when the lease runs out. */
+  /** Stops all renewals. Holders that remain are told when their leases run out. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#stopped = true
@@ -115,7 +115,7 @@ export class LeaseKeeper {
           break
         }
         this.#due(kept, now, leaseMs / RENEWALS_PER_LEASE)
-        // Losing a hold removes it; the others go to the end of the line.
+        // A hold that was lost is removed already; any other goes to the end of its list.
         if (queue.remove(kept)) queue.append(kept)
       }
     }
@@ -147,7 +147,7 @@ export class LeaseKeeper {
       if (!this.#isKept(kept)) return
       if (!mine) return this.#lose(kept, new LeaseLostError(hold.key, 'taken'))
       hold.leaseEndsAt = leaseEnd(sentAt, hold.leaseMs)
-      // The answer came too late to rely on: somebody may hold the key by now.
+      // The answer came too late to rely on: another holder may have the key by now.
       if (hold.leaseEndsAt <= performance.now()) return this.#lose(kept, new LeaseLostError(hold.key, 'expired'))
       if (this.#stopped) return
       clearTimeout(kept.expiryTimer)

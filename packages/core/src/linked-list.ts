@@ -1,6 +1,6 @@
-// A list whose items know their neighbours: taking one out costs the same wherever it is.
+// A list whose items know their neighbours, so that removing an item costs the same wherever it is.
 
-/** The list's to write. */
+/** The fields that the list keeps in each item; only the list writes them. */
 export interface Linked<T> {
   isLinked: boolean
   previous: T | undefined
@@ -8,9 +8,9 @@ export interface Linked<T> {
 }
 
 /**
- * For what comes and goes for as long as the process lives. A Set would do the same for its users, but V8 links the tables of one that
- * outgrew them, each to the next: once one of them is old, all that was ever in the later ones survives until the next full collection.
- * Neighbours are forgotten here.
+ * For items that come and go for as long as the process lives. A Set would serve as well, but when a Set outgrows its table, V8 links the
+ * old table to the next: once one table is in old space, everything that was ever in the later ones survives until the next full
+ * collection. This list forgets the neighbours of an item that it removes.
  */
 export class LinkedList<T extends Linked<T>> {
   #first: T | undefined
@@ -34,7 +34,7 @@ export class LinkedList<T extends Linked<T>> {
     this.#size++
   }
 
-  /** False if it was taken out before. */
+  /** False if the item was removed before. */
   remove(item: T): boolean {
     if (!item.isLinked) return false
     item.isLinked = false
@@ -48,7 +48,7 @@ export class LinkedList<T extends Linked<T>> {
     return true
   }
 
-  /** `visit` may take out the item that it is given. */
+  /** `visit` may remove the item that it is given. */
   forEach(visit: (item: T) => void): void {
     for (let item = this.#first; item !== undefined; ) {
       const { next } = item

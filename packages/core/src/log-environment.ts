@@ -1,10 +1,10 @@
-// The log that the environment asks for: SL_LOG_ENABLED, or DEBUG with a pattern that matches dspinlock:….
+// Starts the log if the environment asks for it: by SL_LOG_ENABLED, or by DEBUG with a pattern that matches dspinlock:….
 
 import { attachLogger } from './logger.js'
 
 let started = false
 
-/** The environment is read the first time. */
+/** Reads the environment at the first call only. */
 export function logByEnvironment(): void {
   if (started) return
   started = true
@@ -20,7 +20,7 @@ export function logByEnvironment(): void {
 function wantedEvents(env: NodeJS.ProcessEnv): ((event: string) => boolean) | undefined {
   const flag = env['SL_LOG_ENABLED']?.trim().toLowerCase()
   if (flag !== undefined && flag !== '' && flag !== '0' && flag !== 'false') return () => true
-  // As the package debug reads it: names with wildcards, separated by commas or spaces, the excluded ones after a minus.
+  // Read as the package debug does: names with wildcards, separated by commas or spaces, excluded ones with a minus in front.
   const patterns = (env['DEBUG'] ?? '').split(/[\s,]+/).filter(pattern => pattern !== '')
   const matches = (pattern: string, event: string): boolean =>
     new RegExp(`^${pattern.split('*').map(escape).join('.*')}$`).test(`dspinlock:${event}`)

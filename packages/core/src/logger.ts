@@ -1,4 +1,4 @@
-// The diagnostic log: what the diagnostics channels carry, one line each, to whoever wants to read it.
+// The diagnostic log: writes each event of the diagnostics channels as one line to a logger.
 
 import { optionError, shortKey } from './errors.js'
 import {
@@ -14,18 +14,18 @@ import { optional, parseOptions } from './options.js'
 /** `console`, a pino logger and a winston logger are all of this shape. */
 export interface Logger {
   debug(line: string): unknown
-  /** Holds that were lost, and trouble. Without it they go to `debug`, too. */
+  /** Gets holds that were lost, and trouble. Without it, these go to `debug`, too. */
   warn?(line: string): unknown
 }
 
-/** pino, bunyan and others that take fields before the line are of this shape. Levels that are missing go to `debug`. */
+/** Loggers that take fields before the line are of this shape: pino, bunyan and others. Levels that are missing go to `debug`. */
 export interface StructuredLogger {
   debug(fields: LogFields, line: string): unknown
   info?(fields: LogFields, line: string): unknown
   warn?(fields: LogFields, line: string): unknown
 }
 
-/** What an event carries, with its key as the lines show it, and an error as `err`. */
+/** The fields of an event, with its key as the lines show it, and its error as `err`. */
 export interface LogFields {
   /** For example `dspinlock:enter`. */
   readonly event: string
@@ -66,7 +66,7 @@ const filterShape = {
 
 type Level = 'debug' | 'info' | 'warn'
 
-/** What happens all the time, what people want to find later, and what went wrong. */
+/** `debug` for what happens all the time, `info` for what people may look for later, `warn` for what went wrong. */
 function levelOf(name: keyof typeof channels, event: object): Level {
   if (name === 'lost' || name === 'trouble') return 'warn'
   if (name === 'forget') return 'info'
@@ -74,7 +74,7 @@ function levelOf(name: keyof typeof channels, event: object): Level {
 }
 
 /**
- * Writes what the engines of this process do, one line for each event, until the function that is returned is called.
+ * Writes what the engines of this process do, one line for each event, until the returned function is called.
  * A logger that throws is ignored. This is the log of the middleware, too.
  * @throws TypeError for a logger without a method `debug`, and for an unknown or wrong option.
  */
@@ -85,7 +85,7 @@ export function attachLogger(logger: Logger, filter?: LogFilter): () => void {
   })
 }
 
-/** As `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
+/** Like `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
 export function attachStructuredLogger(logger: StructuredLogger, filter?: LogFilter): () => void {
   return listen(logger, filter, (level, line, fields) => {
     const to = logger[level] === undefined ? 'debug' : level
@@ -98,7 +98,7 @@ function listen(
   filter: LogFilter | undefined,
   write: (level: Level, line: () => string, fields: () => LogFields) => void,
 ): () => void {
-  // What throws while it writes is ignored, so that this would be a log that stays empty.
+  // Checked now, because errors while writing are ignored, so the log would just stay empty.
   if (typeof logger?.debug !== 'function') throw optionError('logger', logger, 'a logger with a method debug')
   const { key: only, accepts } = parseOptions('attachLogger', filter, filterShape)
   const detach: (() => void)[] = []
@@ -116,7 +116,7 @@ function listen(
           () => fieldsOf(name, told),
         )
       } catch {
-        // A diagnostics channel would rethrow this as an uncaught exception, and logging must not end a process.
+        // Ignored, because a diagnostics channel would rethrow it as an uncaught exception, and logging must not end the process.
       }
     }
     channels[name].subscribe(listener)

@@ -1,4 +1,4 @@
-// What the memory store knows of one key while somebody holds it, waits for it, or it is marked; its record is kept apart.
+// What the memory store knows about one key while it is held, waited for or marked; its record is kept apart.
 
 import type { StoredRecord } from './memory-records.js'
 import type { KeyState } from './store.js'
@@ -12,13 +12,13 @@ export interface StoredWaiter {
 
 export class StoredKey {
   readonly key: string
-  /** The holder's token, '' if nobody holds. It stays after the lease ran out, until somebody claims. */
+  /** The holder's token, '' if nobody holds the key. It stays after the lease ran out, until the next claim. */
   token = ''
   leaseEndsAt = 0
   heldSince = 0
   fence = 0
   payload = ''
-  /** Turns in a row that the holder's process gave to itself while others waited. */
+  /** How many turns in a row the holder's process gave to itself while others waited. */
   localTurns = 0
   passUntil = 0
   /** In order of arrival. */
@@ -32,17 +32,17 @@ export class StoredKey {
     return this.token !== '' && this.leaseEndsAt > now
   }
 
-  /** Nothing is left but a record that it may have. */
+  /** Whether nothing is left, except perhaps a record. */
   isIdle(now: number): boolean {
     return this.token === '' && this.waiters.length === 0 && this.passUntil <= now
   }
 
-  /** Never less than was promised before: the holder counts on that until it is told otherwise. */
+  /** Extends the lease, and never shortens it, because the holder relies on what it was promised before. */
   extend(leaseEndsAt: number): void {
     this.leaseEndsAt = Math.max(this.leaseEndsAt, leaseEndsAt)
   }
 
-  /** Puts it behind those who arrived before it. */
+  /** Adds a waiter behind those that arrived before it. */
   addWaiter(waiter: StoredWaiter): void {
     this.waiters.push(waiter)
     this.waiters.sort((one, other) => one.arrival - other.arrival)

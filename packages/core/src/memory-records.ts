@@ -1,52 +1,52 @@
-// The records of the memory store, some hundred to a block: each takes little beside its bytes, and no object that collecting garbage would visit.
+// The records of the memory store, some hundred in a block, so that each takes little beside its bytes, and no object for the garbage collector to visit.
 
 import { markAsUntransferable } from 'node:worker_threads'
 
 export interface StoredRecord {
-  /** Not to be written to: what was read shares its memory with other records. It stays as it is, whatever becomes of the record. */
+  /** Do not write to these bytes: they share memory with other records. They stay as they are even after the record was dropped. */
   readonly bytes: Uint8Array
   readonly payload: string
   readonly numbers: RecordNumbers
 }
 
 export type RecordNumbers = readonly [
-  /** The last one given out for the key. */
+  /** The last fence given out for the key. */
   fence: number,
   settledAt: number,
-  /** On the scale of fences and arrivals: whoever arrived before it had been waiting. */
+  /** On the scale of fences and arrivals: a caller whose arrival is earlier was waiting when the record was settled. */
   settledTick: number,
   visibleUntil: number,
   /** Not before `visibleUntil`. */
   retainedUntil: number,
 ]
 
-/** A block takes this many records, and no more once they have this many bytes. */
+/** A block takes this many records at most, and no further ones once it has this many bytes. */
 const BLOCK_RECORDS = 256
 const BLOCK_BYTES = 256 * 1024
 
-/** What a record takes beside its bytes and the characters of its key and payload, roughly. */
+/** Roughly what a record takes beside its bytes and the characters of its key and payload. */
 const RECORD_BYTES = 150
 
-/** Where the numbers of a record are among those of a block; behind them, where its bytes end and the next one's begin. */
+/** Positions among the numbers that a block has for each record; the last is where its bytes end and those of the next record begin. */
 const VISIBLE_UNTIL = 3
 const RETAINED_UNTIL = 4
 const END = 5
 const FIELDS = 6
 
-/** In order of settling. */
+/** A block of records, in order of settling. */
 class Block {
-  /** Blocks are found by it. */
+  /** Identifies the block. */
   readonly number: number
   /** Undefined where a record was dropped. */
   keys: (string | undefined)[] = []
   payloads: string[] = []
   numbers: number[] = []
-  /** Of its records side by side, as soon as it takes no more; until then as they were given. */
+  /** The bytes of all records, side by side, once the block takes no more; until then they are in `pieces`, as they were given. */
   bytes: Uint8Array | undefined
   pieces: (Uint8Array | undefined)[] = []
-  /** How many records are there. */
+  /** How many records the block still has. */
   live = 0
-  /** None runs out before. */
+  /** No record of the block runs out before this time. */
   dueAt: number = Number.POSITIVE_INFINITY
 
   constructor(number: number) {
@@ -73,7 +73,7 @@ class Block {
     }
   }
 
-  /** Returns how large it was. */
+  /** Drops a record, and returns how much memory it took. */
   drop(index: number): number {
     const bytes = this.endOf(index) - this.endOf(index - 1)
     const size = sizeOf(bytes, this.keys[index] ?? '', this.payloads[index] ?? '')
@@ -84,10 +84,10 @@ class Block {
     return size
   }
 
-  /** To take no more. */
+  /** Copies the bytes of all records side by side; from then on the block takes no more. */
   seal(): void {
     const bytes = new Uint8Array(this.endOf(this.live - 1))
-    // Transferring one record to a worker would take the others in its block along.
+    // Otherwise, transferring one record to a worker would take the other records of the block along.
     markAsUntransferable(bytes.buffer)
     for (const [index, piece] of this.pieces.entries()) bytes.set(piece as Uint8Array, this.endOf(index - 1))
     this.bytes = bytes
@@ -99,18 +99,18 @@ class Block {
   }
 }
 
-/** Records may be empty, and still fill the memory of a process. */
+/** What a record takes in all, because even empty records can fill the memory of a process. */
 function sizeOf(bytes: number, key: string, payload: string): number {
   return bytes + 2 * (key.length + payload.length) + RECORD_BYTES
 }
 
 export class MemoryRecords {
   readonly #maxBytes: number
-  /** The number of a block, and the place in it, in one number. */
+  /** For each key, the number of its block and its place in it, combined in one number. */
   readonly places: Map<string, number> = new Map()
-  /** The oldest first. */
+  /** Blocks by number, the oldest first. */
   readonly #blocks = new Map<number, Block>()
-  /** The last one that was begun. It takes more as long as it has room. */
+  /** The newest block, which takes records as long as it has room. */
   #open = new Block(0)
   #bytes = 0
 
@@ -123,7 +123,7 @@ export class MemoryRecords {
     return this.#blockAt(place)?.read(place % BLOCK_RECORDS)
   }
 
-  /** In place of what the key had. `false`: there was no room, and the oldest were dropped, or itself if it is too large. */
+  /** Keeps a record in place of the one that the key had. `false`: there was no room, so the oldest were dropped, or this one if it is too large. */
   keep(key: string, record: StoredRecord): boolean {
     this.drop(key)
     let open = this.#open
@@ -146,7 +146,7 @@ export class MemoryRecords {
     return false
   }
 
-  /** The key has another holder: newcomers are not given the record any more if it is to be hidden; if it ran out, it goes. */
+  /** The key has a new holder: hides the record from newcomers if `hide` says so, and drops it if it has run out. */
   supersede(key: string, fence: number, hide: boolean, now: number): void {
     const place = this.#placeOf(key)
     const block = this.#blockAt(place)
@@ -164,7 +164,7 @@ export class MemoryRecords {
     this.supersede(key, 0, true, Number.POSITIVE_INFINITY)
   }
 
-  /** Drops what has run out, in blocks where something has, until about `atMost` records are gone. */
+  /** Drops records that have run out, block by block, until about `atMost` records are gone. */
   sweep(now: number, atMost: number): void {
     const least = this.places.size - atMost
     for (const block of this.#blocks.values()) {
@@ -196,7 +196,7 @@ export class MemoryRecords {
     if (block.live === 0) this.#blocks.delete(block.number)
   }
 
-  /** Makes a block that takes no more only as large as its records need, and again once half of them are gone. */
+  /** Shrinks a block that takes no more to the size of its records, and again once half of them are gone. */
   #pack(block: Block): void {
     const { number, keys, live } = block
     if (live === 0 || block === this.#open || (block.bytes !== undefined && live * 2 > keys.length)) return

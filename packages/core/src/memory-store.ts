@@ -1,4 +1,4 @@
-// The embedded store: claims and records in this process, every answer at once.
+// The store in memory: keeps claims and records in this process, and answers at once.
 
 import { ClosedError } from './errors.js'
 import { describeKey, StoredKey, type StoredWaiter } from './memory-key.js'
@@ -21,7 +21,7 @@ import type {
 import { warnOnce } from './warnings.js'
 
 export interface MemoryStoreOptions {
-  /** How much memory records and their keys may take, in bytes; beyond it the oldest records are dropped. Default 104 857 600 (100 MiB). */
+  /** How much memory records and their keys may take, in bytes; beyond that, the oldest records are dropped. Default 104 857 600 (100 MiB). */
   readonly maxBytes?: number
   /** How long a waiter that was handed the key has to take it up, in milliseconds. Default 900. */
   readonly grantMs?: number
@@ -29,10 +29,10 @@ export interface MemoryStoreOptions {
 
 const shape = { maxBytes: integer(100 * 1024 * 1024, 0), grantMs: timerMs(900) } as const
 
-/** How many ended tokens are remembered at the least, so that an end said twice is told the same. */
+/** At least how many ended tokens are remembered, so that an end that is repeated gets the same answer. */
 const REMEMBERED_ENDS = 1024
 const SWEEP_EVERY_MS = 1_000
-/** One sweep drops about this share of the records and a thousand at the most, so that a million never stall the event loop. */
+/** One sweep drops about this share of the records, and a thousand more, so that a million records never stall the event loop. */
 const SWEEP_SHARE = 1 / 20
 const SWEEP_AT_LEAST = 1_000
 
@@ -55,10 +55,10 @@ export class MemoryStore implements Store {
   #entries = new ShortLivedMap<StoredKey>()
   #records: MemoryRecords
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  /** How tokens ended: the last ones, and those before them. Dropped all at once, as a Map steps over each entry that it lost. */
+  /** How the latest tokens ended, and those before them. A Map is dropped as a whole, because iterating one steps over each deleted entry. */
   #ended = new Map<string, 'settled' | 'released' | 'left'>()
   #endedBefore = this.#ended
-  /** The last fence, arrival or settling: all three are on one scale, so that they can be compared. */
+  /** The last fence, arrival or settling given out; all three are on one scale, so that they can be compared. */
   #lastTick = 0
   #closed = false
   #sweepTimer: NodeJS.Timeout | undefined
@@ -125,7 +125,7 @@ export class MemoryStore implements Store {
     const { key, payload, fence } = entry
     const waited = this.#dismiss(entry, waiter => {
       const { token } = waiter
-      // Who waited since before this hold may wait with another payload.
+      // A caller that has waited since before this hold may have another payload.
       return isMismatch(waiter.payload, payload) ? { kind: 'look', token } : { kind: 'record', token, record }
     })
     const retainMs = Math.max(request.ttlMs, waited ? request.retainMs : 0)
@@ -220,7 +220,7 @@ export class MemoryStore implements Store {
     return this.#entries.get(key)
   }
 
-  /** Microseconds, as a Redis server would count them, but never the same twice. */
+  /** Microseconds, as on a Redis server, but never the same twice. */
   #tick(): number {
     this.#lastTick = Math.max(Date.now() * 1000, this.#lastTick + 1)
     return this.#lastTick
@@ -243,7 +243,7 @@ export class MemoryStore implements Store {
     return { state: 'held', fence: entry.fence }
   }
 
-  /** What a claim that takes records is given instead of a turn, if there is anything. */
+  /** What a claim that takes records gets instead of a turn; undefined if there is nothing. */
   #share(entry: StoredKey | undefined, request: ClaimRequest, now: number): ClaimReply | undefined {
     const kept = this.#records.find(request.key)
     const [, settledAt, settledTick, visibleUntil, retainedUntil] = kept?.numbers ?? [0, 0, 0, 0, 0]
@@ -278,7 +278,7 @@ export class MemoryStore implements Store {
     return { state: 'busy', leaseLeftMs: entry.leaseEndsAt - now, arrival, clockAheadMs: 0 }
   }
 
-  /** After a release: what comes of the claim that it brought along. */
+  /** After a release: makes the claim that came with it. */
   #goOn(next: ClaimRequest | undefined): ReleaseReply {
     return next === undefined ? { mine: true } : { mine: true, next: this.claim(next) }
   }
@@ -306,7 +306,7 @@ export class MemoryStore implements Store {
     return this.#ended.get(token) ?? this.#endedBefore.get(token)
   }
 
-  /** Wakes those that take records, if there are any: they wait no more. */
+  /** Wakes and removes the waiters that take records; true if there were any. */
   #dismiss(entry: StoredKey, message: (waiter: StoredWaiter) => AddressedWake): boolean {
     const takers = entry.waiters.filter(waiter => waiter.takeRecord)
     for (const waiter of takers) {
@@ -316,7 +316,7 @@ export class MemoryStore implements Store {
     return takers.length > 0
   }
 
-  /** Later, so that nobody is called back from within their own call. */
+  /** In a microtask, so that no caller is called back from within its own call. */
   #wake(wake: AddressedWake): void {
     queueMicrotask(() => this.#mailboxes.get(wake.token.split('.')[0] ?? '')?.(wake))
   }
@@ -325,7 +325,7 @@ export class MemoryStore implements Store {
     if (entry.isIdle(now)) this.#entries.delete(entry.key)
   }
 
-  /** Drops what has run out. A hold that ran out stays a minute for a late settle. */
+  /** Drops what has run out. A hold that ran out stays for a minute, so that it can still be settled late. */
   #sweep(): void {
     const now = performance.now()
     this.#records.sweep(now, SWEEP_AT_LEAST + this.#records.places.size * SWEEP_SHARE)
@@ -341,5 +341,5 @@ export class MemoryStore implements Store {
 
 let mailboxes = 0
 
-/** For a claim that arrives after its token has ended: nobody waits for the answer any more. */
+/** The answer to a claim that arrives after its token has ended, for which nobody waits any more. */
 const nothingLeft: ClaimReply = { state: 'busy', leaseLeftMs: 0, arrival: 0, clockAheadMs: 0 }

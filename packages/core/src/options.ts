@@ -1,8 +1,8 @@
-// How options are read in every package: once, strictly, into a frozen object with all defaults filled in.
+// Reads options for every package: once, strictly, into a frozen object with all defaults filled in.
 
 import { optionError, unknownOptionError } from './errors.js'
 
-/** Turns what was given for the option `name` (undefined: not given) into its value, or throws what `optionError` makes. */
+/** Turns what was given for the option `name` (undefined: not given) into its value, or throws the error that `optionError` makes. */
 export type OptionReader<T> = (given: unknown, name: string) => T
 
 /** The frozen result of reading options by a shape of readers. */
@@ -66,7 +66,7 @@ export function boolean(fallback: boolean): OptionReader<boolean> {
   }
 }
 
-/** Anything that `accepts` says yes to, or nothing. `expected` completes "must be …". */
+/** Anything that `accepts` returns true for, or undefined. `expected` completes "must be …". */
 export function optional<T>(expected: string, accepts: (given: unknown) => given is T): OptionReader<T | undefined> {
   return (given, name) => {
     if (given === undefined || accepts(given)) return given

@@ -1,6 +1,6 @@
 // When two payloads contradict each other.
 
-/** Only if both are given: an empty one is compared with nothing. */
+/** Payloads mismatch only if both are given; an empty one is not compared. */
 export function isMismatch(a: string, b: string): boolean {
   return a !== '' && b !== '' && a !== b
 }

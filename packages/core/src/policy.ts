@@ -1,4 +1,4 @@
-// What enter takes, read once: policy options in, a frozen Policy out.
+// Reads the options of enter once, into a frozen Policy.
 
 import type { Duplicates, EnterOptions } from './entry.js'
 import { optionError } from './errors.js'
@@ -7,7 +7,7 @@ import { boolean, integer, type OptionReader, oneOf, type Parsed, parseOptions, 
 /** The options of `enter` that stay the same from call to call and make sense for any kind of work. */
 export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label' | 'leaveRecord' | 'pollMs'>
 
-/** As `PolicyOptions`, with those that only direct users of the engine need. */
+/** `PolicyOptions`, and the options that only direct users of the engine need. */
 export type EnginePolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label'>
 
 /** The options of `enter` that belong to one call. */
@@ -15,7 +15,7 @@ export interface CallOptions extends Pick<EnterOptions, 'payload' | 'label'> {
   readonly signal?: Cancellation
 }
 
-/** The part of an AbortSignal that is used: something lighter will do for whoever makes one for each request. */
+/** The part of an AbortSignal that is used, so that code which makes one for each request can use something lighter. */
 export interface Cancellation {
   readonly aborted: boolean
   readonly reason: unknown
@@ -23,12 +23,12 @@ export interface Cancellation {
   removeEventListener(type: 'abort', listener: AbortListener): void
 }
 
-/** The DOM's EventListener: an object and not a function, which would be kept for longer than the wait (docs/decisions/069). */
+/** An EventListener as in the DOM: an object, because a function would be kept for longer than the wait (docs/decisions/069). */
 export interface AbortListener {
   handleEvent(): void
 }
 
-/** Below this, a lease ends before anything can be done under it. */
+/** A shorter lease would end before anything could be done under it. */
 export const MIN_LEASE_MS = 10
 const readPollMs: OptionReader<number | undefined> = (given, name) =>
   given === undefined ? undefined : timerMs(1)(given, name)
@@ -50,7 +50,7 @@ export const policyOptionNames: readonly (keyof PolicyOptions)[] = Object.freeze
 )
 
 /**
- * Options of `enter`, checked and frozen: make one where the same options are used for many calls.
+ * Options of `enter`, checked and frozen. Make one if the same options are used for many calls.
  * @throws TypeError naming the option, what was received and what it takes.
  */
 export class Policy {
@@ -61,9 +61,9 @@ export class Policy {
   readonly maxHoldMs: number
   /** How often to ask again; undefined: as often as the engine does. */
   readonly pollMs: number | undefined
-  /** Settling leaves a record. */
+  /** Whether settling leaves a record. */
   readonly leavesRecord: boolean
-  /** A record would do instead of a turn. */
+  /** Whether a record is accepted instead of a turn. */
   readonly takesRecord: boolean
   /** Whether a duplicate waits while the holder is at work. */
   readonly waits: boolean

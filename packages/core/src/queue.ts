@@ -14,21 +14,21 @@ export interface WaiterCounter {
   removeWaiter(): void
 }
 
-/** The cost of a turn must not grow with the number of waiters: they are walked only when some of them may have an answer. */
+/** The cost of a turn must not grow with the number of waiters, so they are walked only when there may be an answer for some of them. */
 export class Queue {
   readonly #key: string
   readonly #counter: WaiterCounter
   readonly #owner: WaiterOwner
   readonly #waiters = new LinkedList<Waiter>()
-  /** Those whose policy does not wait for a key that is busy. */
+  /** How many have a policy that does not wait for a key that is busy. */
   #impatient = 0
-  /** Those that do not count towards the limits yet. */
+  /** How many do not count towards the limits yet. */
   #uncounted = 0
-  /** How many wait with each payload. The empty one is left out, because it contradicts none. */
+  /** How many wait with each payload. The empty payload is left out, because it mismatches none. */
   #payloads: Map<string, number> | undefined
-  /** One for all: a timer for each would take more than a waiter does. Set only while somebody waits. */
+  /** One timer for all waiters, because a timer for each would take more memory than a waiter does. Set only while somebody waits. */
   #timer: NodeJS.Timeout | undefined
-  /** When it rings: no later than the first wait that is to end by its time. */
+  /** When the timer rings: no later than the end of the wait that times out first. */
   #ringsAt = 0
 
   constructor(key: string, counter: WaiterCounter, owner: WaiterOwner) {
@@ -41,12 +41,12 @@ export class Queue {
     return this.#waiters.size
   }
 
-  /** Who came first; its wishes make the claim. */
+  /** The waiter that came first; the claim is made with its options. */
   get head(): Waiter | undefined {
     return this.#waiters.first
   }
 
-  /** Whether any of them would wait for a key that is busy. */
+  /** Whether any waiter would wait for a key that is busy. */
   get hasPatient(): boolean {
     return this.size > this.#impatient
   }
@@ -55,7 +55,7 @@ export class Queue {
     return waiter.isLinked
   }
 
-  /** `mayBeServedAtOnce`: it counts, and its time runs, only once it has to wait. Throws a WaiterLimitError. */
+  /** With `mayBeServedAtOnce`, the waiter counts, and its time runs, only once it has to wait. Throws a WaiterLimitError. */
   add(waiter: Waiter, mayBeServedAtOnce: boolean): void {
     if (!mayBeServedAtOnce) this.#startWait(waiter, this.size)
     else this.#uncounted++
@@ -70,21 +70,21 @@ export class Queue {
     this.#countPayload(waiter.payload, -1)
     if (waiter.counted) this.#counter.removeWaiter()
     else this.#uncounted--
-    // While somebody is left it stays: ringing in vain now and then costs less than setting it anew for each that is served.
+    // While anybody is left, the timer stays: ringing in vain now and then costs less than setting it anew for each waiter that is served.
     if (this.size === 0) {
       clearTimeout(this.#timer)
       this.#timer = undefined
     }
   }
 
-  /** Ends the wait after `ms`, or on its signal; called again, the time starts anew. */
+  /** Ends the wait after `ms`, or on its signal. When called again, the time starts anew. */
   watch(waiter: Waiter, ms: number): void {
     waiter.endsAt = performance.now() + ms
     waiter.listen(this.#owner)
     if (this.#timer === undefined || waiter.endsAt < this.#ringsAt) this.#ringAt(waiter.endsAt)
   }
 
-  /** Those for whom there is an answer get it, and wait no longer. */
+  /** Gives waiters the answers that `answerFor` returns, and removes them. */
   answer(answerFor: (waiter: Waiter) => Entry | undefined): void {
     this.#waiters.forEach(waiter => {
       const answer = answerFor(waiter)
@@ -101,13 +101,13 @@ export class Queue {
     })
   }
 
-  /** The key is in use with `payload`, for another `leaseLeftMs` at least: those who may not wait for that are refused. */
+  /** The key is in use with `payload`, and the lease lasts for another `leaseLeftMs`: refuses the waiters that may not wait for that. */
   refuseWhileBusy(payload: string, leaseLeftMs: number): void {
     if (this.#impatient === 0 && !this.#hasOtherThan(payload)) return
     this.answer(waiter => refuseWhileBusy(waiter, payload, leaseLeftMs))
   }
 
-  /** Somebody else has the key, for another `leaseLeftMs` at least: who may wait goes on, and the others are refused. */
+  /** Another holder has the key, and its lease lasts for another `leaseLeftMs`: waiters that may wait go on, the others are refused. */
   stay(leaseLeftMs: number): void {
     const first = this.head
     if (first === undefined) return
@@ -132,14 +132,14 @@ export class Queue {
     this.watch(waiter, waiter.policy.waitMs)
   }
 
-  /** The timer keeps the process alive: somebody awaits this, and it ends. */
+  /** The timer keeps the process alive, because somebody awaits the wait's end, and it does end. */
   #ringAt(at: number): void {
     clearTimeout(this.#timer)
     this.#ringsAt = at
     this.#timer = setTimeout(() => this.#ring(), Math.min(Math.ceil(at - performance.now()), MAX_TIMER_MS))
   }
 
-  /** Walks all of them, as their times need not end in order of arrival. One that goes may bring an answer for others, wherever they stand. */
+  /** Walks all waiters, because their times need not end in order of arrival. When one goes, others may get an answer, wherever they are. */
   #ring(): void {
     this.#timer = undefined
     const now = performance.now()
@@ -165,7 +165,7 @@ export class Queue {
     else this.#payloads.set(payload, count)
   }
 
-  /** Whether any of them mismatches `payload`. */
+  /** Whether the payload of any waiter mismatches `payload`. */
   #hasOtherThan(payload: string): boolean {
     const payloads = this.#payloads
     return payload !== '' && payloads !== undefined && payloads.size > (payloads.has(payload) ? 1 : 0)

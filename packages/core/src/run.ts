@@ -1,4 +1,4 @@
-// Running any function under a key: enter, work, leave a record or none.
+// Runs any function under a key: enter, work, leave a record or none.
 
 import { copyBytes, isBytes } from './bytes.js'
 import type { EnterOptions, Entry } from './entry.js'
@@ -15,18 +15,18 @@ export interface TaskContext {
 
 export type Task<T> = (context: TaskContext) => T | PromiseLike<T>
 
-/** How results become records and records results. */
+/** Turns results into records, and records into results. */
 export interface Codec<T> {
-  /** The record is a copy of the bytes it gives. */
+  /** The record is a copy of the bytes that it returns. */
   encode(result: T): Uint8Array
-  /** `record` is a Buffer of this call's own. */
+  /** `record` is a Buffer that is used for this call only. */
   decode(record: Uint8Array): T
 }
 
 export interface RunOptions<T> extends EnterOptions {
   /**
-   * Makes records of results and results of records. Default: JSON, with undefined kept as undefined. Only used under `'replay'`, and with
-   * `leaveRecord`.
+   * Turns results into records, and records into results. Default: JSON, with undefined kept as undefined. Only used under `'replay'`, and
+   * with `leaveRecord`.
    */
   readonly codec?: Codec<T>
 }
@@ -60,18 +60,18 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
         return hold.signal
       },
     })
-    // Under 'reject' nobody is given it.
+    // Under 'reject' nobody is given the result, so it is not encoded.
     if (duplicates === 'replay' || leaveRecord) record = encode(codec, key, result)
   } catch (error) {
     await hold[Symbol.asyncDispose]()
     throw error
   }
   try {
-    // Awaited only where there is something to wait for: a store in the same process answers at once.
+    // Awaited only if there is something to wait for: a store in the same process answers at once.
     const ended = hold.settle(record)
     if (ended instanceof Promise) await ended
   } catch {
-    // The work is done and its result is the caller's; the store's failure was published where it happened.
+    // The work is done, and the caller gets its result; the store's failure was published where it happened.
   }
   return result
 }
@@ -96,7 +96,7 @@ function decode<T>(codec: Codec<T>, key: string, record: Uint8Array): T {
   }
 }
 
-/** Makes new bytes and only reads them: nothing has to be copied for it. */
+/** Makes new bytes, and only reads those that it is given, so nothing has to be copied for it. */
 const jsonCodec: Codec<unknown> = {
   encode(result) {
     if (result === undefined) return nothing

@@ -1,12 +1,12 @@
-// A map for entries that stay for a moment, by keys that hardly ever come again.
+// A map for entries that stay for a moment, under keys that hardly ever come again.
 
-/** The Map is made anew after so many entries came and went, or as many as there are, if those are more. */
+/** The Map is made anew after this many entries came and went, or, if it has more entries than that, after as many as it has. */
 const RENEW_AFTER = 1_024
 
 /**
- * V8 links the tables of a Map that outgrew them, each to the next. Once one of them is old, all that was ever in the later ones survives
- * until the next full collection: under load that is a third of everything, and collecting it costs more than the work. So the Map is made
- * anew from time to time.
+ * When a Map outgrows its table, V8 links the old table to the next. Once one table is in old space, everything that was ever in the later
+ * ones survives until the next full collection: under load that is a third of all objects, and collecting them costs more than the work.
+ * So the Map is made anew from time to time.
  */
 export class ShortLivedMap<V> {
   #map = new Map<string, V>()
@@ -31,7 +31,7 @@ export class ShortLivedMap<V> {
     this.#map = new Map(this.#map)
   }
 
-  /** As of now: what changes meanwhile does not matter. */
+  /** A copy of the values as they are now, so that changes while it is walked do not matter. */
   values(): V[] {
     return [...this.#map.values()]
   }

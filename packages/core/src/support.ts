@@ -1,4 +1,4 @@
-// What dspinlock's own packages share and users of the engine do not need: reading options, warning once.
+// Exports for dspinlock's own packages, which users of the engine do not need: reading options, warning once and so on.
 
 export { Closing } from './closing.js'
 export { optionError, secretOptionError } from './errors.js'

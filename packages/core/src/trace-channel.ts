@@ -1,11 +1,11 @@
-// The type of a tracing channel, whichever @types/node is there.
+// The type of a tracing channel, for every version of @types/node.
 
 import type { Channel, TracingChannel } from 'node:diagnostics_channel'
 
-/** @types/node 26 and later name the message first, those before it what is stored. */
+/** The first type parameter is the message in @types/node 26 and later, and the stored value before. */
 type MessageFirst = Parameters<Channel<1, 2>['runStores']>[0] extends 1 ? true : false
 
-/** Whatever a listener stores for the operation. An object for the compiler alone: it may be any value but null and undefined. */
+/** Whatever a listener stores for the operation: any value but null and undefined. */
 type Stored = NonNullable<unknown>
 
 /** Node's TracingChannel whose messages are `T`. */

@@ -1,4 +1,4 @@
-// What takes time, as tracing channels: the start and the end of one operation carry the same object. Made only when someone listens.
+// Publishes operations that take time on tracing channels: start and end of one carry the same object, made only while somebody listens.
 
 import { tracingChannel } from 'node:diagnostics_channel'
 import type { Duplicates, Entry } from './entry.js'
@@ -6,41 +6,41 @@ import { channels } from './events.js'
 import type { MaybePromise } from './store.js'
 import type { TraceChannel } from './trace-channel.js'
 
-/** One call of `enter`. What it came to is there at its end. */
+/** One call of `enter`. Its outcome is set at its end. */
 export interface EnterTrace {
   readonly key: string
-  /** What kind of work it is, as the caller said. */
+  /** The kind of work, as the caller gave it. */
   readonly label: string | undefined
   readonly duplicates: Duplicates
-  /** Undefined until the end. `failed`: it was rejected, with `error`. */
+  /** Undefined until the end. `failed`: the call was rejected, with `error`. */
   readonly role: Entry['role'] | 'failed' | undefined
-  /** Why it was refused. */
+  /** Why the call was refused. */
   readonly reason: 'in-flight' | 'settled' | 'mismatch' | undefined
-  /** Whether it had to wait for others in this process or another. */
+  /** Whether the call had to wait for others, in this process or another. */
   readonly hasWaited: boolean
-  /** Of a follower: the hold that left the record, if that was in this process and is still known. */
+  /** For a follower, the hold that left the record, if it was in this process and is still known. */
   readonly holder: HoldTrace | undefined
   readonly error: unknown
 }
 
-/** One hold, from the moment its holder has it. How it ended is there at its end. */
+/** One hold, from the moment when its holder has it. How it ended is set at its end. */
 export interface HoldTrace {
   readonly key: string
   readonly fence: number
   readonly label: string | undefined
   readonly enter: EnterTrace
   /**
-   * Undefined until the end. `settled` with a record, `released` without one; `lost` if it was not its any more, `error` says why if that
-   * is known; `failed` if the store did not answer: then the lease runs out by itself.
+   * Undefined until the end. `settled` with a record, `released` without one; `lost` if the hold was lost, and `error` says why if that is
+   * known; `failed` if the store did not answer: then the lease runs out by itself.
    */
   readonly how: 'settled' | 'released' | 'lost' | 'failed' | undefined
   readonly heldMs: number
-  /** Size of the record that it leaves, in bytes; 0 without one. */
+  /** Size of the record that the hold leaves, in bytes; 0 without one. */
   readonly recordBytes: number
   readonly error: unknown
   /**
-   * For who traces: where the hold's span is, as a W3C `traceparent`. Set at the start of the hold, it is kept with a recorded
-   * response, so that duplicates in other processes can point at it.
+   * For a tracer to set at the start of the hold: the hold's span, as a W3C `traceparent`. It is kept with a recorded response, so
+   * that duplicates in other processes can link to the span.
    */
   traceparent: string | undefined
 }
@@ -48,17 +48,17 @@ export interface HoldTrace {
 type Tracing = {
   /** One call of `enter`, from the call to its answer. */
   readonly enter: TraceChannel<EnterTrace>
-  /** The part of it in which others were waited for; there is none for most. */
+  /** The part of a call of `enter` in which it waited for others; most calls have none. */
   readonly wait: TraceChannel<EnterTrace>
-  /** From having the key to having told the store that it is free. */
+  /** From having the key until the store was told that the hold has ended. */
   readonly hold: TraceChannel<HoldTrace>
   /** Telling the store how a hold ended, with a record or without: the last part of a hold. */
   readonly settle: TraceChannel<HoldTrace>
 }
 
 /**
- * Named `dspinlock:enter` and so on, for `tracingChannel` of `node:diagnostics_channel`. `start` is published first, `asyncEnd` last, `error`
- * before that if there is one; also where the store answers at once.
+ * Named `dspinlock:enter` and so on, for `tracingChannel` of `node:diagnostics_channel`. `start` is published first, `asyncEnd` last, and
+ * `error` before that if there is one; this is the same if the store answers at once.
  */
 export const tracing: Tracing = Object.freeze({
   enter: tracingChannel<unknown, EnterTrace>('dspinlock:enter'),
@@ -67,7 +67,7 @@ export const tracing: Tracing = Object.freeze({
   settle: tracingChannel<unknown, HoldTrace>('dspinlock:settle'),
 })
 
-/** What follows one call of `enter`; undefined if nobody listens. */
+/** Makes the object that follows one call of `enter`; undefined if nobody listens. */
 export function openEnter(key: string, duplicates: Duplicates, label: string | undefined): EnterCall | undefined {
   return channels.enter.hasSubscribers || isTraced() ? new EnterCall(key, duplicates, label) : undefined
 }
@@ -114,7 +114,7 @@ export class EnterCall implements EnterTrace {
     ) as R
   }
 
-  /** Somebody else has the key, and it may take until they end. */
+  /** Called when another holder has the key, so that this call has to wait. */
   startWait(): void {
     if (this.hasWaited) return
     this.hasWaited = true
@@ -145,13 +145,13 @@ export class EnterCall implements EnterTrace {
   }
 }
 
-/** A hold that can be told of the call by which it came about. */
+/** A hold that can be told of the call of `enter` from which it results. */
 export interface Traceable {
   readonly trace: HoldTrace | undefined
   startTrace(enter: EnterTrace): void
 }
 
-/** Which hold left a record, by the very bytes: those that come from a server are others. */
+/** The hold that left a record, by the record's bytes as an object, so that records that come from a server are not found. */
 const leftBy = new WeakMap<Uint8Array, HoldTrace>()
 
 export class HoldSpan implements HoldTrace {
@@ -175,7 +175,7 @@ export class HoldSpan implements HoldTrace {
     begin(tracing.hold, this)
   }
 
-  /** `record`: what the hold is to leave; undefined if nothing. */
+  /** `record` is what the hold is to leave; undefined if it leaves none. */
   startSettle(record: Uint8Array | undefined): void {
     if (record !== undefined) leftBy.set(record, this)
     this.recordBytes = record?.byteLength ?? 0
@@ -183,7 +183,7 @@ export class HoldSpan implements HoldTrace {
   }
 
   endSettle(how: NonNullable<HoldTrace['how']>, error?: unknown): void {
-    // Lost before and ended now all the same: the hold's own end was published then.
+    // If the hold was lost before, its own end was published then.
     const isOver = this.how !== undefined
     if (!isOver) this.#set(how, error)
     complete(tracing.settle, this)
@@ -203,12 +203,12 @@ export class HoldSpan implements HoldTrace {
   }
 }
 
-/** Which hold left these very bytes, if it was in this process and somebody listened. */
+/** The hold that left these very bytes, if it was in this process and somebody listened. */
 export function holderOf(record: Uint8Array): HoldTrace | undefined {
   return leftBy.get(record)
 }
 
-/** Undefined while nobody listens. */
+/** The trace of a hold; undefined while nobody listens. */
 export function traceOf(hold: object): HoldTrace | undefined {
   return (hold as Partial<Traceable>).trace
 }

@@ -1,4 +1,4 @@
-// One caller of enter that has no answer yet. Many may wait at once: what is the same for all of a key is the queue's.
+// One caller of enter that has no answer yet. Many may wait at once, so whatever all waiters of a key share is in the queue.
 
 import type { Entry } from './entry.js'
 import type { Linked } from './linked-list.js'
@@ -13,15 +13,15 @@ export interface WaiterOwner {
 export class Waiter implements Linked<Waiter>, AbortListener {
   readonly policy: Policy
   readonly payload: string
-  /** `performance.now()`. */
+  /** When the caller came, in `performance.now()`. */
   readonly cameAt: number = performance.now()
-  /** Whether it counts towards the limits: not while it may still get the key without waiting. */
+  /** Whether the waiter counts towards the limits, which it does not while it may still get the key without waiting. */
   counted = false
-  /** When its time is over, in `performance.now()`. The queue's to write. */
+  /** When the wait times out, in `performance.now()`. Only the queue writes it. */
   endsAt = 0
   /** Undefined while nobody listens. */
   trace: EnterCall | undefined
-  /** Whether it is in a queue, and its neighbours there. */
+  /** Whether the waiter is in a queue, and, below, its neighbours there. */
   isLinked = false
   previous: Waiter | undefined
   next: Waiter | undefined
@@ -29,7 +29,7 @@ export class Waiter implements Linked<Waiter>, AbortListener {
   readonly #signal: Cancellation | undefined
   #resolve!: (entry: Entry) => void
   #reject!: (reason: unknown) => void
-  /** Set once it listens to its signal. */
+  /** Set once the waiter listens to its signal. */
   #owner: WaiterOwner | undefined
 
   constructor(policy: Policy, payload: string, signal: Cancellation | undefined) {
@@ -42,14 +42,14 @@ export class Waiter implements Linked<Waiter>, AbortListener {
     })
   }
 
-  /** From now on its signal ends the wait. */
+  /** From now on the waiter's signal ends the wait. */
   listen(owner: WaiterOwner): void {
     if (this.#signal === undefined || this.#owner !== undefined) return
     this.#owner = owner
     this.#signal.addEventListener('abort', this, { once: true })
   }
 
-  /** Called by its signal. */
+  /** Called by the waiter's signal. */
   handleEvent(): void {
     this.#owner?.gone(this)
     this.reject(this.#signal?.reason)

@@ -1,4 +1,4 @@
-// Likely mistakes, told once for each process and code through process.emitWarning.
+// Warns of likely mistakes through process.emitWarning, once for each code in a process.
 
 const told = new Set<string>()
 

@@ -1,8 +1,8 @@
-// Answers that are there at once or come later: what follows them is written once.
+// Handles answers that are there at once or come later, so that what follows them is written only once.
 
 import type { MaybePromise } from './store.js'
 
-/** Gives what `ask` answers to `answered`, or what it fails with to `failed`: without a promise if that is there at once. */
+/** Passes the answer of `ask` to `answered`, or its error to `failed`; without a promise if it is there at once. */
 export function whenAnswered<T, R>(
   ask: () => MaybePromise<T>,
   answered: (answer: T) => R,

@@ -1,4 +1,4 @@
-// The lock that names what it locks by a value: one instance is one holder. Mechanism here, what may be overridden below it.
+// A lock on a value; one instance is one holder. The mechanism is here, and subclasses override the hooks.
 
 import { copyBytes, isBytes } from '../bytes.js'
 import type { Hold } from '../entry.js'
@@ -39,7 +39,7 @@ export interface AcquireOptions {
 }
 
 export interface DeleteStateOptions {
-  /** Also while another lock holds the key; that one's signal aborts. Default false. */
+  /** Deletes even while another lock holds the key; the signal of that lock aborts. Default false. */
   readonly force?: boolean
 }
 
@@ -58,8 +58,8 @@ const readAcquire = {
 } as const
 
 /**
- * A lock on any value, without the decisions that HashDSpinlock takes: what the key looks like, what tags a lock, how its
- * record is written. Extend it to take your own.
+ * A lock on any value, without the decisions that HashDSpinlock makes: how the key is made, how a lock is tagged, how its
+ * record is written. Extend it to make your own.
  */
 export abstract class DSpinlockBase implements Tunables {
   maxSpinlockTries: number = tunableDefaults.maxSpinlockTries
@@ -70,23 +70,23 @@ export abstract class DSpinlockBase implements Tunables {
   keyPrefix: string = tunableDefaults.keyPrefix
   keySeparator: string = tunableDefaults.keySeparator
 
-  /** What is locked. */
+  /** The value that is locked. */
   readonly value: unknown
-  /** What `getUid` made of it when the lock was made: changing the value later changes nothing. */
+  /** What `getUid` made of the value when the lock was made; changing the value later has no effect. */
   readonly uid: string
 
   readonly #settings: SpinlockSettings
   readonly #source: EngineSource
-  /** The options stand above the attributes of a subclass, which are set after the constructor of this class. */
+  /** Whether the options were applied again: they override the attributes of a subclass, which are set after this class's constructor. */
   #hasApplied = false
   #key: string | undefined
   #tag: string | undefined
   #phase: 'idle' | 'acquiring' | 'held' | 'releasing' = 'idle'
   /** Set while the phase is `held` or `releasing`. */
   #hold: Hold | undefined
-  /** What the last acquire found in place of a turn. */
+  /** The record that the last acquire found instead of getting a turn. */
   #found: SpinlockRecord | undefined
-  /** The last hold ended with a record. */
+  /** Whether the last hold ended with a record. */
   #computed = false
   #detachLogger: (() => void) | undefined
 
@@ -106,31 +106,31 @@ export abstract class DSpinlockBase implements Tunables {
 
   // --- what a subclass decides ---
 
-  /** Names the key of this lock. Equal keys exclude each other, in all processes on the same store. Called once. */
+  /** Returns the key of this lock. Equal keys exclude each other, in all processes on the same store. Called once. */
   abstract getKey(): string
-  /** Tells this lock from all others on the key; it is kept with what the lock leaves. Called once. */
+  /** Returns a tag that tells this lock from all others on the key; it is kept in the lock's record. Called once. */
   abstract getTag(): string
-  /** Turns what a lock leaves into bytes, which are copied. May throw for a value that it cannot write. */
+  /** Turns a lock's record into bytes, which are copied. May throw for a value that it cannot write. */
   abstract packRecord(record: SpinlockRecord): Uint8Array
-  /** The reverse of `packRecord`, given a Buffer of its own. Whatever it throws becomes the cause of an InvalidValueError. */
+  /** The reverse of `packRecord`; it is given a Buffer of its own. Whatever it throws becomes the cause of an InvalidValueError. */
   abstract unpackRecord(record: Uint8Array): SpinlockRecord
 
   /**
-   * Names the value: equal for what is to be locked as one. By default its hash, see `hashValue`. Called once, by the
-   * constructor, when the fields of a subclass are not there yet. @throws NotHashableError
+   * Returns a name for the value, equal for values that are to be locked as one. By default its hash, see `hashValue`. Called
+   * once, by the constructor, when the fields of a subclass are not there yet. @throws NotHashableError
    */
   getUid(value: unknown): string {
     return hashValue(value)
   }
 
-  /** How long from the end of the work it is remembered that it was done, in milliseconds. By default `expireAtMs`. */
+  /** For how long after the work it is remembered that it was done, in milliseconds. By default `expireAtMs`. */
   getExpiry(): number {
     return this.tunables.expireAtMs
   }
 
   /**
-   * Asked while this lock waits: whether the block is so old that it may be taken over. By default, when it lasted longer
-   * than `maxBlockMs` on the store's clock. It is asked again just before, and only that very block is ended.
+   * Called while this lock waits: whether the block is so old that it may be taken over. By default, if it has lasted longer
+   * than `maxBlockMs` on the store's clock. It is called again just before the takeover, which ends only that very block.
    */
   hasExhaustedBlockTime(blocked: Blocked): boolean {
     return blocked.heldMs > this.tunables.maxBlockMs
@@ -138,33 +138,33 @@ export abstract class DSpinlockBase implements Tunables {
 
   // --- what everybody sees ---
 
-  /** What `getKey` gave. @throws TypeError for wrong tunables. */
+  /** What `getKey` returned. @throws TypeError for wrong tunables. */
   get key(): string {
     this.#key ??= check('getKey', this.getKey())
     return this.#key
   }
 
-  /** What `getTag` gave. */
+  /** What `getTag` returned. */
   get tag(): string {
     this.#tag ??= check('getTag', this.getTag())
     return this.#tag
   }
 
   /**
-   * What this lock knows: BLOCKED while it holds the key, COMPUTED after it was released or if it was computed by another,
-   * undefined otherwise, also when the hold was lost. What the store knows is another question.
+   * The state that this lock knows: BLOCKED while it holds the key; COMPUTED after it was released, or if it found that another
+   * lock computed it; undefined otherwise, also when the hold was lost. The state in the store may be another one.
    */
   get state(): SpinlockState | undefined {
     if (this.#hold !== undefined) return this.#hold.signal.aborted ? undefined : SpinlockState.BLOCKED
     return this.#computed || this.#found !== undefined ? SpinlockState.COMPUTED : undefined
   }
 
-  /** The last `acquire` or `run` found the work done, and this lock does not hold the key. Only with `cachedIfComputed`. */
+  /** True if the last `acquire` or `run` found the work done, so that this lock does not hold the key. Only with `cachedIfComputed`. */
   get cached(): boolean {
     return this.#found !== undefined
   }
 
-  /** The result that was found, if it was found with one. */
+  /** The result that was found, if one was stored. */
   get cachedValue(): unknown {
     return this.#found?.value
   }
@@ -180,8 +180,8 @@ export abstract class DSpinlockBase implements Tunables {
   }
 
   /**
-   * Blocks the key, waiting for it if need be, and resolves to this lock. With `cachedIfComputed` it resolves at once, or as
-   * soon as the work is done, with `cached` true and nothing blocked.
+   * Blocks the key, waiting for it if need be, and resolves to this lock. With `cachedIfComputed`, if the work was done or
+   * another lock does it meanwhile, it resolves with `cached` true, and nothing is blocked.
    *
    * Rejects with TriesExceededError; KeyExistsError with `failIfKeyExists`; InvalidStateError if this very instance holds or
    * acquires the key already; InvalidValueError; StoreNotInitialisedError; StoreError; the reason of `signal`; a TypeError
@@ -193,7 +193,7 @@ export abstract class DSpinlockBase implements Tunables {
   }
 
   /**
-   * Ends the hold and marks the key as computed for `getExpiry()`. Of a lock that was `cached`, nothing. Rejects with
+   * Ends the hold and marks the key as computed for `getExpiry()`. Does nothing for a lock that was `cached`. Rejects with
    * InvalidReleaseError if the lock does not hold the key or has lost it, and with a StoreError.
    */
   async release(): Promise<void> {
@@ -205,11 +205,11 @@ export abstract class DSpinlockBase implements Tunables {
   /**
    * Runs `task` under the lock, marks the key as computed with its result, and resolves to it; with `cachedIfComputed`,
    * resolves to the result that is stored already, in which case `cached` is true and `task` does not run. A task that throws
-   * leaves the key free, and its error is what the caller gets. Where a key is marked as computed without a result,
+   * leaves the key free, and the caller gets its error. If the key is marked as computed without a result,
    * the task runs, under the lock.
    *
-   * Rejects as `acquire`; with InvalidReleaseError if the lock was lost while the task ran; with RecordError if
-   * `cachedIfComputed` asks for a result to be stored that cannot be.
+   * Rejects as `acquire` does; with InvalidReleaseError if the lock was lost while the task ran; with RecordError if
+   * `cachedIfComputed` is set and the result cannot be stored.
    */
   async run<T>(task: (context: SpinlockContext) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
     if (typeof task !== 'function') throw optionError('task', task, 'a function')
@@ -219,7 +219,7 @@ export abstract class DSpinlockBase implements Tunables {
     let result: T
     let record: Uint8Array
     try {
-      // Whoever shares the instance may have ended the hold before this goes on.
+      // Other code that shares the instance may have ended the hold before this goes on.
       this.#assertHolds(hold)
       const { key, tag } = this
       result = await task({
@@ -239,15 +239,15 @@ export abstract class DSpinlockBase implements Tunables {
       this.#assertHolds(hold)
       await this.#settle(record)
     } catch (error) {
-      // The work is done and its result is the caller's; the store's failure was published where it happened.
+      // The work is done, and the caller gets its result; the store's failure was published where it happened.
       if (!(error instanceof StoreError)) throw error
     }
     return result
   }
 
   /**
-   * Frees the key without marking it as computed: a block that ends cannot say whether it failed. `release()` at the end of the
-   * block, or `run`, marks it. Never rejects; that the lock was lost is published.
+   * Frees the key without marking it as computed, because at the end of a block it is not known whether the block failed. To mark
+   * it, call `release()` at the end of the block, or use `run`. Never rejects; if the lock was lost, that is published.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#abandon()
@@ -255,7 +255,7 @@ export abstract class DSpinlockBase implements Tunables {
 
   /**
    * Frees the key and forgets that it was computed. False: there was nothing to delete. Rejects with InvalidReleaseError
-   * while another lock holds it, unless `force` is true; with a StoreError.
+   * while another lock holds the key, unless `force` is true; with a StoreError.
    */
   async deleteState(options?: DeleteStateOptions): Promise<boolean> {
     const { force } = parseOptions('deleteState', options, { force: boolean(false) })
@@ -264,7 +264,7 @@ export abstract class DSpinlockBase implements Tunables {
     for (;;) {
       const state = await engine.inspect(key)
       if (state === undefined || state.state === 'free') {
-        // A hold that ran out could still be settled by who had it.
+        // A hold that ran out could still be settled by its holder.
         if (state !== undefined && force) await engine.forget(key, state.fence)
         return false
       }
@@ -278,7 +278,7 @@ export abstract class DSpinlockBase implements Tunables {
     }
   }
 
-  /** Attributes and options, options first. @throws TypeError naming what is wrong. */
+  /** Options and attributes; options come first. @throws TypeError naming what is wrong. */
   protected get tunables(): Tunables {
     if (!this.#hasApplied) {
       this.#hasApplied = true
@@ -289,7 +289,7 @@ export abstract class DSpinlockBase implements Tunables {
 
   // --- the one holder that an instance is ---
 
-  /** The hold, or what was found in place of a turn. */
+  /** Resolves to the hold, or to the record that was found in its place. */
   async #acquire(
     operation: 'acquire' | 'run',
     options: AcquireOptions | undefined,
@@ -343,7 +343,7 @@ export abstract class DSpinlockBase implements Tunables {
     }
   }
 
-  /** Ends the hold without a record, if there is one. Never rejects. False: it was not this lock's any more. */
+  /** Ends the hold without a record, if there is a hold. Never rejects. False: this lock did not hold the key, or not any more. */
   async #abandon(): Promise<boolean> {
     const hold = this.#hold
     if (hold === undefined || this.#phase !== 'held') return false
@@ -353,7 +353,7 @@ export abstract class DSpinlockBase implements Tunables {
       if (!mine) publishTrouble('spinlock', 'release', this.#lost(hold), this.key)
       return mine
     } catch {
-      // It was published where it happened, and would hide the error that ended the work.
+      // The error was published where it happened; throwing it here would hide the error that ended the work.
       return false
     } finally {
       this.#toIdle()
@@ -389,7 +389,7 @@ export abstract class DSpinlockBase implements Tunables {
     return copyBytes(record)
   }
 
-  /** With the result if it can be stored: who did not ask for that with `cachedIfComputed` may return anything. */
+  /** Packs the result if it can be stored; without `cachedIfComputed`, a task may return anything. */
   #packResult(result: unknown): Uint8Array {
     try {
       return this.#pack(true, result)
@@ -407,7 +407,7 @@ export abstract class DSpinlockBase implements Tunables {
     }
   }
 
-  /** A promise of false would take the key from whoever is at work. */
+  /** Checks the type, because a promise of false counts as true, and would take the key from a holder at work. */
   #isExhausted(blocked: Blocked): boolean {
     const exhausted: unknown = this.hasExhaustedBlockTime(blocked)
     if (typeof exhausted === 'boolean') return exhausted

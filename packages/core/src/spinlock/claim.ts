@@ -1,4 +1,4 @@
-// What a lock asks of the engine to get its key, and what the answers mean in terms of its states.
+// How a lock asks the engine for its key, and what the answers mean in terms of the lock's states.
 
 import type { LockEngine } from '../engine.js'
 import type { EnterOptions, Hold } from '../entry.js'
@@ -12,16 +12,16 @@ export interface ClaimRules {
   readonly expiryMs: number
   readonly failIfKeyExists: boolean
   readonly cachedIfComputed: boolean
-  /** A mark without a result will not do. */
+  /** Whether a mark without a result is not enough. */
   readonly needsValue: boolean
   readonly signal: AbortSignal | undefined
   readonly unpack: (record: Uint8Array) => SpinlockRecord
 }
 
-/** How often a key that was computed without a value is dropped to get one with a value, before the work is done in any case. */
+/** How many times a mark without a result is dropped to get one with a result, before the work is done in any case. */
 const MAX_ROUNDS = 4
 
-/** Resolves to the hold, or to the record that was found in its place. Rejects as `LockEngine.enter`, and with a KeyExistsError. */
+/** Resolves to the hold, or to the record that was found in its place. Rejects as `LockEngine.enter` does, and with a KeyExistsError. */
 export async function claimKey(engine: LockEngine, rules: ClaimRules): Promise<Hold | SpinlockRecord> {
   const { key, tunables, expiryMs: ttlMs, failIfKeyExists, signal } = rules
   const { maxSpinlockTries, spinlockSleepMs, leaseMs, maxBlockMs: maxHoldMs } = tunables
@@ -46,15 +46,15 @@ export async function claimKey(engine: LockEngine, rules: ClaimRules): Promise<H
     if (entry.role === 'follower') {
       const record = rules.unpack(entry.record)
       if (record.hasValue || !rules.needsValue) return record
-      // A mark without a result gives `run` nothing to return: drop it, and let one of those who need a result make it.
+      // With a mark without a result, `run` has nothing to return: drop the mark, and let one of the locks that need a result make it.
       await engine.forget(key, record.fence)
     }
-    // Under a pass mark nothing may run unlocked here. A turn ends it; who asks for an error in place of a wait gets no turn before.
+    // Nothing may run unlocked here under a pass mark. A turn ends the mark, but with failIfKeyExists there is no turn before it has ended.
     if (entry.role === 'pass' && failIfKeyExists) {
       const mark = await engine.inspect(key)
       if (mark?.state === 'pass') await engine.forget(key, mark.fence)
     }
-    // A mark that does not go away must not be met for ever.
+    // If a mark does not go away, this must not go round for ever.
     if (entry.role === 'pass' || round >= MAX_ROUNDS) takesRecord = false
   }
 }

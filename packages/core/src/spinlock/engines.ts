@@ -1,4 +1,4 @@
-// Which engine a lock works on: one for each store, each client and each set of parameters, shared by all locks.
+// Finds the engine for a lock: there is one for each store, each client and each set of parameters, shared by all locks.
 
 import { type CloseOptions, LockEngine } from '../engine.js'
 import { StoreNotInitialisedError, spinlockMemoryHint, storeProblems } from '../errors.js'
@@ -20,12 +20,12 @@ interface RedisPackage {
 
 interface Made {
   readonly engine: Promise<LockEngine> | LockEngine
-  /** Takes its listener from the client that it was made for. */
+  /** Removes the listener from the client that the engine was made for. */
   readonly unlisten?: () => void
 }
 
 const byStore = new WeakMap<Store, LockEngine>()
-/** Made here, and open until `closeSpinlocks`: by client, by parameters, and the one in memory. */
+/** Engines that were made here and stay open until `closeSpinlocks`: by client, by parameters, and the one in memory. */
 const made = new Map<object | string, Made>()
 
 export function chooseEngine(connection: {
@@ -36,7 +36,7 @@ export function chooseEngine(connection: {
   const { store, redis, redisParams } = connection
   logByEnvironment()
   if (store !== undefined) {
-    // Made at once, so that a store that is none is told where the lock is made.
+    // Made at once, so that a wrong store throws where the lock is made.
     engineOn(store)
     return key => {
       if (store.closed) throw new StoreNotInitialisedError(key, storeProblems.closed)
@@ -52,8 +52,8 @@ export function chooseEngine(connection: {
 }
 
 /**
- * Closes what locks without a `store` of their own share: refuses their waiters, waits for their holders, and
- * closes the connections that were made for them; clients that were given stay open. Later locks start anew.
+ * Closes the engines that locks without a `store` of their own share: refuses their waiters, waits for their holders, and
+ * closes the connections that were made for them. Clients that were given stay open. Later locks start anew.
  */
 export async function closeSpinlocks(options?: CloseOptions): Promise<void> {
   const engines = [...made.values()]
@@ -97,13 +97,13 @@ function redisEngine(
   const forget = (): void => {
     if (made.get(id)?.engine === engine) made.delete(id)
   }
-  // Nothing can be renewed or released over a client that ended: waiting for holders would keep the process alive in vain.
+  // Nothing can be renewed or released over a client that has ended, so waiting for holders would keep the process alive in vain.
   const close = (one: LockEngine): Promise<void> => (
     forget(), one.close({ timeoutMs: 0 }).then(() => one.store.close())
   )
   const unlisten = typeof id === 'object' ? onEnd(id, () => void engine.then(close, () => {})) : () => {}
   made.set(id, { engine, unlisten })
-  // Who comes later may have more luck.
+  // Forgotten after a failure, so that a later lock tries again.
   engine.catch(() => (forget(), unlisten()))
   return engine
 }
@@ -118,7 +118,7 @@ async function makeRedisEngine(key: string, makeStore: (redisPackage: RedisPacka
 }
 
 async function importRedisPackage(key: string): Promise<RedisPackage> {
-  // A name that neither the compiler nor a bundler looks up: the package is built after this one, and need not be there.
+  // Typed and written so that neither the compiler nor a bundler looks the package up: it is built after this one, and need not be there.
   const name: string = '@dspinlock/redis'
   let redisPackage: Partial<RedisPackage>
   try {
@@ -132,7 +132,7 @@ async function importRedisPackage(key: string): Promise<RedisPackage> {
   return redisPackage as RedisPackage
 }
 
-/** A client that its owner ended takes the connection for wake-ups that was opened beside it along. Returns what ends the listening. */
+/** When the owner ends a client, the connection for wakes that was opened beside it is closed, too. Returns a function that removes the listener. */
 function onEnd(client: object, listener: () => void): () => void {
   const { once, removeListener } = client as Partial<Record<'once' | 'removeListener', Listen>>
   once?.call(client, 'end', listener)
@@ -144,7 +144,7 @@ type Listen = (event: string, listener: () => void) => unknown
 let unhashable = 0
 const unhashableIds = new WeakMap<object, number>()
 
-/** Equal for equal parameters, and a digest, because a password is among them. TLS options may hold what has no hash. */
+/** Equal for equal parameters; a digest, because a password is among them. TLS options may hold values that have no hash. */
 function identify({ tls, ...rest }: RedisSettings): string {
   if (tls === undefined) return hashValue(rest)
   try {

@@ -1,4 +1,4 @@
-// The hash of any value: one sequence of characters for each value, never the same for two, and its SHA-256.
+// The hash of any value: the SHA-256 of a text that is different for any two different values.
 
 import { createHash } from 'node:crypto'
 import { endianness } from 'node:os'
@@ -11,7 +11,7 @@ const VERSION = 'dspinlock-value-1:'
 /** Deeper values would exhaust the stack. */
 const MAX_DEPTH = 500
 
-/** What may stand for an object that decides for itself. */
+/** An object that provides its own hash. */
 interface HasHashCode {
   hashCode(): unknown
 }
@@ -33,7 +33,7 @@ export function hashValue(value: unknown): string {
   return createHash('sha256').update(out.join(''), 'utf16le').digest('hex')
 }
 
-/** Each value is a type letter and its content, with a length in front where that varies: nothing can run into the next. */
+/** Writes a value as a type letter and its content, with the length in front where it varies, so that values cannot run into one another. */
 function write(value: unknown, out: string[], path: string, ancestors: Set<object>): void {
   switch (typeof value) {
     case 'string':
@@ -116,7 +116,7 @@ function writePlain(value: Record<string, unknown>, out: string[], path: string,
       throw new NotHashableError(`${path}[${String(symbol)}]`, 'a property named by a symbol')
     }
   }
-  // By code units, as the default order is: it depends on no locale.
+  // In the default order, which is by code units and depends on no locale.
   const keys = Object.keys(value).sort()
   out.push(`o${keys.length}:`)
   for (const key of keys) {
@@ -155,7 +155,7 @@ function writeSorted(letter: string, parts: string[], out: string[]): void {
 function writeBytes(value: ArrayBufferView, out: string[], type: string): void {
   let bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   const width = (value as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1
-  // The same numbers have the same hash on machines of either byte order.
+  // So that the same numbers have the same hash on machines of either byte order.
   if (width > 1 && endianness() === 'BE') bytes = swap(Buffer.from(bytes), width)
   out.push(sized('b', `${type} ${bytes.length} ${createHash('sha256').update(bytes).digest('hex')}`))
 }

@@ -1,4 +1,4 @@
-// What an object is as a value: one of the kinds that have no more to them than can be read, and not of a class derived from one.
+// Tells which kind of value an object is: one of those that can be read completely, and no instance of a derived class.
 
 import { types } from 'node:util'
 
@@ -23,12 +23,12 @@ const builtIns: readonly (readonly [Kind, (value: object) => boolean])[] = [
 ]
 
 /**
- * In whichever realm it was made: a test runner's (Jest) and vm contexts have an Array and an Object of their own. Undefined for instances of all
- * other classes, and for what only looks like one, such as a Proxy of a Map.
+ * The kind of an object of any realm: test runners (Jest) and vm contexts have an Array and an Object of their own. Undefined for instances
+ * of all other classes, and for objects that only look like one, such as a Proxy of a Map.
  */
 export function kindOf(value: object): Kind | undefined {
   const prototype: object | null = Object.getPrototypeOf(value)
-  // Array.prototype is an array, that of a derived class is not.
+  // Array.prototype is an array, but the prototype of a derived class is not.
   if (Array.isArray(value)) return Array.isArray(prototype) ? 'Array' : undefined
   if (prototype === null || isRoot(prototype)) return 'Object'
   if (prototype === URL.prototype) return 'URL'
@@ -40,8 +40,8 @@ export function kindOf(value: object): Kind | undefined {
 }
 
 /**
- * What plain objects have for a prototype: Object.prototype, of any realm, or one with nothing in it, as fast parsers give to what they make (Fastify's
- * of queries and of parameters).
+ * Whether a prototype is one of plain objects: Object.prototype of any realm, or an empty one, as fast parsers use for their results
+ * (Fastify's for queries and parameters).
  */
 function isRoot(prototype: object): boolean {
   if (prototype === Object.prototype) return true

@@ -1,4 +1,4 @@
-// Where in a value something is, as errors say it: as one would write it in a program.
+// Writes the path to a part of a value for error messages, in the syntax of a program.
 
 export function pathTo(path: string, key: string | number): string {
   if (typeof key === 'number') return `${path}[${key}]`

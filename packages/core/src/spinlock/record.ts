@@ -1,12 +1,12 @@
-// The record that a computed lock leaves: packed and unpacked, strictly.
+// Packs the record that a computed lock leaves, and unpacks it strictly.
 
 import type { SpinlockRecord } from './states.js'
 import { readTyped, writeTyped } from './typed-json.js'
 
-/** Changes with the format, so that what another version wrote is told apart. */
+/** Changes with the format, so that records of another version are recognised. */
 const FORMAT = 1
 
-/** @throws TypeError naming the path of what the value holds and a record cannot. */
+/** @throws TypeError naming the path of a part of the value that a record cannot hold. */
 export function packSpinlockRecord({ state, tag, fence, hasValue, value }: SpinlockRecord): Uint8Array {
   // JSON escapes lone surrogates, so that UTF-8 loses none.
   return new TextEncoder().encode(writeTyped({ format: FORMAT, state, tag, fence, ...(hasValue ? { value } : {}) }))
@@ -24,7 +24,7 @@ export function unpackSpinlockRecord(record: Uint8Array): SpinlockRecord {
   return checkRecord({ state: read.state, tag: read.tag, fence: read.fence, hasValue, value: read.value })
 }
 
-/** @throws TypeError unless it is a SpinlockRecord; overridden hooks may give anything. */
+/** @throws TypeError unless `given` is a SpinlockRecord; overridden hooks may return anything. */
 export function checkRecord(given: unknown): SpinlockRecord {
   const { state, tag, fence, hasValue } = (given ?? {}) as Partial<SpinlockRecord>
   if (state !== 'COMPUTED') throw new TypeError(`its state is ${JSON.stringify(state)}, and only COMPUTED is stored`)

@@ -1,4 +1,4 @@
-// How to reach a Redis, as plain data: read here, because wrong parameters are told when a lock is made.
+// How to reach a Redis, as plain data; read in this package, so that wrong parameters throw when a lock is made.
 
 import type { ConnectionOptions } from 'node:tls'
 import { optionError, secretOptionError } from '../errors.js'
@@ -6,20 +6,20 @@ import { boolean, integer, type OptionReader, optional, parseOptions, timerMs } 
 
 export interface RedisNode {
   readonly host: string
-  /** Default 6379, of a Sentinel 26379. */
+  /** Default 6379; for a Sentinel, 26379. */
   readonly port?: number
 }
 
 /**
- * One of `url`, `path`, `cluster`, `sentinels`, or `host` and `port` says where the server is. All of it is optional:
- * without any, it is localhost:6379.
+ * One of `url`, `path`, `cluster`, `sentinels`, or `host` and `port` says where the server is. All are optional; the
+ * default is localhost:6379.
  */
 export interface RedisParameters {
   /** Default `'localhost'`. */
   readonly host?: string
   /** Default 6379. */
   readonly port?: number
-  /** Number of the database. Default 0; a cluster has no other. */
+  /** The number of the database. Default 0; a cluster has only that one. */
   readonly db?: number
   /** TLS. Default false, unless `tls` is given or the URL starts with rediss://. */
   readonly ssl?: boolean
@@ -27,15 +27,15 @@ export interface RedisParameters {
   readonly connectTimeoutMs?: number
   readonly username?: string
   readonly password?: string
-  /** `redis://`, `rediss://` or `unix://`, with user name, password and database in it if need be. */
+  /** A URL that starts with `redis://`, `rediss://` or `unix://`, with user name, password and database in it if need be. */
   readonly url?: string
-  /** A unix socket. */
+  /** The path of a unix socket. */
   readonly path?: string
-  /** Some nodes of a Redis Cluster; the others are found by them. */
+  /** Some nodes of a Redis Cluster, from which the others are found. */
   readonly cluster?: readonly RedisNode[]
   /** Sentinels that know the master. */
   readonly sentinels?: readonly RedisNode[]
-  /** What the Sentinels call the master. Default `'mymaster'`. */
+  /** The name by which the Sentinels know the master. Default `'mymaster'`. */
   readonly sentinelName?: string
   readonly sentinelUsername?: string
   readonly sentinelPassword?: string
@@ -53,7 +53,7 @@ export type RedisSettings = Required<Pick<RedisParameters, 'db' | 'ssl' | 'conne
   }
 
 const isText = (given: unknown): given is string => typeof given === 'string' && given !== ''
-/** A URL in its place may hold a password, and what cannot be reached is told by name. */
+/** No URL, because it may hold a password, and errors name the host or path that cannot be reached. */
 const isNoUrl = (given: unknown): given is string => isText(given) && !given.includes('://')
 const isTls = (given: unknown): given is ConnectionOptions =>
   typeof given === 'object' && given !== null && !Array.isArray(given)
@@ -108,7 +108,7 @@ const shape = {
 } as const
 
 /**
- * Parameters with all defaults filled in.
+ * Reads parameters, with all defaults filled in.
  * @throws TypeError naming the parameter, what was received (unless it may hold a password) and what it takes.
  */
 export function readRedisParameters(given?: RedisParameters): RedisSettings {

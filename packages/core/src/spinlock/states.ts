@@ -1,6 +1,6 @@
-// The two states in which a lock's key can be, and what is known of each.
+// The two states that a lock's key can have, and what is known in each.
 
-/** `BLOCKED`: somebody is at work. `COMPUTED`: the work was done, not longer ago than `expireAtMs`. Absent: neither. */
+/** `BLOCKED`: a holder is at work. `COMPUTED`: the work was done, within the last `expireAtMs`. A key with no state is neither. */
 export const SpinlockState: { readonly BLOCKED: 'BLOCKED'; readonly COMPUTED: 'COMPUTED' } = Object.freeze({
   BLOCKED: 'BLOCKED',
   COMPUTED: 'COMPUTED',
@@ -8,23 +8,23 @@ export const SpinlockState: { readonly BLOCKED: 'BLOCKED'; readonly COMPUTED: 'C
 
 export type SpinlockState = (typeof SpinlockState)[keyof typeof SpinlockState]
 
-/** Another holder's block on a key, as the store sees it at this moment. */
+/** Another holder's block on a key, as the store sees it now. */
 export interface Blocked {
   readonly key: string
-  /** Names this very hold: it grows with every one. */
+  /** Identifies this very hold: it grows with every hold of the key. */
   readonly fence: number
-  /** Since the block began, in milliseconds on the store's clock. */
+  /** How long the block has lasted, in milliseconds on the store's clock. */
   readonly heldMs: number
 }
 
 /** What a lock leaves in the store when it is computed. */
 export interface SpinlockRecord {
   readonly state: 'COMPUTED'
-  /** Of the lock that did the work. */
+  /** The tag of the lock that did the work. */
   readonly tag: string
-  /** Under which it did. */
+  /** The fence under which the work was done. */
   readonly fence: number
-  /** False: somebody released the lock without giving a result. */
+  /** False if the lock was released without a result. */
   readonly hasValue: boolean
   /** What `run` returned; undefined without one. */
   readonly value: unknown

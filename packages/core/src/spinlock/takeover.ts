@@ -1,4 +1,4 @@
-// While a lock waits: finds out whether the one that blocks it has done so for too long, and takes the key from that very one.
+// While a lock waits: finds out whether the hold that blocks it has lasted for too long, and takes the key from that very hold.
 
 import type { LockEngine } from '../engine.js'
 import { publishTrouble } from '../events.js'
@@ -12,8 +12,8 @@ export interface TakeoverRules {
 }
 
 /**
- * Looks once, and from then on counts along: the store is asked again only when the block should be too long by now. The
- * store then drops that hold, and nothing if another one has begun meanwhile. Returns what ends it.
+ * Asks the store once, and from then on counts the time itself: the store is asked again only when the block should have lasted too
+ * long. The store then drops that hold, and nothing if another one has begun meanwhile. Returns a function that ends the watch.
  */
 export function watchForTakeover(engine: LockEngine, { key, everyMs, isExhausted }: TakeoverRules): () => void {
   let seen: { readonly blocked: Blocked; readonly at: number } | undefined
@@ -42,7 +42,7 @@ export function watchForTakeover(engine: LockEngine, { key, everyMs, isExhausted
           if (!ended) next(everyMs)
         })
     }, ms)
-    // Whoever waits keeps the process alive, not this.
+    // The wait itself keeps the process alive, so this timer need not.
     timer.unref()
   }
   next(everyMs / 2)

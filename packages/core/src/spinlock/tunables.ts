@@ -1,4 +1,4 @@
-// The options of a lock and its tunables, which a subclass may set as attributes, too: read strictly, defaults here.
+// Reads the options of a lock strictly, with the tunables among them, which a subclass may also set as attributes.
 
 import { optionError, secretOptionError } from '../errors.js'
 import type { Logger } from '../logger.js'
@@ -7,13 +7,13 @@ import { MIN_LEASE_MS } from '../policy.js'
 import type { Store } from '../store.js'
 import { type RedisParameters, type RedisSettings, readRedisParameters } from './redis-parameters.js'
 
-/** What a subclass may set as attributes, and every lock as options, which come first. */
+/** What a subclass may set as attributes, and every lock may be given as options; options come first. */
 export interface Tunables {
-  /** How many times to try, the first time at once. Default 10; 1 does not wait at all. */
+  /** How many times to try; the first try is made at once. Default 10; with 1, a lock does not wait at all. */
   readonly maxSpinlockTries: number
   /** The time between two tries, in milliseconds. Default 500. A release wakes waiters sooner. */
   readonly spinlockSleepMs: number
-  /** For how long a key stays computed after its work was done, in milliseconds. Default 3 600 000 (1 h). 0: only for waiters. */
+  /** For how long a key stays computed after its work was done, in milliseconds. Default 3 600 000 (1 h). With 0, only waiters see it. */
   readonly expireAtMs: number
   /** After this time, a lock that is still held may be taken over, and its signal aborts; in milliseconds. Default 1 800 000 (30 min). */
   readonly maxBlockMs: number
@@ -29,15 +29,15 @@ export interface Tunables {
 }
 
 export interface SpinlockOptions extends Partial<Tunables> {
-  /** Where locks live. One of `store`, `redis`, `redisParams`; without any, in the memory of this process. */
+  /** Where locks live. Give one of `store`, `redis`, `redisParams`; without any, locks live in the memory of this process. */
   readonly store?: Store
   /** An ioredis client, `Redis` or `Cluster`, which stays yours. Needs the package `@dspinlock/redis`. */
   readonly redis?: object
   /** How to reach a Redis. All locks with equal parameters share one connection. Needs the package `@dspinlock/redis`. */
   readonly redisParams?: RedisParameters
-  /** Acquiring a key that is blocked or computed fails with a KeyExistsError, at once. Default false. */
+  /** Acquiring a key that is blocked or computed fails at once with a KeyExistsError. Default false. */
   readonly failIfKeyExists?: boolean
-  /** Acquiring a computed key does not block it: `run` gives the stored result. Default false: acquiring a computed key blocks it again. */
+  /** Acquiring a computed key does not block it: `run` returns the stored result. Default false: acquiring a computed key blocks it again. */
   readonly cachedIfComputed?: boolean
   /** Where to log what happens to this lock's key while it waits and holds. `console`, pino and winston loggers fit. */
   readonly logger?: Logger
@@ -84,7 +84,7 @@ export function readTunables(where: string, given: Partial<Tunables>): Tunables 
 
 const isObject = (given: unknown): given is object => typeof given === 'object' && given !== null
 
-/** Nothing of a client is used here; @dspinlock/redis looks closer. An object literal is options, which are no client. */
+/** A rough check, because @dspinlock/redis checks the client itself. An object literal is options, and no client. */
 const isClient = (given: unknown): given is object =>
   isObject(given) &&
   typeof (given as { duplicate?: unknown }).duplicate === 'function' &&
@@ -93,7 +93,7 @@ const isClient = (given: unknown): given is object =>
 const isLogger = (given: unknown): given is Logger =>
   isObject(given) && typeof (given as Partial<Record<keyof Logger, unknown>>).debug === 'function'
 
-/** As `optional`, but what was received is not repeated: a URL in this place may hold a password. */
+/** Like `optional`, but the error does not repeat what was received, because a URL in this place may hold a password. */
 function connection<T>(expected: string, accepts: (given: unknown) => given is T): OptionReader<T | undefined> {
   return (given, name) => {
     if (given === undefined || accepts(given)) return given
@@ -110,7 +110,7 @@ const ownShape = {
   logger: optional('a logger with a method debug', isLogger),
 } as const
 
-/** Options as read: the tunables among them apart, and only those that were given. */
+/** Options after reading; `tunables` has only those that were given. */
 export interface SpinlockSettings {
   readonly store: Store | undefined
   readonly redis: object | undefined

@@ -1,4 +1,4 @@
-// Results as text and back, with the types that JSON alone would lose.
+// Writes results as text and reads them back, with the types that JSON alone would lose.
 
 import { types } from 'node:util'
 import { kindOf } from './kinds.js'
@@ -6,14 +6,14 @@ import { pathTo } from './path.js'
 
 const MAX_DEPTH = 500
 
-/** Stands for what JSON has no form for; an object of the user's that has this very key is written as `object`. */
+/** The key that marks values for which JSON has no form; a user's object that has this very key is written as `object`. */
 const TAG = '$'
 
 type Tagged = { readonly [TAG]: string; readonly v?: unknown }
 
 /**
- * JSON, and beyond it undefined, NaN, ±Infinity, -0, bigint, Date, URL, Map, Set, Buffer and Uint8Array, in each other.
- * An object with `toJSON` is written as what that gives.
+ * Writes JSON, extended by undefined, NaN, ±Infinity, -0, bigint, Date, URL, Map, Set, Buffer and Uint8Array, in any nesting.
+ * An object with `toJSON` is written as what that returns.
  * @throws TypeError naming the path for anything else: functions, symbols, cycles, instances of other classes.
  */
 export function writeTyped(value: unknown): string {

@@ -3,7 +3,7 @@
 import { ok } from 'node:assert/strict'
 import type { ClaimReply, ClaimRequest, RecordReply, Store, Wake } from '../store.js'
 
-/** What a runner provides. */
+/** What the test runner has to provide. */
 export interface ContractEnvironment {
   /** A new store, as another process would make it, on the same data as the others; it is closed after the case. */
   makeStore(): Store
@@ -11,7 +11,7 @@ export interface ContractEnvironment {
 
 export type AddressedWake = Exclude<Wake, { kind: 'resync' }>
 
-/** One claimant: a mailbox on a store of its own, and the tokens it made. */
+/** One claimant: a mailbox on a store of its own, and the tokens that it makes. */
 export class Claimant {
   readonly store: Store
   readonly #id: string
@@ -31,7 +31,7 @@ export class Claimant {
     }).id
   }
 
-  /** Until messages arrive; a store in the same process is ready at once. */
+  /** Resolves when messages can arrive; a store in the same process is ready at once. */
   async ready(): Promise<this> {
     await this.#ready
     return this
@@ -46,12 +46,12 @@ export class Claimant {
     return this.store.claim({ key, token, ...defaults, ...wishes })
   }
 
-  /** What the store knows without asking; undefined also where it knows nothing by itself. */
+  /** The record that the store knows without asking; undefined if it knows none, or has no `recall`. */
   recall(key: string, payload = ''): RecordReply | undefined {
     return this.store.recall?.(key, payload)
   }
 
-  /** Claims, and expects to hold. */
+  /** Claims, and expects to get the key. */
   async hold(key: string, wishes: Partial<ClaimRequest> = {}): Promise<{ token: string; fence: number }> {
     const token = this.token()
     const reply = await this.claim(key, token, wishes)
@@ -93,7 +93,7 @@ export class Claimant {
     }
   }
 
-  /** Wakes that came for `token` so far. */
+  /** The number of wakes for `token` so far that were not taken by `wake`. */
   wakesFor(token: string): number {
     return this.#inbox.filter(wake => wake.token === token).length
   }
@@ -105,7 +105,7 @@ export interface Bench {
   readonly a: Claimant
   readonly b: Claimant
   readonly c: Claimant
-  /** A key that nobody used. */
+  /** A key that is used in this case only. */
   readonly key: string
 }
 
@@ -114,7 +114,7 @@ export interface ContractCase {
   run(bench: Bench): Promise<void>
 }
 
-/** For leases and marks that have to run out; the stores' clocks decide, so there is no event to wait for. */
+/** Waits for leases and marks to run out, which the stores' clocks decide, so that there is no event to wait for. */
 export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }

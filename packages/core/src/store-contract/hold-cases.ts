@@ -26,7 +26,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a claim repeated by the holder is told the same',
+    name: 'a claim that the holder repeats gets the same answer',
     async run({ a, key }) {
       const { token, fence } = await a.hold(key)
       deepEqual(await a.claim(key, token), { state: 'held', fence })
@@ -111,7 +111,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a hand-over that lasts longer than the lease of whoever is handed the key is not shortened by its renewal',
+    name: 'a hand-over that lasts longer than the lease of the waiter that is handed the key is not shortened by its renewal',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const queued = await b.queue(key, { leaseMs: 10 })
@@ -134,7 +134,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'an end that is said twice is told the same',
+    name: 'an end that is repeated gets the same answer',
     async run({ a, b, key }) {
       const first = await a.hold(key)
       equal(await a.release(key, first.token), true)
@@ -149,7 +149,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'an end that is said again is told the same, also after others ended theirs',
+    name: 'an end that is repeated gets the same answer, even after others have ended theirs',
     async run({ a, b, c, key }) {
       const settled = await a.hold(key)
       equal(await a.settle(key, settled.token, bytes('x'), 0), true)
@@ -164,7 +164,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who never held can end nothing',
+    name: 'a token that never held the key can end nothing',
     async run({ a, b, key }) {
       await a.hold(key)
       const stranger = b.token()
@@ -176,7 +176,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'forgetting ends a hold; what is known of a key can be looked at and listed',
+    name: 'forgetting ends a hold; the state of a key can be inspected and listed',
     async run({ a, b, key }) {
       const { token, fence } = await a.hold(key)
       const state = await b.store.inspect(key)
@@ -224,7 +224,7 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a record can be looked at',
+    name: 'a record can be inspected',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       await a.settle(key, token, bytes('four'), 60_000)

@@ -1,4 +1,4 @@
-// The suite that says whether a store is one. It needs no test runner: loop over the cases in yours.
+// The suite that every store has to pass. It brings no test runner: loop over the cases in yours.
 
 import { type ContractCase as Case, Claimant, type ContractEnvironment } from './bench.js'
 import { holdCases } from './hold-cases.js'
@@ -10,7 +10,7 @@ export type { ContractEnvironment } from './bench.js'
 
 export interface ContractCase {
   readonly name: string
-  /** Rejects if the store breaks this part of the contract. Needs a few hundred milliseconds at the most. */
+  /** Rejects if the store breaks this part of the contract. Takes a few hundred milliseconds at most. */
   run(environment: ContractEnvironment): Promise<void>
 }
 

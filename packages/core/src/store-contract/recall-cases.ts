@@ -1,4 +1,4 @@
-// The contract: what a store knows without asking, for those that have `recall`. One that has none, or knows nothing, breaks nothing.
+// The contract: what a store with `recall` knows without asking. A store that has no `recall`, or knows nothing, passes all cases.
 
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { bytes, type ContractCase, pause } from './bench.js'
@@ -7,7 +7,7 @@ const takeRecord = { takeRecord: true } as const
 
 export const recallCases: readonly ContractCase[] = [
   {
-    name: 'recall: the record that a claim is answered with, as old as it is',
+    name: 'recall: gives the record that a claim is answered with, and its age',
     async run({ a, b, key }) {
       const { token } = await a.hold(key, { payload: 'p' })
       await a.settle(key, token, bytes('r'), 60_000)
@@ -20,12 +20,12 @@ export const recallCases: readonly ContractCase[] = [
       const { record, ageMs, ...rest } = known
       deepEqual(rest, { state: 'record', joined: false })
       deepEqual(Uint8Array.from(record), bytes('r'))
-      // The store's clock and this one's do not tick together.
+      // The store's clock and this process's do not tick together.
       ok(ageMs > leastMs - 5, `told to be ${ageMs} ms old, and is ${leastMs}`)
     },
   },
   {
-    name: 'recall: nothing where a claim is given no record, and it is no claim',
+    name: 'recall: gives nothing if a claim would get no record, and is not itself a claim',
     async run({ a, b, key }) {
       equal(b.recall(key), undefined)
       equal(await b.store.inspect(key), undefined)
@@ -38,7 +38,7 @@ export const recallCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'recall: not what only those get who waited, and no pass mark',
+    name: 'recall: gives no record that is only for those that waited, and no pass mark',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const waiter = await b.queue(key, takeRecord)
@@ -52,7 +52,7 @@ export const recallCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'recall: no longer than the record is there',
+    name: 'recall: gives a record for no longer than it lives',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       await a.settle(key, token, bytes('r'), 60)
@@ -62,7 +62,7 @@ export const recallCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'recall: not what the same store forgot, and nothing once it is closed',
+    name: 'recall: gives no record that the same store forgot, and nothing once the store is closed',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       await a.settle(key, token, bytes('r'), 60_000)

@@ -20,7 +20,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a record may be kept for longer than anybody lives',
+    name: 'a record may be kept for the longest time that a number can express',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       equal(await a.settle(key, token, everyByte, Number.MAX_SAFE_INTEGER), true)
@@ -53,7 +53,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who waits since before the hold with another payload is told to look, and of the mismatch',
+    name: 'a waiter from before the hold that has another payload is told to look, and then of the mismatch',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const next = await b.queue(key, { takeRecord: true, payload: 'x' })
@@ -68,7 +68,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'without a ttl, newcomers run and those who waited can still fetch the record',
+    name: 'without a ttl, newcomers run, and those that waited can still fetch the record',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const lost = await b.queue(key, { takeRecord: true })
@@ -81,7 +81,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who waited longer than the hold lasted can fetch its record as well',
+    name: 'a waiter that waited longer than the hold lasted can fetch its record as well',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const second = await b.queue(key, { takeRecord: true })
@@ -94,7 +94,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who waited is told so, also after a newcomer of the same store was given the record',
+    name: 'a waiter is told that it joined, even after a newcomer of the same store was given the record',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const lost = await b.queue(key, { takeRecord: true })
@@ -107,7 +107,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'what is kept for those who waited ends, too',
+    name: 'a record that is kept for those that waited ends, too',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const lost = await b.queue(key, { takeRecord: true })
@@ -132,7 +132,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who wants a turn is handed the key after a settling, and that ends the record',
+    name: 'a waiter that wants a turn is handed the key after a settle, and that ends the record',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const turn = await b.queue(key, { takeRecord: false })
@@ -175,7 +175,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a pass mark wakes all who would take a record, and ends',
+    name: 'a pass mark wakes all waiters that would take a record, and ends',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const waiters = [await b.queue(key, { takeRecord: true }), await c.queue(key, { takeRecord: true })]
@@ -188,7 +188,7 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who wants a turn does not mind a pass mark',
+    name: 'a waiter that wants a turn gets it in spite of a pass mark',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const turn = await b.queue(key, { takeRecord: false })

@@ -4,7 +4,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import type { ClaimRequest } from '../store.js'
 import { bytes, type Claimant, type ContractCase, pause } from './bench.js'
 
-/** What a wake's lease comes to in this process's time, by the claim that was answered `busy`. */
+/** How long a wake's lease still lasts in this process's time, which the reply `busy` to the claim relates to the store's. */
 function leaseLeft(wake: { readonly leaseEndsAt: number }, clockAheadMs: number): number {
   return wake.leaseEndsAt - (performance.now() + clockAheadMs)
 }
@@ -15,7 +15,7 @@ function nextClaim(claimant: Claimant, key: string): ClaimRequest {
 
 export const waitCases: readonly ContractCase[] = [
   {
-    name: 'a release hands the key to the first waiter, which holds it then',
+    name: 'a release hands the key to the first waiter, which then holds it',
     async run({ a, b, key }) {
       const { token, fence } = await a.hold(key)
       const queued = await b.queue(key)
@@ -64,7 +64,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'nobody barges in before those who wait',
+    name: 'no newcomer gets the key before those that wait',
     async run({ a, b, c, key }) {
       await a.hold(key, { leaseMs: 150 })
       const queued = await b.queue(key)
@@ -89,7 +89,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'only looking does not join',
+    name: 'a claim that only looks does not join the waiters',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const looker = b.token()
@@ -131,7 +131,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'who lost the key cannot hand it on',
+    name: 'a holder that lost the key cannot hand it on',
     async run({ a, b, key }) {
       const { token } = await a.hold(key, { leaseMs: 20 })
       await pause(40)
@@ -141,7 +141,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a process that hands the key on is told the same again, also after others ended theirs',
+    name: 'a repeated release that hands the key on gets the same answer, even after others have ended theirs',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const next = nextClaim(a, key)
@@ -172,7 +172,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a next claim that was left takes nothing when the release arrives after all',
+    name: 'a next claim that was left takes nothing if the release arrives after all',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const next = nextClaim(a, key)
@@ -186,7 +186,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a release that arrives once more, after its next claim has ended too, takes nothing and does not wait',
+    name: 'a release that arrives again after its next claim has ended takes nothing and does not wait',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
       const next = nextClaim(a, key)
@@ -200,7 +200,7 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a waiter that asks again with another wish waits once, with the new one, at its old place',
+    name: 'a waiter that claims again with other options waits once, with the new options, at its old place',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
       const turn = await b.queue(key, { takeRecord: true })
