@@ -1,4 +1,4 @@
-// An answer put where a handler puts it, so that whatever is mounted outside treats it as a handler's.
+// Sets an answer on the context, as a handler would, so that middleware mounted outside treats it like a handler's answer.
 
 import { Readable } from 'node:stream'
 import { type Reply, sendReply, setHeaders } from '@dspinlock/http'
@@ -7,18 +7,18 @@ import type { Context } from 'koa'
 /** Does nothing if the response was begun or its client is gone. */
 export function setAnswer(ctx: Context, reply: Reply): void {
   if (ctx.headerSent || !ctx.writable) return
-  // Taken from Koa outside already: nobody else would send it.
+  // Middleware outside has taken the response from Koa, so nobody else would send the answer.
   if (ctx.respond === false) return sendReply(ctx.res, reply)
   const { status, message, form } = reply
   setHeaders(ctx.res, reply)
-  // Nobody answered the original: Koa's own 404, of which a body that is set outside makes a 200.
+  // The original was not answered: that is Koa's own 404, which becomes a 200 if a body is set outside.
   if (form === 'none' && message === '') return
   ctx.status = status
   if (form !== 'none') {
     const type = ctx.res.getHeader('Content-Type')
     ctx.body = makeBody(reply, type !== undefined)
     if (form === 'bytes' && isGarbled(ctx.res.getHeader('Content-Disposition'))) sendAsStream(ctx)
-    // Setting a body makes up a type, and setting none takes the status and the type back.
+    // Setting a body makes up a type, and setting null changes the status and removes the type.
     if (type === undefined) ctx.res.removeHeader('Content-Type')
     else if (ctx.res.getHeader('Content-Type') !== type) ctx.res.setHeader('Content-Type', type)
     if (ctx.status !== status) ctx.status = status
@@ -34,18 +34,18 @@ function makeBody({ body, form }: Reply, hasType: boolean): unknown {
   return form === 'json' ? parseValue(bytes) : bytes
 }
 
-/** The value that Koa makes these bytes of; the bytes, if it made others of it: a string or null is no JSON to Koa. */
+/** The value that Koa renders as these bytes; or the bytes themselves for a string or null, which Koa does not render as JSON. */
 function parseValue(bytes: Buffer): unknown {
   try {
     const value: unknown = JSON.parse(bytes.toString())
     return typeof value === 'string' || value === null ? bytes : value
   } catch {
-    // Whatever a store holds is data, never trusted.
+    // What comes from a store is data, never trusted.
     return bytes
   }
 }
 
-/** Node garbles a Content-Disposition outside ASCII where `end` brings head and length about, as with Koa's Buffers. */
+/** Whether Node would garble a Content-Disposition outside ASCII, as it does if `end` writes head and length, which happens with Koa's Buffers. */
 function isGarbled(disposition: number | string | string[] | undefined): boolean {
   return typeof disposition === 'string' && /[^ -~]/.test(disposition)
 }

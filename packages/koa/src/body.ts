@@ -1,4 +1,4 @@
-// The kinds of body that Koa sends, and which of them are there at once.
+// Tells the kinds of body that Koa sends apart: those that are there as a whole, and streams.
 
 import { type Readable, Stream } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
@@ -12,7 +12,7 @@ export interface Rendered {
 }
 
 export type Body =
-  /** `render` says what Koa will send. */
+  /** `render` returns what Koa will send. */
   | { readonly kind: 'whole'; readonly render: () => Rendered | 'unsendable' }
   | { readonly kind: 'stream'; readonly stream: Readable }
   | { readonly kind: 'web-stream'; readonly stream: ReadableStream }
@@ -20,7 +20,7 @@ export type Body =
 export function bodyOf(ctx: Context): Body {
   const body: unknown = ctx.body
   const { status } = ctx
-  // Koa drops the body of these.
+  // Koa sends no body with these.
   if (body === null || status === 204 || status === 205 || status === 304) return whole(Buffer.alloc(0), 'bytes')
   if (body === undefined) return whole(Buffer.alloc(0), 'none')
   if (typeof body === 'string') return { kind: 'whole', render: () => ({ bytes: Buffer.from(body), form: 'text' }) }
@@ -45,7 +45,7 @@ function isStream(body: unknown): body is Readable {
   return [pipe, read, destroy].every(method => typeof method === 'function')
 }
 
-/** As Koa does it. It counts as bytes if a replay, rendered once more, could come out differently (JSON.rawJSON). */
+/** Renders JSON as Koa does. The body counts as bytes if a replay, rendered once more, could come out differently (JSON.rawJSON). */
 function renderJson(body: unknown): Rendered | 'unsendable' {
   try {
     const text = JSON.stringify(body)

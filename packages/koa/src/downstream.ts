@@ -1,4 +1,4 @@
-// What runs inside: from the call of `next` until the hold has ended with what came of it.
+// Follows what runs inside, from the call of `next` until the hold has ended with the result.
 
 import { STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
@@ -20,10 +20,10 @@ import { Outflow } from './outflow.js'
 export class Downstream implements Ending {
   readonly #ctx: Context
   readonly #settlement: Settlement
-  /** Of the headers; undefined where they are of no use. */
+  /** The headers that were set before; undefined if headers are of no use. */
   readonly #baseline: Baseline | undefined
   readonly #watching: Watching
-  /** Somebody else guards the request. */
+  /** Another mount guards the request. */
   #stopped = false
 
   /** To be called before anything inside runs. */
@@ -31,7 +31,7 @@ export class Downstream implements Ending {
     this.#ctx = ctx
     this.#settlement = settlement
     this.#baseline = settlement.keepsBody ? takeBaseline(ctx.res) : undefined
-    // What a handler sends past Koa has passed what is mounted outside, too: it is no record, but the hold ends with it.
+    // A response that a handler sends past Koa also goes past what is mounted outside, so it becomes no record, but the hold ends with it.
     this.#watching = watchResponse(ctx.req, ctx.res, settlement, false)
   }
 
@@ -54,10 +54,10 @@ export class Downstream implements Ending {
     if (settled !== undefined) await settled
   }
 
-  /** Koa is about to fail, unless something outside can send the body: how the response ends says which. */
+  /** Koa is about to fail, unless something outside can send the body; the end of the response shows which. */
   #waitForEnd(): void {
     const { res } = this.#ctx
-    // Whose client has left may never end.
+    // A response whose client has left may never end.
     if (res.destroyed) this.#watching.cut()
     else res.once('close', () => this.#watching.cut())
   }
@@ -73,7 +73,7 @@ export class Downstream implements Ending {
   }
 }
 
-/** As Koa makes it of an error that nobody catches. */
+/** The status that Koa gives to an error that nobody catches. */
 function statusOf(error: unknown): number {
   const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown }
   const found = status ?? statusCode
@@ -84,7 +84,7 @@ function isSentByHand(ctx: Context): boolean {
   return ctx.respond === false || ctx.headerSent || ctx.res.writableEnded
 }
 
-/** Ends the hold with a body that is there, or arranges for its end with one that is yet to flow. */
+/** Ends the hold with a body that is there, or arranges for it to end with a stream. */
 function settle(
   ctx: Context,
   settlement: Settlement,
@@ -109,17 +109,17 @@ function settle(
   const contentLength = ctx.res.getHeader('Content-Length')
   const length = contentLength === undefined ? undefined : Number(contentLength)
   const outflow = new Outflow({ res: ctx.res, settlement, status, head, length })
-  // Koa destroys a stream with its response. One that was put aside outside, or never read, ends there as well.
+  // Koa destroys a stream with its response. For a stream that was replaced outside or never read, the hold ends then as well.
   ctx.res.once('close', () => outflow.cut())
   if (ctx.res.destroyed) outflow.cut()
   if (body.kind === 'stream') replaceBody(ctx, outflow.through(body.stream))
-  // Read by somebody else already: Koa is going to fail.
+  // Other code reads the stream already, so Koa is going to fail.
   else if (body.stream.locked) outflow.cut()
   else replaceBody(ctx, outflow.throughWeb(body.stream))
   return undefined
 }
 
-/** Where nobody answered, it has no message: see `setAnswer`. */
+/** The head of the response; without a message if the request was not answered, see `setAnswer`. */
 function headOf(ctx: Context, baseline: Baseline): Head {
   const head = takeHead(ctx.res, [], baseline)
   const { _explicitStatus: isSet } = ctx.response as { readonly _explicitStatus?: boolean }
@@ -128,8 +128,8 @@ function headOf(ctx: Context, baseline: Baseline): Head {
 }
 
 /**
- * Leaves the headers alone, which Koa adapts to every new body. It would take the length back: put back again, that stands behind the
- * others, and where it was never set, Node sends in chunks what is empty.
+ * Replaces the body and keeps the headers, which Koa adapts to every new body. It would remove the length: if that is set again, it comes
+ * after the other headers, and if it was never set, Node sends an empty body in chunks.
  */
 function replaceBody(ctx: Context, body: Readable | ReadableStream): void {
   const { res, response } = ctx
@@ -141,7 +141,7 @@ function replaceBody(ctx: Context, body: Readable | ReadableStream): void {
   if (type === undefined) res.removeHeader('Content-Type')
   else if (res.getHeader('Content-Type') !== type) res.setHeader('Content-Type', type)
   if (!(body instanceof Readable)) return
-  // Koa 2 listens for errors of every body that it is given. It hears of this one's from the body that is inside.
+  // Koa 2 listens for errors of every body that it is given. It hears of this body's errors from the one inside it already.
   const added = body.listeners('error').filter(listener => !listeners.includes(listener))
   for (const listener of added) body.removeListener('error', listener as (error: Error) => void)
 }

@@ -1,4 +1,4 @@
-// A Koa request in the words of @dspinlock/http, and what became of it in Koa's.
+// A Koa request as the Exchange that @dspinlock/http needs, and its outcome as Koa needs it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Exchange, type Reply, type RequestLock, readParsedBody, type Settlement } from '@dspinlock/http'
@@ -7,17 +7,17 @@ import { setAnswer } from './answer.js'
 import { Downstream } from './downstream.js'
 import { routeOf } from './route.js'
 
-/** One for each request. It has a class because it is on every request's path (docs/decisions/072). */
+/** One for each request. It is a class because it is on every request's path (docs/decisions/072). */
 export class KoaExchange implements Exchange<Context, Context> {
   readonly request: Context
   readonly onRoute: boolean
-  /** As the client sent it: koa-mount and rewriting middleware change `url` and `path`. */
+  /** The URL as the client sent it; koa-mount and rewriting middleware change `url` and `path`. */
   readonly url: string
   readonly currentUrl: string
   readonly isParsed: boolean
   readonly parsedBody: unknown
   readonly #next: Next
-  /** Undefined where nothing is held for it. */
+  /** Undefined if there is no hold for the request. */
   #downstream: Downstream | undefined
   #goesOn = false
   #failure: { readonly error: unknown } | undefined
@@ -28,7 +28,7 @@ export class KoaExchange implements Exchange<Context, Context> {
     this.url = ctx.originalUrl
     this.currentUrl = ctx.url
     const left = ctx.request as Parsed
-    // @koa/bodyparser leaves what it read beside what it made of it, and `{}` alone for what it does not parse.
+    // @koa/bodyparser leaves the raw body beside the parsed one, and only `{}` for a body that it does not parse.
     const { isParsed, parsedBody } = readParsedBody(ctx.req, left, left.rawBody !== undefined)
     this.isParsed = isParsed
     this.parsedBody = parsedBody
@@ -72,7 +72,7 @@ export class KoaExchange implements Exchange<Context, Context> {
     this.#failure = { error }
   }
 
-  /** Once http is through with it: what the middleware resolves or rejects with. */
+  /** Called when @dspinlock/http is through with the request: what the middleware resolves or rejects with. */
   goOn(): Promise<void> {
     if (!this.#goesOn || this.#failure !== undefined || this.#downstream === undefined) return this.#goOnUnwatched()
     return this.#downstream.through(this.#next)

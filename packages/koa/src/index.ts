@@ -8,12 +8,12 @@ import { isOnRoute } from './route.js'
 
 export * from '@dspinlock/http/for-users'
 
-/** Where an option takes a function of request and response, it is given the context for both. */
+/** Functions among the options that take request and response are given the context for both. */
 export type DspinlockOptions = GuardOptions<Context, Context>
 
 declare module 'koa' {
   interface DefaultState {
-    /** The lock that this request runs under; undefined where dspinlock did not guard it. */
+    /** The lock that this request runs under; undefined if dspinlock did not guard it. */
     dspinlock?: RequestLock
   }
 }
@@ -25,8 +25,8 @@ export type DspinlockMiddleware = Middleware & {
 }
 
 /**
- * Middleware: of many duplicate requests one runs. App-wide (`app.use`) it guards POST, PUT, PATCH and DELETE, on a route of
- * @koa/router every request that reaches it. Where several are mounted, the one nearest to the handler decides. What is
+ * Middleware: of many duplicate requests, one runs. App-wide (`app.use`) it guards POST, PUT, PATCH and DELETE, on a route of
+ * @koa/router every request that reaches it. If several are mounted, the one nearest to the handler decides. Middleware
  * mounted outside applies to a replay as it does to the original.
  * @throws TypeError naming option and value for wrong options.
  */

@@ -1,4 +1,4 @@
-// A streamed body on its way out: each chunk passes at once, the end when the store knows of it.
+// A streamed body on its way out: each chunk passes at once, but the end only when the store has the record.
 
 import type { ServerResponse } from 'node:http'
 import { pipeline, type Readable, Transform } from 'node:stream'
@@ -10,7 +10,7 @@ export interface OutflowFacts {
   readonly settlement: Settlement
   readonly status: number
   readonly head: Head | undefined
-  /** Content-Length: with its last byte the client has the whole response, whatever the stream does then. */
+  /** Content-Length: with the last of these bytes the client has the whole response, whatever the stream does then. */
   readonly length: number | undefined
 }
 
@@ -19,17 +19,17 @@ export class Outflow {
   #chunks: Buffer[] = []
   #size = 0
   #tooLarge = false
-  /** Something other than bytes and strings passed, for middleware outside to render. */
+  /** A chunk passed that is neither bytes nor a string, for middleware outside to render. */
   #unreadable = false
   #ended = false
-  /** Tells a web stream that nobody reads on. Koa itself destroys Node's streams with their response. */
+  /** Cancels a web stream that nobody reads any more. Node's streams are destroyed by Koa itself with their response. */
   #cancel: (() => Promise<void>) | undefined
 
   constructor(facts: OutflowFacts) {
     this.#facts = facts
   }
 
-  /** The stream in place of a stream: same chunks, back-pressure and errors. */
+  /** Returns the stream to send in place of `source`: with the same chunks, back-pressure and errors. */
   through(source: Readable): Readable {
     const objectMode = source.readableObjectMode === true
     const out = new Transform({
@@ -47,10 +47,10 @@ export class Outflow {
         else void settled.then(() => done())
       },
     })
-    // By its path, middleware outside knows a file: koa-etag makes the tag of it.
+    // Middleware outside recognises a file by its path: koa-etag makes the tag from it.
     const { path } = source as { readonly path?: unknown }
     if (path !== undefined) Object.assign(out, { path })
-    // Whoever sends it hears of its error; before anybody does, it must not be an uncaught one.
+    // The code that sends the stream hears of its errors; before any code does, they must not be uncaught.
     out.on('error', () => {})
     pipeline(source, out, error => {
       if (error) this.cut()
@@ -84,7 +84,7 @@ export class Outflow {
     )
   }
 
-  /** The body will not come to its end, or nobody wants it. */
+  /** The body will not come to its end, or nobody wants it any more. */
   cut(): void {
     if (this.#ended) return
     void this.#end(false)
@@ -107,7 +107,7 @@ export class Outflow {
     return this.#end(length === undefined || this.#size === length)
   }
 
-  /** Copies, because a stream may reuse its buffer. */
+  /** Keeps a copy, because a stream may reuse its buffer. */
   #keep(bytes: Uint8Array): void {
     if (this.#size > this.#facts.settlement.maxRecordBytes) {
       this.#tooLarge = true

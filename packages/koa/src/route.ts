@@ -1,12 +1,12 @@
-// What @koa/router tells of the route that a request came to.
+// Reads what @koa/router tells about the route that a request came to.
 
 import type { Context } from 'koa'
 
-/** What it leaves on the context. */
+/** What @koa/router leaves on the context. */
 interface Routed {
   /** The layers that match the request: routes, and what was mounted by `router.use`, which have no methods. */
   readonly matched?: readonly Layer[]
-  /** Of the layer that runs. */
+  /** The path of the layer that runs. */
   readonly routerPath?: unknown
   /** The pattern of the route that matches best, with the prefixes of its routers: a string or a regular expression. */
   readonly _matchedRoute?: string | RegExp
@@ -18,7 +18,7 @@ interface Layer {
   readonly stack: readonly unknown[]
 }
 
-/** Undefined where no route was found yet: app-wide. */
+/** Undefined if no route was found yet: app-wide. */
 export function routeOf(ctx: Context): string | undefined {
   const { _matchedRoute: matched } = ctx as unknown as Routed
   return matched?.toString()
@@ -34,7 +34,7 @@ export function isOnRoute(ctx: Context, middleware: unknown): boolean {
     if (methods.length > 0) return true
     isHeld = true
   }
-  // Composed with others, it is in no stack itself; behind a router whose route calls `next`, it is the app's.
+  // If composed with others, it is in no stack itself; behind a router whose route calls `next`, it may be the app's.
   if (isHeld || ctx.app.middleware.some(one => one === middleware)) return false
   return matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
 }
