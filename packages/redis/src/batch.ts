@@ -1,4 +1,4 @@
-// Operations that are issued in one turn of the event loop leave in one call of the script.
+// Sends operations that are issued in one turn of the event loop in one call of the script.
 
 import type { CommandPart } from './clients/client.js'
 import { isCrossSlot, isMissingScript, isPassing } from './failures.js'
@@ -6,27 +6,27 @@ import { namesOf } from './keys.js'
 import { unreadableError } from './messages.js'
 import { composeRow, type OperationName, sha, source } from './scripts/index.js'
 
-/** One operation on one key, as the script is given it. */
+/** One operation on one key, as it is passed to the script. */
 export interface Row {
   readonly name: OperationName
   /** The name of the key's state. */
   readonly state: string
-  /** What the operation is given: `composeGiven`. */
+  /** The arguments of the operation, made by `composeGiven`. */
   readonly given: string
-  /** Only of operations that store one. */
+  /** The record, for operations that store one. */
   readonly record: Buffer | undefined
   onReply(reply: unknown): void
   onFailure(error: unknown): void
 }
 
-/** The server does nothing else while a script runs: a call of this many operations takes a sixth of a millisecond. */
+/** Limited because the server does nothing else while a script runs; a call of this many operations takes a sixth of a millisecond. */
 const MAX_ROWS = 32
-/** A call that carries more than this is closed: those behind a large record need not wait for it. */
+/** A call that carries more than this takes no more operations, so that those behind a large record need not wait for it. */
 const MAX_BYTES = 65_536
 
 /**
- * A command costs the client more than the server, however much is in it. A lone operation leaves at the end of its turn of the event
- * loop, before an answer to anything could have come; no timer is waited for.
+ * A command costs the client more than the server, however many operations it carries. A lone operation leaves at the end of its turn of
+ * the event loop, before the answer to anything could have come; there is no timer to wait for.
  */
 export class Batch {
   readonly #common: string
@@ -35,8 +35,8 @@ export class Batch {
   #rows: Row[] = []
 
   /**
-   * `isSplit`: every row leaves by itself, at once, as in a cluster, where keys are on different nodes. `common`: what the script is always
-   * given first.
+   * `isSplit`: every row leaves by itself, at once, as in a cluster, where keys are on different nodes. `common`: the first argument of
+   * every call of the script.
    */
   constructor(
     isSplit: boolean,
@@ -63,12 +63,12 @@ export class Batch {
       replies => distribute(rows, replies),
       error => {
         if (rows.length > 1 && isCrossSlot(error)) {
-          // A cluster behind one address, which the client does not know of. Nothing was carried out.
+          // This is a cluster behind one address, and the client does not know. Nothing was carried out.
           this.#isSplit = true
           for (const row of rows) this.#send([row])
         } else if (rows.length > 1 && !isPassing(error)) {
-          // What one of them may not do, for example write to a full Redis, must not fail the others. Those that were carried out already are
-          // told the same again, except a forget, which finds nothing any more.
+          // If one of them is refused, for example a write to a full Redis, the others must not fail. Those that were carried out already get
+          // the same answer again, except a forget, which finds nothing any more.
           for (const row of rows) this.#send([row])
         } else {
           for (const row of rows) row.onFailure(error)
@@ -94,8 +94,8 @@ export class Batch {
 }
 
 /**
- * Digest or source, the names, what every call is given first (`common`), and the rows. `how` is in lower case, because ioredis looks
- * up commands by that.
+ * A command of digest or source, the names, the first argument of every call (`common`), and the rows. `how` is in lower case, because
+ * ioredis looks commands up by that.
  */
 function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: string): CommandPart[] {
   const script = how === 'evalsha' ? sha : source
@@ -108,7 +108,7 @@ function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: stri
     return command
   }
   const command: CommandPart[] = [how, script, String(rows.length), ...rows.map(({ state }) => state), common]
-  // A client writes every part by itself: fewer of them cost it less.
+  // A client writes every part by itself, so fewer parts cost it less.
   for (const { name, given, record } of rows) {
     command.push(composeRow(name, given))
     if (record !== undefined) command.push(record)
@@ -117,8 +117,8 @@ function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: stri
 }
 
 /**
- * Calls the script by its digest, and in full where the server does not know it. `send` resolves with what the server
- * replied and, it may be, more.
+ * Calls the script by its digest, or in full if the server does not know it. `send` resolves with what the server
+ * replied, possibly among other things.
  */
 export function callScript<T>(
   rows: readonly Row[],
@@ -133,13 +133,13 @@ export function callScript<T>(
   })
 }
 
-/** Gives every row its own of the replies; one row's is that of the call. */
+/** Gives every row its reply; if there is only one row, the reply of the call is its reply. */
 export function distribute(rows: readonly Row[], replies: unknown): void {
   const list = rows.length === 1 ? [replies] : Array.isArray(replies) ? replies : []
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at] as Row
     const reply: unknown = list.length === rows.length ? list[at] : undefined
-    // Nothing of ours is answered in another way: a text is from something else.
+    // Our script answers nothing else, so a text, for example, is not from it.
     if (typeof reply === 'number' || Array.isArray(reply)) row.onReply(reply)
     else row.onFailure(unreadableError())
   }

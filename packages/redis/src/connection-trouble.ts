@@ -1,4 +1,4 @@
-// What goes wrong with the store's connections: remembered to explain failed operations, and told to people now and then.
+// Remembers what goes wrong with the store's connections, to explain failed operations, and reports it now and then.
 
 import { publishTrouble } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
@@ -6,16 +6,16 @@ import { explainFailure, isForbidden, isOffline, messageOf, withRemedy } from '.
 import { uselessWarning } from './messages.js'
 import type { Outage } from './outage.js'
 
-/** How often a failing connection is told of: a server that is away fails every attempt. */
+/** How often a failing connection is reported at most, because every attempt fails while a server is away. */
 const TELL_EVERY_MS = 1_000
-/** For how long a failure of the connection explains others: longer than from one attempt to connect to the next. */
+/** For how long a failure of the connection explains failed operations: longer than the time between two attempts to connect. */
 const EXPLAINS_MS = 5_000
 
 export class ConnectionTrouble {
   readonly #outage: Outage
   readonly #commandTimeoutMs: number
   #toldAt = Number.NEGATIVE_INFINITY
-  /** What a connection failed with last, and when. */
+  /** The last error of a connection, and when it came. */
   #heard: { readonly error: unknown; readonly at: number } | undefined
 
   constructor(outage: Outage, commandTimeoutMs: number) {
@@ -26,7 +26,7 @@ export class ConnectionTrouble {
   /** A connection failed with `error`. */
   hear(error: unknown): void {
     const now = performance.now()
-    // A server that says what a user may not do does answer: that is no outage, and explains no other failure.
+    // A server that refuses a permission does answer, so this is no outage, and explains no other failure.
     if (!isForbidden(error)) {
       if (!isOffline(error)) this.#heard = { error, at: now }
       this.#outage.onFailure()
@@ -36,7 +36,7 @@ export class ConnectionTrouble {
     tellTrouble(withRemedy(error))
   }
 
-  /** What a caller is told of an operation that failed with `cause`; undefined: there was no answer in time. */
+  /** What a caller is told about an operation that failed with `cause`; undefined: there was no answer in time. */
   explain(cause: unknown): unknown {
     const heard = this.#heard
     const why = heard !== undefined && performance.now() - heard.at < EXPLAINS_MS ? heard.error : undefined
@@ -44,7 +44,7 @@ export class ConnectionTrouble {
   }
 }
 
-/** By a warning, too, the first time: where nobody listens to the channels, all else that is seen of it is failing requests. */
+/** Reports trouble on the channel, and the first time also by a warning: if nobody listens to the channels, a user would only see failing requests. */
 export function tellTrouble(error: unknown): void {
   warnOnce('DSPINLOCK_W_REDIS', uselessWarning(messageOf(error)))
   publishTrouble('redis', 'connect', error)

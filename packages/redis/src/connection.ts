@@ -1,4 +1,4 @@
-// What redisStore may be given, and the client that it is put behind.
+// Turns what redisStore is given as its connection into a client for the store.
 
 import { optionError } from '@dspinlock/core/support'
 import type { RedisOptions } from 'ioredis'
@@ -12,7 +12,7 @@ import { storeOptionNames } from './options.js'
 export type RedisClient = IoredisClient | NodeRedisClient
 
 /**
- * `onTrouble`: told of the errors of a connection that is made here.
+ * `onTrouble` is called with the errors of a connection that is made here.
  * @throws TypeError for anything but a Redis URL, ioredis options, a client, or something with the methods of StoreClient.
  */
 export function connectTo(given: unknown, onTrouble: (error: unknown) => void): StoreClient {
@@ -42,7 +42,7 @@ function isPlainObject(given: object): given is RedisOptions {
   return Object.getPrototypeOf(given) === Object.prototype
 }
 
-/** Options of RedisParameters and of other clients, which ioredis would ignore: it would connect to somewhere else, or in the clear. */
+/** Options of RedisParameters and of other clients. ioredis would ignore them, and so connect to another server, or without TLS. */
 const notOfIoredis = [
   'url',
   'ssl',
@@ -59,7 +59,7 @@ const notOfIoredis = [
 ] as const
 
 function checkOptions(options: RedisOptions): RedisOptions {
-  // Beside those of the connection they would do nothing, and two services could share one prefix.
+  // Options of the store would have no effect here, and so two services could share one prefix.
   const misplaced = storeOptionNames.find(name => name in options)
   if (misplaced !== undefined) throw misplacedOptionError(misplaced)
   const foreign = notOfIoredis.find(name => name in options)
@@ -69,25 +69,25 @@ function checkOptions(options: RedisOptions): RedisOptions {
   throw foreignOptionError(foreign)
 }
 
-/** The script answers with numbers, and as texts they would be taken for answers of something else. */
+/** The script answers with numbers; as texts, they would be taken for answers of something else. */
 function checkNumbers(options: IoredisClient['options']): void {
   if (options?.stringNumbers !== true && options?.redisOptions?.stringNumbers !== true) return
   throw optionError('connection', options, 'one of ioredis without the option stringNumbers')
 }
 
-/** The number of a database that is none, such as Number(undefined), would be an exception of ioredis' that nobody can catch. */
+/** A database that is no number, such as Number(undefined), would make ioredis throw an exception that nobody can catch. */
 function checkPlace({ db, port }: RedisOptions): void {
   if (!isNumeric(db)) throw optionError('db', db, 'the number of a database')
   if (!isNumeric(port)) throw optionError('port', port, 'the number of a port')
 }
 
-/** Or left out. ioredis takes digits, too, as an environment has them. */
+/** A number, digits (which ioredis takes, too, as they come from an environment), or left out. */
 function isNumeric(given: unknown): boolean {
   if (given === undefined || given === null) return true
   return (typeof given === 'number' || typeof given === 'string') && /^\d+$/.test(`${given}`)
 }
 
-/** The URL may hold a password, so it is never repeated. White space around it comes from files. */
+/** The URL may hold a password, so errors never repeat it. White space around it, as from a file, is removed. */
 function checkUrl(given: string): string {
   const url = given.trim()
   if (!URL.canParse(url) || !['redis:', 'rediss:', 'unix:'].includes(new URL(url).protocol)) {

@@ -1,18 +1,18 @@
-// Waits that end after a time that is the same for all of them, watched by one timer.
+// Watches, with one timer, waits that all end after the same time.
 
 import { type Linked, LinkedList } from '@dspinlock/core/support'
 
-/** What waits. */
+/** Something that waits. */
 export interface Expiring extends Linked<Expiring> {
-  /** `performance.now()`. The deadlines' to write. */
+  /** When the wait ends, in `performance.now()`. Only the deadlines write it. */
   endsAt: number
-  /** Its time is over. */
+  /** Called when its time is over. */
   expire(): void
 }
 
 export class Deadlines {
   readonly #ms: number
-  /** In the order in which they end, because all take equally long. */
+  /** In the order in which the waits end, because all take equally long. */
   readonly #pending = new LinkedList<Expiring>()
   #timer: NodeJS.Timeout | undefined
 
@@ -20,7 +20,7 @@ export class Deadlines {
     this.#ms = ms
   }
 
-  /** `waiting` expires unless `remove` is called within the time. Until then the process is kept alive: somebody waits. */
+  /** `waiting` expires unless `remove` is called within the time. Until then the process is kept alive, because somebody waits. */
   add(waiting: Expiring): void {
     waiting.endsAt = performance.now() + this.#ms
     if (this.#timer === undefined) this.#arm(this.#ms)
@@ -29,7 +29,7 @@ export class Deadlines {
   }
 
   remove(waiting: Expiring): void {
-    // The timer runs on for whoever comes next; setting one for each operation is what this saves.
+    // The timer runs on for the next wait, which saves setting one for each operation.
     if (this.#pending.remove(waiting) && this.#pending.size === 0) this.#timer?.unref()
   }
 

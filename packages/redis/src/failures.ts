@@ -1,44 +1,44 @@
-// Which failures pass by themselves, and what is said of the others.
+// Tells which failures pass by themselves, and explains the others.
 
 import { noAnswer, reachHints, remedies } from './messages.js'
 
-/** Redis error replies that a failover, a restart or a resharding explains. */
+/** Redis error replies that come from a failover, a restart or a resharding. */
 const PASSING_REPLY = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY )/
 
-/** The clients' own errors while a connection is lost or a cluster changes, and the system's. */
+/** Errors of the clients and of the system while a connection is lost or a cluster changes. */
 const LOST_CONNECTION =
   /Socket closed|Socket timeout|client is (closed|offline)|Cannot send commands|timed out|Connection (error|timeout)|FatalError|AllConnectionsUnavailable|Disconnected|no node yet|Stream isn't writeable|Connection is closed|aborted due to connection close|Disconnects client|Command timed out|TimeoutError|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|None of the sentinels|root nodes are unavailable|No master node|Cluster isn't ready|Failed to refresh slots|Cluster ended|Too many Cluster redirections/i
 
 /** The first pause between tries, doubled for each further one up to the second figure. */
 export const RETRY_MS = [20, 200] as const
 
-/** Trying the same command again may help. */
+/** Whether trying the same command again may help. */
 export function isPassing(error: unknown): boolean {
   const message = messageOf(error)
   return PASSING_REPLY.test(message) || LOST_CONNECTION.test(message)
 }
 
-/** It is a replica, or has become one. */
+/** Whether the server is a replica, or has become one. */
 export function takesNoWrites(error: unknown): boolean {
   return messageOf(error).startsWith('READONLY')
 }
 
-/** Said on a connection that works: something else may be allowed. */
+/** Whether the server refused a permission: the connection works, and other commands may be allowed. */
 export function isForbidden(error: unknown): boolean {
   return messageOf(error).startsWith('NOPERM')
 }
 
-/** The script is not in the server's cache: new server, failover, SCRIPT FLUSH. */
+/** Whether the script is not in the server's cache: after a new server, a failover, SCRIPT FLUSH. */
 export function isMissingScript(error: unknown): boolean {
   return messageOf(error).startsWith('NOSCRIPT')
 }
 
-/** The keys of one command are not on one node. */
+/** Whether the keys of one command are not all on one node. */
 export function isCrossSlot(error: unknown): boolean {
   return messageOf(error).startsWith('CROSSSLOT')
 }
 
-/** Adds what to do about it to the errors that only people can mend, and that do not say it yet. */
+/** Adds a remedy to errors that only people can mend, unless they have it already. */
 export function withRemedy(error: unknown): unknown {
   const message = messageOf(error)
   const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1]
@@ -46,17 +46,17 @@ export function withRemedy(error: unknown): unknown {
   return error instanceof Error && error.message === '' ? new Error(message, { cause: error }) : error
 }
 
-/** ioredis' own words name an option that is better left alone, and not what is wrong. */
+/** Messages of ioredis that name an option which is better left alone, and do not say what is wrong. */
 const WITHOUT_CONNECTION = /Stream isn't writeable|Cluster isn't ready|Connection is closed|max retries per request/
 
-/** All that it says is that there is no connection, and not why. */
+/** Whether an error says only that there is no connection, and not why. */
 export function isOffline(error: unknown): boolean {
   return WITHOUT_CONNECTION.test(messageOf(error))
 }
 
 /**
- * What a caller is told of a failure. `cause` undefined: there was no answer in time. `heard`: what the connection failed with
- * a moment ago, which says more.
+ * What a caller is told about a failure. `cause` is undefined if there was no answer in time. `heard` is the error with which the
+ * connection failed a moment ago, which says more.
  */
 export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number): unknown {
   const hasNone = isOffline(cause)
@@ -71,13 +71,13 @@ export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number
   return new Error(`${what}; connecting failed with: ${told}${remedy}`, { cause: heard })
 }
 
-/** Redis 6.2 wraps what a command in a script was refused with: `ERR Error running script (call to f_…): @user_script: 1: -READONLY …`. */
+/** Redis 6.2 wraps the error of a command in a script: `ERR Error running script (call to f_…): @user_script: 1: -READONLY …`. */
 const WRAPPED = /^ERR Error running script \(call to \w+\): .*?-(?=[A-Z]+ )/
 
-/** Also of errors that have none of their own. */
+/** The message of an error, even of one that has none of its own. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (error.message !== '') return error.message.replace(WRAPPED, '')
-  // Node's, of a host with several addresses, has those of each; of the TimeoutError of node-redis only its class says what it is.
+  // Node's error for a host with several addresses has one for each; node-redis' TimeoutError is only recognised by its class.
   return error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : error.constructor.name
 }

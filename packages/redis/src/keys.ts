@@ -1,11 +1,11 @@
-// How a key is named in Redis: reversible, in one cluster slot with its waiters, never mistaken for another.
+// Names keys in Redis: reversibly, in one cluster slot with their waiters, and so that no two keys have the same name.
 
 import { createHash } from 'node:crypto'
 
-/** Longer keys are named by their digest; Redis would take them, but every command would carry them twice. */
+/** Longer keys are named by their digest. Redis would take them, but every command would carry them twice. */
 const MAX_PLAIN_LENGTH = 512
 
-/** What must not appear as it is: braces would end the hash tag, `%` starts an escape, the rest hides in a terminal. */
+/** Characters that are escaped: braces would end the hash tag, `%` starts an escape, and the others are invisible in a terminal. */
 const ESCAPED = /[%{}\s\p{C}\uD800-\uDFFF]/gu
 
 /** The name of a key's state. */
@@ -14,14 +14,14 @@ export function nameState(prefix: string, key: string): string {
 }
 
 /**
- * All names of a key, by that of its state; the other one is that of its crowd, those who wait. The braces make both hash to one slot
- * (Redis Cluster hash tags).
+ * Both names of a key: that of its state, and that of its crowd, which is the set of those that wait. The braces make both hash to one
+ * slot (Redis Cluster hash tags).
  */
 export function namesOf(state: string): readonly [state: string, crowd: string] {
   return [state, `${state}:w`]
 }
 
-/** Nothing in it has to be escaped; most keys are digests, and this says so sooner. */
+/** Matches keys in which nothing has to be escaped, as a shortcut, because most keys are digests. */
 const PLAIN = /^[\w.:/-]*$/
 
 function encodeKey(key: string): string {
@@ -30,7 +30,7 @@ function encodeKey(key: string): string {
   return PLAIN.test(key) ? `=${key}` : `=${key.replace(ESCAPED, escape)}`
 }
 
-/** Undefined if the name is none of ours. A key known by its digest only is given as `#digest`. */
+/** The key with this name; undefined if the name is not ours. A key that is named by its digest is returned as `#digest`. */
 export function decodeName(prefix: string, name: string): string | undefined {
   const start = `${prefix}:{`
   if (!name.startsWith(start) || !name.endsWith('}')) return undefined
@@ -53,7 +53,7 @@ export function scanPattern(prefix: string): string {
   return `${asPattern(prefix)}:{*}`
 }
 
-/** A pattern that only the text itself matches. */
+/** A SCAN pattern that only the text itself matches. */
 export function asPattern(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&')
 }

@@ -1,15 +1,15 @@
-// Records that this process has seen, kept for a while so that replays cost no command: never longer than the store keeps them.
+// Keeps records that this process has seen for a while, so that replays cost no command, but never longer than the store keeps them.
 
 import type { RecordReply } from '@dspinlock/core'
 import { integer, type OptionReader, optionError, parseOptions, timerMs } from '@dspinlock/core/support'
 import { LRUCache } from 'lru-cache'
 
 export interface LocalCacheOptions {
-  /** How much memory cached records may take in this process, in bytes; beyond it the least recently used are dropped. Must be given. */
+  /** How much memory cached records may take in this process, in bytes; beyond that, the least recently used are dropped. Must be given. */
   readonly maxBytes: number
   /**
-   * For how long this process answers with a record before it asks the store again, in milliseconds. When a record is removed
-   * without a message (eviction, FLUSHALL, a failover), that is noticed after this time at the latest. Must be given.
+   * For how long this process answers with a record before it asks the store again, in milliseconds. If a record is removed
+   * without a message (eviction, FLUSHALL, a failover), this is noticed after this time at the latest. Must be given.
    */
   readonly maxAgeMs: number
 }
@@ -29,21 +29,21 @@ export const readLocalCache: OptionReader<LocalCacheOptions | undefined> = (give
 interface CachedRecord {
   readonly record: Uint8Array
   readonly payload: string
-  /** `performance.now()`: at the latest when the store got it, so that its age is never told as less than it is. */
+  /** In `performance.now()`, and not later than when the store got the record, so that its age is never given as less than it is. */
   readonly settledAt: number
-  /** `performance.now()`: at the latest when it ends in the store. */
+  /** In `performance.now()`, and not later than when the record ends in the store. */
   readonly endsAt: number
 }
 
-/** What an entry takes beside its bytes, roughly. */
+/** Roughly what an entry takes beside its bytes. */
 const ENTRY_BYTES = 250
 
 export class LocalCache {
   readonly #records: LRUCache<string, CachedRecord>
   readonly #maxAgeMs: number
-  /** True only while no message to all processes can be missed. */
+  /** Whether the cache is in use: only while no message to all processes can be missed. */
   #isOpen = false
-  /** Grows whenever a record was dropped: an answer that was under way then may hold what was dropped. */
+  /** Grows whenever a record is dropped, because an answer that was under way then may contain that record. */
   #epoch = 0
 
   constructor({ maxBytes, maxAgeMs }: LocalCacheOptions) {
@@ -81,11 +81,11 @@ export class LocalCache {
     this.#records.delete(name)
   }
 
-  /** The record that the store would answer a first claim with that takes records; undefined: ask the store. */
+  /** The record with which the store would answer a first claim that takes records; undefined: ask the store. */
   find(name: string, payload: string): RecordReply | undefined {
     if (!this.#isOpen) return undefined
     const cached = this.#records.get(name)
-    // With another payload it is the store's to say what that means.
+    // If the payload is another one, the store has to decide.
     if (cached === undefined || cached.payload !== payload) return undefined
     const now = performance.now()
     if (cached.endsAt > now) {
@@ -96,8 +96,8 @@ export class LocalCache {
   }
 
   /**
-   * Keeps a record that the store had when it was asked at `askedAt` (`performance.now()`), in `epoch`: it was `ageMs` old and had
-   * `ttlLeftMs` left.
+   * Keeps a record that the store had when it was asked at `askedAt` (`performance.now()`), in `epoch`; the record was then `ageMs` old
+   * and had `ttlLeftMs` left.
    */
   keep(
     name: string,
@@ -113,7 +113,7 @@ export class LocalCache {
     const { payload, ageMs, ttlLeftMs, askedAt, epoch } = facts
     if (!this.#isOpen || epoch !== this.#epoch || ttlLeftMs <= 0) return
     this.#records.set(name, {
-      // A copy: what comes from a socket is a part of a larger buffer, which it would keep alive.
+      // A copy, because a record that comes from a socket is a part of a larger buffer, which it would keep alive.
       record: new Uint8Array(record),
       payload,
       settledAt: askedAt - ageMs,

@@ -1,4 +1,4 @@
-// Every message of this package that a user can see, except what option readers say that an option must be.
+// Every message of this package that a user can see, except what the readers of options say an option must be.
 
 /** What to do about the errors that only people can mend. */
 export const remedies: readonly (readonly [RegExp, string])[] = [
@@ -12,18 +12,18 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
   [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
 ]
 
-/** Nothing came back in time. */
+/** For an operation without an answer in time. */
 export function noAnswer(timeoutMs: number): string {
   return `no answer within commandTimeoutMs (${timeoutMs})`
 }
 
-/** Why there is no answer, if nothing else is known of it. */
+/** What to check if there is no connection: `unknown` if nothing is known about the cause, `known` if there was an error. */
 export const reachHints: Readonly<Record<'unknown' | 'known', string>> = Object.freeze({
   unknown: 'check that Redis runs there, lets this client in, and whether it wants TLS',
   known: 'check that Redis runs there and lets this client in',
 })
 
-/** `where` must hold no password. */
+/** `where` must not contain a password. */
 export function noConnectionMessage(connectTimeoutMs: number, where: string): string {
   return `no connection within connectTimeoutMs (${connectTimeoutMs}) to ${where}; ${reachHints.known}`
 }
@@ -34,46 +34,46 @@ export function tooOldError(version: string, oldest: string): Error {
   )
 }
 
-/** Of ioredis. Nothing but its owner opens it again. */
+/** For a closed client of ioredis, which only its owner can open again. */
 export function closedError(): Error {
   return new Error(
     'The client is closed: its owner disconnected it, or its retryStrategy gave up; connect it before the store is used',
   )
 }
 
-/** In ioredis' own words, by which it is recognised. */
+/** Has the text of ioredis' own error, so that it is recognised as that. */
 export function cutOffError(): Error {
   return new Error('Connection is closed.')
 }
 
-/** Of node-redis. */
+/** For a client of node-redis that is not connected. */
 export function notConnectedError(): Error {
   return new Error('The client is closed: await its connect() before the store is used')
 }
 
-/** `why` is quoted: a server's own words may hold anything, and go to a terminal. */
+/** `why` is quoted, because a server's message may contain anything, and goes to a terminal. */
 export function uselessWarning(why: string): string {
   return `Redis cannot be used: ${JSON.stringify(why)}. While that lasts, requests are answered as onStoreError says, and locks fail; where only listening is refused, they wait longer`
 }
 
-/** What answered is not Redis, or not our script. */
+/** For an answer that is not from Redis, or not from our script. */
 export function unreadableError(): Error {
-  return new Error('its script gave an answer that is none; is something else answering for Redis?')
+  return new Error('its script gave an answer that cannot be read; is something else answering for Redis?')
 }
 
-/** What stood under one of the store's names was somebody else's. */
+/** For data under one of the store's names that another program wrote. */
 export function foreignDataWarning(prefix: string): string {
   return `Redis held something under the prefix ${JSON.stringify(prefix)} that dspinlock did not write; it was replaced. Use another prefix, or keep others out of this one`
 }
 
-/** A claim or renewal that too few replicas have: a failover could lose it. */
+/** For a claim or renewal that too few replicas have, so that a failover could lose it. */
 export function tooFewReplicasError(acknowledged: number, minReplicas: number, timeoutMs: number): Error {
   return new Error(
     `${acknowledged} of the ${minReplicas} replicas that minReplicas asks for acknowledged it within ${timeoutMs} ms; check that the server has that many in reach, or lower minReplicas`,
   )
 }
 
-/** The options of the store, among those of the connection. */
+/** For an option of the store that was given among those of the connection. */
 export function misplacedOptionError(name: string): TypeError {
   return new TypeError(
     `dspinlock: the option ${name} is none of the connection, which would ignore it; give it to redisStore as its second argument: redisStore(connection, { ${name}: … })`,
@@ -92,7 +92,7 @@ export function wrongUrlError(expected: string): TypeError {
   )
 }
 
-/** A pool of connections may send a command and its WAIT over two of them. */
+/** A pool of connections may send a command and its WAIT over two different connections. */
 export function noReplicasError(): Error {
   return new Error('minReplicas does not work with a sentinel client of node-redis; use ioredis for it')
 }
@@ -102,7 +102,7 @@ export function noNodeError(): Error {
 }
 
 export function unreadableScanError(): Error {
-  return new Error('SCAN gave an answer that is none')
+  return new Error('SCAN gave an answer that cannot be read')
 }
 
 export function unreadableWakeError(bytes: number): Error {

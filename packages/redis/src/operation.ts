@@ -1,4 +1,4 @@
-// One operation on one key: sent with others, and again after what passes, until its time is over.
+// One operation on one key: sent with others, and sent again after failures that pass, until its time is over.
 
 import type { Row } from './batch.js'
 import type { Deadlines, Expiring } from './deadlines.js'
@@ -9,17 +9,17 @@ import type { Outage } from './outage.js'
 export interface OperationHost {
   readonly deadlines: Deadlines
   readonly outage: Outage
-  /** Has the row carried out once, and tells it of the reply or the failure. */
+  /** Sends the row once, and tells it of the reply or the failure. */
   send(row: Row): void
   /** Why nothing can be sent; undefined if it can. */
   findObstacle(what: string, key: string): Error | undefined
-  /** What the caller is told of a failure; `cause` undefined: there was no answer in time. */
+  /** The error that tells the caller of a failure; `cause` is undefined if there was no answer in time. */
   describe(what: string, key: string | undefined, cause: unknown): Error
 }
 
 /**
- * `read` makes the answer of the reply, and may throw. Written with callbacks: each `await` on this path would be one more
- * turn of the microtask queue for every operation.
+ * `read` turns the reply into the answer, and may throw. Written with callbacks, because each `await` on this path would be
+ * one more turn of the microtask queue for every operation.
  */
 export class Operation<T> implements Row, Expiring {
   readonly promise: Promise<T>
@@ -37,7 +37,7 @@ export class Operation<T> implements Row, Expiring {
   #resolve!: (answer: T) => void
   #reject!: (reason: unknown) => void
   #pauseMs: number = RETRY_MS[0]
-  /** The caller was told how it ended; an answer that comes later is for nobody. */
+  /** The caller was told the result; an answer that comes later is ignored. */
   #over = false
 
   constructor(
@@ -80,7 +80,7 @@ export class Operation<T> implements Row, Expiring {
     if (passes) outage.onFailure()
     else outage.onAnswer()
     if (this.#over) return
-    // A claim may give up, as nothing has begun under it. What keeps or ends a hold has to get through if it can.
+    // A claim may give up, because nothing has begun under it. An operation that keeps or ends a hold has to get through if it can.
     const isHopeless = outage.lasts && this.name === 'claim'
     const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !passes || isHopeless
     if (isFinal || performance.now() + this.#pauseMs >= this.endsAt) return this.#fail(error)
@@ -90,12 +90,12 @@ export class Operation<T> implements Row, Expiring {
     this.#pauseMs = Math.min(this.#pauseMs * 2, RETRY_MS[1])
   }
 
-  /** Its time is over. */
+  /** Called when the operation's time is over. */
   expire(): void {
     this.#fail(undefined)
   }
 
-  /** The operation as people are told of it: handing the key on is a release to them. */
+  /** The name of the operation in errors, where handing the key on is a release. */
   get #what(): string {
     return this.name === 'handOn' ? 'release' : this.name
   }
@@ -110,7 +110,7 @@ export class Operation<T> implements Row, Expiring {
     if (this.#end()) this.#reject(this.#host.describe(this.#what, this.#key, cause))
   }
 
-  /** False if it has ended before. */
+  /** Ends the operation; false if it has ended before. */
   #end(): boolean {
     if (this.#over) return false
     this.#over = true

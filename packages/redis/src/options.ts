@@ -4,9 +4,9 @@ import { integer, type OptionReader, optionError, parseOptions, timerMs } from '
 import { type LocalCacheOptions, readLocalCache } from './local-cache.js'
 
 export interface RedisStoreOptions {
-  /** Starts the name of every key and channel. Default `'dspinlock'`. No spaces, and no braces: they decide about cluster slots. */
+  /** Starts the name of every key and channel. Default `'dspinlock'`. No spaces, and no braces, because these determine cluster slots. */
   readonly prefix?: string
-  /** How long an operation may take at most, all its tries together, in milliseconds. Default 2 000. */
+  /** How long an operation may take at most, with all its tries, in milliseconds. Default 2 000. */
   readonly commandTimeoutMs?: number
   /**
    * How long a waiter that was handed the key has to renew it before it goes to the next, in milliseconds. Default 900. If that
@@ -46,12 +46,12 @@ const shape = {
   localCache: readLocalCache,
 } as const
 
-/** What the options came to. */
+/** The options after reading, with all defaults filled in. */
 export interface RedisStoreSettings extends Required<Omit<RedisStoreOptions, 'localCache'>> {
   readonly localCache: LocalCacheOptions | undefined
 }
 
-/** For messages about options in the wrong place. */
+/** Used for messages about options in the wrong place. */
 export const storeOptionNames: readonly string[] = Object.keys(shape)
 
 /** @throws TypeError naming option and value for anything unknown or wrong. */

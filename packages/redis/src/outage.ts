@@ -1,4 +1,4 @@
-// Whether Redis is away: whatever is tried has failed for a while, and nothing was answered in between.
+// Tells whether Redis is away: all tries have failed for a while, with no answer in between.
 
 /** A failure counts for this long: longer than from one attempt to connect to the next. */
 const FORGOTTEN_MS = 5_000
@@ -8,7 +8,7 @@ export class Outage {
   #since = 0
   #lastAt = Number.NEGATIVE_INFINITY
 
-  /** `afterMs`: for how long failures may still mean a failover, or a server that is starting. */
+  /** `afterMs`: for how long failures may just mean a failover, or a server that is starting. */
   constructor(afterMs: number) {
     this.#afterMs = afterMs
   }

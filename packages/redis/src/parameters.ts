@@ -1,4 +1,4 @@
-// Clients made from plain parameters: a reusable one for the user, and one of our own for the locks that share it.
+// Makes clients from plain parameters: one for the user to reuse, and one of our own for the locks that share it.
 
 import { publishTrouble, type RedisParameters, type Store, StoreNotInitialisedError } from '@dspinlock/core'
 import { type RedisSettings, readRedisParameters } from '@dspinlock/core/support'
@@ -8,10 +8,10 @@ import { noConnectionMessage } from './messages.js'
 import { redisStore } from './redis-store.js'
 
 /**
- * A client that is connected, to use and to share: give it to `redisStore`, or to locks as their option `redis`, and close
+ * Resolves to a connected client, to use and to share: give it to `redisStore`, or to locks as their option `redis`, and close
  * it with `quit()` at the end. Without parameters it is connected to localhost:6379, database 0.
  *
- * Rejects with a StoreNotInitialisedError whose `cause` says why, if there is no connection within `connectTimeoutMs`;
+ * Rejects with a StoreNotInitialisedError whose `cause` says why, if there is no connection within `connectTimeoutMs`.
  * @throws TypeError (as a rejection) for wrong parameters.
  */
 export async function createRedisConnection(parameters?: RedisParameters): Promise<Redis | Cluster> {
@@ -45,7 +45,7 @@ export function parameterStore(settings: RedisSettings): Store {
   )
 }
 
-/** ioredis tells its constructors apart by the one that is left out, which nothing here sets. */
+/** Without `replyMapping`, by which ioredis tells its constructors apart, and which is not set here. */
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>
 
 function makeClient(settings: RedisSettings, defaults: ClientOptions): Redis | Cluster {
@@ -76,7 +76,7 @@ function makeClient(settings: RedisSettings, defaults: ClientOptions): Redis | C
         ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
       })
     case 'cluster': {
-      // What a cluster decides for its nodes itself is refused among their options.
+      // ioredis refuses these among the options of nodes, because the cluster decides them itself.
       const {
         retryStrategy: _retry,
         reconnectOnError: _reconnect,

@@ -1,4 +1,4 @@
-// The store on Redis or Valkey: each operation one script, one round trip, tried again within one deadline.
+// The store on Redis or Valkey: each operation is one call of a script, one round trip, tried again within one deadline.
 
 import { randomBytes } from 'node:crypto'
 import {
@@ -40,13 +40,13 @@ import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
 
 /**
- * A store that is shared by all processes on the same Redis. Connecting goes on in the background: an unreachable
- * server makes operations fail with a StoreError, not this call.
+ * A store that is shared by all processes on the same Redis. It connects in the background: if the server cannot be
+ * reached, operations fail with a StoreError, but this call does not.
  *
  * `connection`: a URL or options, with which ioredis connects (also to Sentinels); a client of ioredis 5 or 6 (`Redis`,
  * `Cluster`) or of node-redis 5 or 6 (a connected client, cluster or sentinel); or what `glideConnection` makes. A
- * client stays yours: it is neither reconfigured nor closed. Either way the store opens one more connection for wake-ups.
- * @throws TypeError for a connection or an option that is none.
+ * client stays yours: it is neither reconfigured nor closed. In any case the store opens one more connection for wakes.
+ * @throws TypeError for a wrong connection or option.
  */
 export function redisStore(connection: RedisConnection, options?: RedisStoreOptions): Store {
   return new RedisStore(connection, options)
@@ -63,16 +63,16 @@ export class RedisStore implements Store {
   readonly #maxWakeRecordBytes: number
   readonly #minReplicas: number
   readonly #replicasTimeoutMs: number
-  /** What every call of the script is given first. */
+  /** The first argument of every call of the script. */
   readonly #common: string
   readonly #host: OperationHost
-  /** Names this store among all processes. Short, as each of its characters is hashed many times by a call; a `-` would end it. */
+  /** Identifies this store among all processes. Short, because a call hashes each of its characters many times; without `-`, which would end it. */
   readonly #id: string = randomBytes(9).toString('base64url').replaceAll('-', '~')
   readonly #subscriber: Subscriber
   readonly #cache: LocalCache | undefined
   readonly #outage: Outage
   readonly #trouble: ConnectionTrouble
-  /** Why nothing can be done on this server, once that is known. */
+  /** Why the store cannot work on this server, if it cannot and that is known. */
   #unfit: Error | undefined
   #nextMailbox = 0
   #closed = false
@@ -100,13 +100,13 @@ export class RedisStore implements Store {
     this.#minReplicas = parsed.minReplicas
     this.#replicasTimeoutMs = parsed.replicasTimeoutMs
     const wakePrefix = `${parsed.prefix}:wake:`
-    // A cluster's nodes each count their own listeners only.
+    // Each node of a cluster counts only its own listeners.
     this.#common = `${wakePrefix} ${parsed.grantMs} ${this.#client.isCluster ? 0 : 1}`
     this.#host = this.#makeHost()
     this.#subscriber = new Subscriber(
       this.#client,
       [`${wakePrefix}${this.#id}`, ...(this.#cache === undefined ? [] : [`${wakePrefix}${TO_ALL}`])],
-      // Whether replicas have what another's release wrote is not known; of a claim of one's own it is.
+      // It is not known whether replicas have what the release of another process wrote, but for a claim of our own it is.
       parsed.minReplicas > 0,
       onTrouble,
       {
@@ -117,7 +117,7 @@ export class RedisStore implements Store {
           void this.#checkServer()
         },
         onLost: () => this.#cache?.shut(),
-        // Named as the server knows it, with the client's own prefix in front.
+        // The name as the server knows it, with the client's own prefix in front.
         onDropped: name => this.#cache?.drop(name.slice(this.#client.keyPrefix?.length)),
       },
     )
@@ -137,7 +137,7 @@ export class RedisStore implements Store {
   claim(request: ClaimRequest): MaybePromise<ClaimReply> {
     const { key, payload } = request
     const state = nameState(this.#prefix, key)
-    // A claim that waits already has to reach the store, which takes it off its waiters.
+    // A claim that waits already has to reach the store, so that it is removed from the waiters.
     const known = request.takeRecord && request.arrival === 0 ? this.#cache?.find(state, payload) : undefined
     if (known !== undefined) return known
     const sentAt = performance.now()
@@ -189,7 +189,7 @@ export class RedisStore implements Store {
       if (reply === 1) return { mine: true }
       return { mine: true, next: this.#readClaim(isReply(reply) && reply[0] === 1 ? reply[1] : reply, key, sentAt) }
     }
-    // Where replicas have to have a claim, the next one is sent on its own.
+    // If replicas have to acknowledge claims, the next claim is sent by itself.
     if (next === undefined || this.#minReplicas > 0) {
       return this.#run('release', key, composeGiven(token, passMs, undefined, ''), read)
     }
@@ -201,7 +201,7 @@ export class RedisStore implements Store {
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
-    // At once, and again when the message of it arrives, as in all other processes.
+    // Dropped now, and again when the message about it arrives, as in all other processes.
     this.#cache?.drop(nameState(this.#prefix, key))
     return this.#run('forget', key, composeGiven('', 0, undefined, String(fence ?? 0)), isYes)
   }
@@ -220,7 +220,7 @@ export class RedisStore implements Store {
           const key = decodeName(this.#prefix, name)
           if (key === undefined || seen.has(key)) continue
           seen.add(key)
-          // Not by the key: of a long one only the digest is known.
+          // By name and not by key, because only the digest of a long key is known.
           const state = await this.#inspectNamed(key, name)
           if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
         }
@@ -258,7 +258,7 @@ export class RedisStore implements Store {
     return new Operation(this.#host, name, key, state, given, record, read).promise
   }
 
-  /** As many replicas as `minReplicas` asks for have to have what was written; the second answer says how many have. */
+  /** Waits until `minReplicas` replicas have what was written; the second result says how many have it. */
   #runOnReplicas(
     name: Row['name'],
     key: string,

@@ -1,4 +1,4 @@
-// What the scripts answer, read strictly.
+// Reads the script's replies strictly.
 
 import type { ClaimReply, KeyState } from '@dspinlock/core'
 import { BUSY, HELD, MISMATCH, PASS, RECORD } from './scripts/answers.js'
@@ -7,7 +7,7 @@ export function isReply(reply: unknown): reply is readonly unknown[] {
   return Array.isArray(reply) && reply.length > 0
 }
 
-/** `sentAt`: `performance.now()` before the claim was sent. Undefined for anything that a claim is not answered with. */
+/** `sentAt` is `performance.now()` before the claim was sent. Undefined for anything that is no reply to a claim. */
 export function parseClaim(reply: unknown, sentAt: number): ClaimReply | undefined {
   if (typeof reply === 'number' && reply > 1) return { state: 'held', fence: reply }
   if (!isReply(reply)) return undefined
@@ -16,7 +16,7 @@ export function parseClaim(reply: unknown, sentAt: number): ClaimReply | undefin
     case HELD:
       return { state: 'held', fence: Number(first) }
     case BUSY:
-      // The server read its clock after the claim was sent, so at `sentAt` it showed no more than that.
+      // The server read its clock after the claim was sent, so at `sentAt` the clock showed this time at most.
       return {
         state: 'busy',
         leaseLeftMs: Number(first),

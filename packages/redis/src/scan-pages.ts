@@ -1,4 +1,4 @@
-// Walking all names of a prefix: page by page, each within one deadline, and from the start again after what passes.
+// Walks all names of a prefix page by page, each page within one deadline, and starts again after a failure that passes.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { StoreClient } from './clients/client.js'
@@ -6,8 +6,8 @@ import { isPassing, RETRY_MS } from './failures.js'
 import { noAnswer } from './messages.js'
 
 /**
- * A name may come more than once. `isClosed`: the store was closed, so that nothing is tried again.
- * Throws what the client threw last, or that there was no answer within `timeoutMs`.
+ * A name may come more than once. If `isClosed` returns true, the store was closed, and nothing is tried again.
+ * Throws the last error of the client, or an error if there was no answer within `timeoutMs`.
  */
 export async function* scanPages(
   client: StoreClient,
@@ -37,7 +37,7 @@ export async function* scanPages(
 
 function withinDeadline<T>(answer: Promise<T>, deadline: number, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    // Not unref'd, unlike the sockets: it keeps the process alive while somebody awaits the answer.
+    // Not unref'd, unlike the sockets, because it has to keep the process alive while somebody awaits the answer.
     const timer = setTimeout(() => reject(new Error(noAnswer(timeoutMs))), Math.max(0, deadline - performance.now()))
     answer.then(
       value => {

@@ -1,4 +1,4 @@
-// The one listening connection of a store: wakes come in, and are handed to the mailbox that each is for.
+// The one listening connection of a store: it receives wakes, and hands each to the mailbox that it is for.
 
 import { publishTrouble, type Wake } from '@dspinlock/core'
 import type { StoreClient } from './clients/client.js'
@@ -17,11 +17,11 @@ export interface SubscriberEvents {
 export class Subscriber {
   readonly #listening: { close(): void }
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
-  /** Instead of being handed the key, a waiter is told to ask for it. */
+  /** Whether a waiter is told to ask for the key instead of being handed it. */
   readonly #asksForTurns: boolean
   readonly #events: SubscriberEvents
 
-  /** `onTrouble`: told when the connection fails. */
+  /** `onTrouble` is called when the connection fails. */
   constructor(
     client: StoreClient,
     channels: readonly string[],
@@ -35,7 +35,7 @@ export class Subscriber {
       onMessage: message => this.#receive(message),
       onListening: () => {
         events.onListening()
-        // What was said while nobody listened is lost: whoever waits has to ask.
+        // Messages that came while nobody listened are lost, so all waiters have to ask.
         for (const onWake of this.#mailboxes.values()) onWake({ kind: 'resync' })
       },
       onLost: () => events.onLost(),

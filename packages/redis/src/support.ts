@@ -1,4 +1,4 @@
-// The parts that dspinlock's own packages need, and users of the store do not.
+// Exports for dspinlock's own packages, which users of the store do not need.
 
 export { withRemedy } from './failures.js'
 export { findUnfit } from './server-check.js'

@@ -1,8 +1,8 @@
-// Messages from the scripts to this process, decoded strictly: a channel is open to anybody.
+// Decodes messages from the script to this process, strictly, because anybody can publish on a channel.
 
 import type { Wake } from '@dspinlock/core'
 
-/** Stands for the id of a process in the channel on which all listen that keep records in memory. */
+/** Takes the place of a process's id in the name of the channel on which all processes listen that keep records in memory. */
 export const TO_ALL = 'all'
 
 const NEWLINE = 0x0a
@@ -34,7 +34,7 @@ export function decodeWake(message: Buffer): Wake | undefined {
   }
 }
 
-/** The digits from `from` to `to`, which are all that may stand there; -1 for anything else. A waiter's turn waits for this. */
+/** Reads the number from `from` to `to`; -1 if there is anything but digits. Written by hand, because a waiter's turn waits for this. */
 function readNumber(message: Buffer, from: number, to: number): number {
   if (to === from || to - from > MAX_DIGITS) return -1
   let number = 0
@@ -46,7 +46,7 @@ function readNumber(message: Buffer, from: number, to: number): number {
   return number
 }
 
-/** The state whose record is gone, if that is what the message says. */
+/** The name of the state whose record is gone, if that is what the message says. */
 export function decodeDrop(message: Buffer): string | undefined {
   return message[0] === 0x64 ? message.toString('utf8', 1) : undefined
 }

@@ -1,22 +1,22 @@
-// What the store needs of a Redis client, whichever it is: the one interface that every client is put behind.
+// The one interface for all Redis clients: what the store needs of them.
 
 import { unreadableScanError } from '../messages.js'
 
 export type CommandPart = string | Buffer
 
 export interface StoreClient {
-  /** Behind it is a cluster: PUBLISH cannot count who listens, and every node has keys of its own. */
+  /** The client is for a cluster: PUBLISH cannot count who listens, and every node has keys of its own. */
   readonly isCluster: boolean
-  /** What the client itself puts before every key that it sends; `scan` does without it. Left out: nothing. */
+  /** The prefix that the client itself puts before every key that it sends, but not in `scan`. Left out: none. */
   readonly keyPrefix?: string
   /**
-   * Sends one command to the server that has `key` (undefined: to any), and answers as it does: bulk strings as
-   * Buffers, errors as rejections whose message starts with Redis' error code.
+   * Sends one command to the server that has `key` (undefined: to any), and resolves to its answer, with bulk strings as
+   * Buffers. An error reply is a rejection whose message starts with Redis' error code.
    */
   send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown>
   /**
-   * As `send`, then WAIT on the same connection: how many replicas have what was written, as soon as `replicas` have it
-   * and at the latest after `timeoutMs`.
+   * Like `send`, followed by WAIT on the same connection: tells how many replicas have what was written, as soon as
+   * `replicas` have it, and after `timeoutMs` at the latest.
    */
   sendAndWait(
     key: string,
@@ -24,26 +24,26 @@ export interface StoreClient {
     replicas: number,
     timeoutMs: number,
   ): Promise<readonly [reply: unknown, acknowledged: number]>
-  /** The names of all keys that match, of all servers, in pages; some may come twice. */
+  /** The names of all keys that match, on all servers, in pages; some may come twice. */
   scan(pattern: string): AsyncIterable<readonly string[]>
-  /** Whether `listen` says when messages may be lost. Left out: it does not. */
+  /** Whether `listen` tells when messages may be lost. Left out: it does not. */
   readonly tellsLoss?: boolean
-  /** Listens on a connection of its own until closed, over every outage. */
+  /** Listens on a connection of its own until closed, and goes on after every outage. */
   listen(channels: readonly string[], listener: ChannelListener): { close(): void }
-  /** Ends what was made for the store; a client that was given stays open. */
+  /** Closes the connections that were made for the store; a client that was given stays open. */
   close(): void
 }
 
 export interface ChannelListener {
   onMessage(message: Buffer): void
-  /** From now on messages arrive; what was said before, since the connection was lost, is lost too. */
+  /** From now on messages arrive; those since the connection was lost are lost, too. */
   onListening(): void
   /** The connection was lost, or may have been: messages may be lost from now on, until `onListening`. */
   onLost(): void
   onTrouble(error: unknown): void
 }
 
-/** Reads what SCAN answers, with names as text. */
+/** Reads the answer of SCAN, with names as text. */
 function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
   if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw unreadableScanError()
   return [String(reply[0]), (reply[1] as unknown[]).map(String)]

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
-/** What is used of either class: how one is made. */
+/** The part that is used of either class: how a client is made. */
 export interface GlideClientClass<Config> {
   createClient(config: Config): Promise<unknown>
 }
@@ -31,7 +31,7 @@ export function glideConnection<Config extends object>(
   return new GlideStoreClient(clientClass, config)
 }
 
-/** What GLIDE calls the errors whose code it knows; those of others it leaves. */
+/** GLIDE's own names for the error codes that it knows; other codes it leaves as they are. */
 const codes: Readonly<Record<string, string>> = {
   NoScriptError: 'NOSCRIPT',
   ReadOnly: 'READONLY',
@@ -46,7 +46,7 @@ const codes: Readonly<Record<string, string>> = {
   ResponseError: 'ERR',
 }
 
-/** `An error was signalled by the server: - ReadOnly: …` or `OOM: …`, as the server said it: `READONLY …`, `OOM …`. */
+/** Turns `An error was signalled by the server: - ReadOnly: …` or `OOM: …` back into what the server said: `READONLY …`, `OOM …`. */
 function withCode(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const [, name = '', detail = ''] =
@@ -83,7 +83,7 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     replicas: number,
     timeoutMs: number,
   ): Promise<readonly [unknown, number]> {
-    // One connection for each node, and commands in the order in which they were given.
+    // GLIDE has one connection for each node, and sends commands in the order in which they are given.
     const [reply, acknowledged] = await Promise.all([
       this.send(key, command),
       this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
@@ -132,7 +132,7 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     )
   }
 
-  /** The one client; after a failure to make it, the next command tries again. */
+  /** The one client. If it could not be made, the next command tries again. */
   #connect(): Promise<GlideClient> {
     if (this.#client === undefined) {
       const made = this.#class.createClient(this.#config) as Promise<GlideClient>
@@ -153,7 +153,7 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     const callback = ({ message }: { readonly message: string | Buffer }): void =>
       listener.onMessage(Buffer.isBuffer(message) ? message : Buffer.from(message))
     const channelsAndPatterns = { [EXACT_CHANNELS]: new Set(channels) }
-    // Messages are decoded as the client's default says, and a record is no text.
+    // Messages are decoded by the client's default decoder, and a record is not text.
     return { ...this.#config, defaultDecoder: asBytes, pubsubSubscriptions: { channelsAndPatterns, callback } }
   }
 

@@ -16,7 +16,7 @@ interface IoredisOptions {
   readonly redisOptions?: IoredisOptions | undefined
 }
 
-/** What is used of a client that was given: `Redis` and `Cluster` of both versions have it. */
+/** The part that is used of a client that was given; `Redis` and `Cluster` of both versions have it. */
 export interface IoredisClient {
   readonly isCluster?: boolean
   readonly status: string
@@ -32,43 +32,43 @@ interface Pipeline {
   exec(): Promise<[error: Error | null, reply: unknown][] | null>
 }
 
-/** A connection made here: the parts of ioredis that only its maker may use. */
+/** A connection made here, with the parts of ioredis that only its maker may use. */
 interface OwnRedis extends IoredisClient {
   readonly stream?: { ref?(): unknown; unref?(): unknown }
   readonly reconnectTimeout?: { unref?(): unknown }
   subscribe(...channels: string[]): Promise<unknown>
   ping(): Promise<unknown>
   disconnect(reconnect?: boolean): void
-  /** As `on` above, for listeners that know what they are told. */
+  /** Like `on` above, for listeners with typed arguments. */
   on(event: string, listener: (...args: never[]) => void): unknown
 }
 
-/** The socket is not part of ioredis' interface: without one, commands leave one by one. */
+/** The socket is not part of ioredis' interface; if there is none, commands leave one by one. */
 type WithSocket = IoredisClient & { readonly stream?: Partial<Corkable> }
 
 interface ClusterClient extends IoredisClient {
   nodes(role: 'master' | 'all'): IoredisClient[]
 }
 
-/** How often a connection that only listens is asked whether it still lives: silence is all it hears from a dead one. */
+/** How often a connection that only listens is asked whether it still lives, because a dead one would just stay silent. */
 const HEARTBEAT_MS = 5_000
-/** How long to wait before asking again to listen on a connection that is there: a user may not be allowed to yet. */
+/** How long to wait before trying again to listen on a connection that works: the user may not have the permission yet. */
 const SUBSCRIBE_AGAIN_MS = 1_000
-/** How soon a connection to a server that takes no writes may be made anew once more. */
+/** The shortest time after which a connection to a server that takes no writes is made anew once more. */
 const RECONNECT_MS = 1_000
-/** How long to wait before another node of a cluster is tried: all of them may be away, and refuse at once. */
+/** How long to wait before another node of a cluster is tried, because all of them may be away and refuse at once. */
 const NEXT_NODE_MS = 100
 
-/** How long to wait before connecting again: soon at first, and never so long that locking stays away after Redis is back. */
+/** How long to wait before connecting again: short at first, and never so long that locking stays away after Redis is back. */
 export function retryDelayMs(times: number): number {
   return Math.min(50 * 2 ** Math.min(times, 5), 1_000)
 }
 
 /**
  * Commands fail at once while there is no connection, instead of piling up: the store tries them again within its own
- * deadline, and a claim whose caller has long been told 503 must not be carried out when Redis comes back. A
- * connection that answers nothing any more is given up and made anew, and so is one to a server that was demoted: its address may lead
- * to another one by now.
+ * deadline, and a claim whose caller was told 503 long ago must not be carried out when Redis comes back. A connection
+ * that answers nothing any more is given up and made anew, and so is one to a server that was demoted, because its
+ * address may lead to another server by now.
  */
 export function ownDefaults(): Omit<RedisOptions, 'replyMapping'> {
   let demotedAt = Number.NEGATIVE_INFINITY
@@ -81,7 +81,7 @@ export function ownDefaults(): Omit<RedisOptions, 'replyMapping'> {
     retryStrategy: retryDelayMs,
     reconnectOnError: error => {
       const now = performance.now()
-      // Not each time: who was led to a replica by mistake is to be told of that, and not of lost connections.
+      // Not each time: a user whose address leads to a replica by mistake is to be told of that, and not of lost connections.
       if (!takesNoWrites(error) || now - demotedAt < RECONNECT_MS) return false
       demotedAt = now
       return true
@@ -102,20 +102,20 @@ export function connectIoredis(
     const client = new Redis(where.url, { ...ownDefaults() } satisfies RedisOptions)
     return adoptIoredis(client, onTrouble)
   }
-  // ioredis tells its constructors apart by this one, which does not change what this store reads.
+  // Typed with `replyMapping`, by which ioredis tells its constructors apart; it does not change what this store reads.
   const options = { ...ownDefaults(), ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
   return adoptIoredis(new Redis(options), onTrouble)
 }
 
-/** Puts a client behind the store's interface that this package made elsewhere: the store closes it. */
+/** Puts a client that this package made elsewhere behind the store's interface; the store closes it. */
 export function adoptIoredis(client: Redis | Cluster, onTrouble: (error: unknown) => void): StoreClient {
   keepToDatabase(client)
   return new IoredisStoreClient(makeOwn(client as unknown as OwnRedis, onTrouble), true)
 }
 
 /**
- * Where its database is refused, ioredis goes on in database 0, among the keys of somebody else: such a connection is given up,
- * before anything is sent on it, and made anew.
+ * If its database is refused, ioredis goes on in database 0, among other people's keys. Such a connection is given up before anything
+ * is sent on it, and made anew.
  */
 export function keepToDatabase(client: Redis | Cluster): void {
   client.on('error', (error: unknown) => {
@@ -141,9 +141,9 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
-    // A cluster of ioredis would never answer, and a single client would not say why.
+    // With a client that has ended, a cluster of ioredis would never answer, and a single client would not say why.
     if (this.#client.status === 'end') return Promise.reject(closedError())
-    // Outside of a cluster what was issued in a turn is one command already, and corking would delay it by another turn.
+    // Outside of a cluster, all operations of a turn are one command already, and corking would delay it by another turn.
     if (this.isCluster) this.#cork.hold()
     return callOn(this.#client, name, args)
   }
@@ -154,7 +154,7 @@ export class IoredisStoreClient implements StoreClient {
     replicas: number,
     timeoutMs: number,
   ): Promise<readonly [unknown, number]> {
-    // A pipeline goes to one connection, in a cluster to the node of its first key.
+    // A pipeline goes to one connection; in a cluster, to the node of its first key.
     const pipeline = this.#client.pipeline() as Pipeline
     const replies = await pipeline
       .callBuffer(String(name), ...args)
@@ -168,7 +168,7 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
-    // ioredis puts it before keys, and a pattern is none.
+    // ioredis puts its prefix before keys, but not before a pattern.
     const { keyPrefix } = this
     for (const node of this.#listNodes()) {
       const pages = scanWith(([name = '', ...args]) => callOn(node, name, args), asPattern(keyPrefix) + pattern)
@@ -179,7 +179,7 @@ export class IoredisStoreClient implements StoreClient {
   listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
     if (this.isCluster) return new ClusterListening(this.#client as ClusterClient, channels, listener)
     const listening = new Listening(this.#client, channels, listener, retryDelayMs)
-    // Both connections have to lead to one server: PUBLISH counts only who listens there.
+    // Both connections have to lead to the same server, because PUBLISH counts only the listeners there.
     if (this.#isOwn) this.#client.on('close', () => listening.reconnect())
     return listening
   }
@@ -194,7 +194,7 @@ export class IoredisStoreClient implements StoreClient {
   }
 }
 
-/** By the command's own method if there is one: with `enableAutoPipelining`, ioredis 5 and 6 drop the name that `callBuffer` is given. */
+/** Calls the command's own method if there is one, because with `enableAutoPipelining` ioredis 5 and 6 drop the name that `callBuffer` is given. */
 function callOn(client: IoredisClient, name: CommandPart, args: readonly CommandPart[]): Promise<unknown> {
   const own = (client as unknown as Record<string, unknown>)[`${String(name).toLowerCase()}Buffer`]
   if (typeof own === 'function') return own.apply(client, args) as Promise<unknown>
@@ -217,7 +217,7 @@ class Listening {
   readonly #listener: ChannelListener
   readonly #heartbeat: NodeJS.Timeout
   #isListening = false
-  /** Runs until it asks again to listen; one, however often it connects. */
+  /** Runs until the next try to listen; there is one timer, however often the client connects. */
   #again: NodeJS.Timeout | undefined
   #closed = false
 
@@ -249,7 +249,7 @@ class Listening {
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
   }
 
-  /** Connects anew, if it is connected, or waits for the server to be ready. */
+  /** Connects anew if the client is connected, or is waiting for the server to be ready. */
   reconnect(): void {
     const { status } = this.#client
     if (!this.#closed && (status === 'ready' || status === 'connect')) this.#client.disconnect(true)
@@ -262,7 +262,7 @@ class Listening {
   close(): void {
     this.#closed = true
     clearInterval(this.#heartbeat)
-    // Of a connection that is gone, ioredis would wait for the end for two seconds.
+    // If the connection is gone, ioredis would wait two seconds for its end.
     if (this.#client.status !== 'end') this.#client.disconnect()
   }
 
@@ -282,20 +282,20 @@ class Listening {
     }
   }
 
-  /** Its answer does not matter: without any, `socketTimeout` ends the connection. */
+  /** The content of the answer does not matter; if none comes, `socketTimeout` ends the connection. */
   #beat(): void {
     if (this.#client.status === 'ready') this.#client.ping().catch(() => {})
   }
 }
 
-/** One connection to some node of a cluster, and to another when that is gone or no part of it any more: messages reach all nodes. */
+/** One connection to any node of a cluster, because messages reach all nodes; to another one when that is gone or has left the cluster. */
 class ClusterListening {
   readonly #cluster: ClusterClient
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
   readonly #check: NodeJS.Timeout
   #current: Listening | undefined
-  /** Where it listens. */
+  /** The node on which it listens. */
   #node: IoredisClient | undefined
   #closed = false
 
@@ -313,7 +313,7 @@ class ClusterListening {
     this.#current?.close()
   }
 
-  /** A node that was taken out of its cluster answers as ever, and hears nothing any more of what is said there. */
+  /** A node that was taken out of its cluster still answers, but no longer gets the cluster's messages. */
   #leaveStranger(): void {
     const nodes = this.#cluster.nodes('all').map(addressOf)
     if (this.#node === undefined || nodes.length === 0 || nodes.includes(addressOf(this.#node))) return
@@ -341,10 +341,10 @@ class ClusterListening {
 
 function makeOwn(client: OwnRedis, onTrouble: (error: unknown) => void): OwnRedis {
   client.on('error', onTrouble)
-  // Nothing here keeps a process alive that wants to exit: neither an idle connection nor the wait for the next attempt.
+  // Neither an idle connection nor the wait for the next attempt may keep a process alive that wants to exit.
   client.on('connect', () => client.stream?.unref?.())
   client.on('reconnecting', () => client.reconnectTimeout?.unref?.())
-  // A cluster's client is one for each node.
+  // The client of a cluster has one client for each node.
   client.on('+node', (node: OwnRedis) => {
     node.stream?.unref?.()
     node.on('connect', () => node.stream?.unref?.())

@@ -1,11 +1,11 @@
-// node-redis (the package `redis`) 5 and 6: a client, a cluster or a sentinel that was connected by its owner.
+// node-redis (the package `redis`) 5 and 6: a client, cluster or sentinel client that its owner has connected.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionError } from '@dspinlock/core/support'
 import { noNodeError, noReplicasError, notConnectedError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
-/** What is used of a client that was given. */
+/** The part that is used of a client that was given. */
 export interface NodeRedisClient {
   readonly isOpen: boolean
   sendCommand(...args: never[]): Promise<unknown>
@@ -13,7 +13,7 @@ export interface NodeRedisClient {
   on(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
-/** Version 5 heeds only those that come with the command itself. */
+/** Given with each command, because version 5 heeds no others. */
 type CommandOptions = { readonly typeMapping: Record<number, unknown> }
 interface Single {
   sendCommand(command: readonly CommandPart[], options?: CommandOptions): Promise<unknown>
@@ -45,13 +45,13 @@ interface Subscribable {
   destroy(): unknown
 }
 
-/** `RESP_TYPES.BLOB_STRING` and `VERBATIM_STRING`: bulk strings are to come as Buffers. */
+/** For `RESP_TYPES.BLOB_STRING` and `VERBATIM_STRING`: bulk strings are to come as Buffers. */
 const asBuffers: CommandOptions = { typeMapping: { 36: Buffer, 61: Buffer } }
 /** How long to wait before connecting again. */
 const RETRY_MS = 200
-/** How often a connection that only listens is asked whether it still lives, and a cluster whether its node is still a part of it. */
+/** How often it is checked whether a connection that only listens still lives, and whether its node is still part of the cluster. */
 const HEARTBEAT_MS = 5_000
-/** A connection that has not answered for so long is dead. */
+/** A connection that has not answered for this long is dead. */
 const SILENCE_MS = 4_000
 
 type Kind = 'single' | 'cluster' | 'sentinel'
@@ -103,7 +103,7 @@ export class NodeRedisStoreClient implements StoreClient {
       // Its pool may send the two over two connections, and WAIT speaks of its own connection only.
       throw noReplicasError()
     }
-    // One connection for each node, and commands in the order in which they were given.
+    // node-redis has one connection for each node, and sends commands in the order in which they are given.
     const [reply, acknowledged] = await Promise.all([
       this.send(key, command),
       this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
@@ -125,7 +125,7 @@ export class NodeRedisStoreClient implements StoreClient {
   }
 
   close(): void {
-    // Whoever made the client closes it.
+    // The owner of the client closes it.
   }
 }
 
@@ -136,7 +136,7 @@ class Listening {
   readonly #listener: ChannelListener
   readonly #heartbeat: NodeJS.Timeout
   #client: Subscribable | undefined
-  /** Of the cluster's node beside which `#client` is. */
+  /** The address of the cluster's node beside which `#client` listens. */
   #address: string | undefined
   #isListening = false
   #closed = false
@@ -159,17 +159,17 @@ class Listening {
   #beat(): void {
     if (!this.#isListening) return
     if (this.#kind === 'cluster' && this.#isStranger()) this.#leave()
-    // A sentinel client would ask another of its connections.
+    // A sentinel client would send the ping over another one of its connections.
     else if (this.#kind !== 'sentinel') this.#expectAnswer()
   }
 
-  /** A node that was taken out of its cluster answers as ever, and hears nothing any more of what is said there. */
+  /** A node that was taken out of its cluster still answers, but no longer gets the cluster's messages. */
   #isStranger(): boolean {
     const { masters, replicas } = this.#beside as unknown as Clustered
     return masters.length > 0 && ![...masters, ...replicas].some(({ address }) => address === this.#address)
   }
 
-  /** What the answer is does not matter. */
+  /** Leaves the connection unless an answer comes in time; its content does not matter. */
   #expectAnswer(): void {
     const client = this.#client
     if (client?.isReady !== true) return
@@ -202,13 +202,13 @@ class Listening {
   async #subscribe(): Promise<void> {
     const client = (await this.#source()).duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
     this.#client = client
-    // Connecting again, it subscribes again before it says that it is ready.
+    // When the client connects again, it subscribes again before it emits 'ready'.
     client.on('ready', () => {
       if (this.#isListening) this.#listener.onListening()
     })
     client.on('end', () => this.#listener.onLost())
     client.on('reconnecting', () => this.#listener.onLost())
-    // A node of a cluster may never come back, and the client would try it for ever: another will do.
+    // A node of a cluster may never come back, and the client would try it for ever, so another node is used.
     const failed = new Promise<never>((_, reject) => {
       client.on('error', (error: unknown) => {
         this.#listener.onLost()
@@ -246,7 +246,7 @@ class Listening {
       const ended = client?.destroy()
       if (ended instanceof Promise) ended.catch(() => {})
     } catch {
-      // It was closed already.
+      // The client was closed already.
     }
   }
 }

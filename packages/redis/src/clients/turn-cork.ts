@@ -1,18 +1,18 @@
-// Commands that are issued in one turn of the event loop leave in one write.
+// Lets commands that are issued in one turn of the event loop leave in one write.
 
-/** What is used of a socket. */
+/** The part that is used of a socket. */
 export interface Corkable {
   cork(): void
   uncork(): void
 }
 
 /**
- * A system call for each command costs more than the command. Sockets are corked until the end of the turn of the event loop; no timer
- * is waited for.
+ * A system call for each command costs more than the command itself. So sockets are corked until the end of the turn of the event loop;
+ * there is no timer to wait for.
  */
 export class TurnCork {
   readonly #listSockets: () => readonly (Corkable | undefined)[]
-  /** Those that were corked in this turn; they are uncorked even if the client has others by then. */
+  /** The sockets that were corked in this turn; they are uncorked even if the client has others by then. */
   #corked: readonly (Corkable | undefined)[] | undefined
 
   constructor(listSockets: () => readonly (Corkable | undefined)[]) {

@@ -1,4 +1,4 @@
-// What a claim is answered with: the first item of its reply, for the script that writes it and for who reads it.
+// The kinds of reply to a claim: the first item of the reply, for the script that writes it and the code that reads it.
 
 export const HELD = 1
 export const BUSY = 2

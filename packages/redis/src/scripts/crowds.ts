@@ -1,14 +1,14 @@
-// What is done about those who wait for a key, in Lua: functions, in two groups, each made only where an operation needs it.
+// Handles those that wait for a key, in Lua: functions in two groups, each made only if an operation needs it.
 
 import { BUSY, HELD, MISMATCH } from './answers.js'
 import { free, take } from './steps.js'
 
-/** They share the script's variables; a key's crowd goes by its name. */
+/** The functions, which share the script's variables. The name of a key's crowd is made from that of the key. */
 export const crowdVariables: string = `
 local dropForeign, waiters, isOf, unqueue, tell, dismiss, hand, queue
 `
 
-/** Who is there, and who is next: all that a plain release needs. */
+/** Lists who waits, and hands the key on: all that a plain release needs. */
 export const handing: string = `
 dropForeign = function(reply)
   if not find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err, 0) end
@@ -53,7 +53,7 @@ hand = function(me, ms)
 end
 `
 
-/** Who joins, who leaves, and who has an answer. */
+/** Adds waiters, removes them, and answers them. */
 export const queueing: string = `
 isOf = function(member, token) return sub(member, 1, #token + 1) == token .. ' ' end
 

@@ -9,5 +9,5 @@ export { LONGEST_TTL_MS } from './state.js'
 
 export const source: string = `${variables}${operations}`
 
-/** What EVALSHA calls it by. */
+/** The digest by which EVALSHA calls the script. */
 export const sha: string = createHash('sha1').update(source).digest('hex')

@@ -1,4 +1,4 @@
-// What each operation is given, replies, and does beyond the shared steps, in Lua.
+// The arguments, the reply and the work of each operation, beyond the shared steps, in Lua.
 
 import { BUSY, HELD, MISMATCH, PASS, RECORD } from './answers.js'
 import { crowdVariables, handing, queueing } from './crowds.js'
@@ -6,18 +6,18 @@ import { codeOf, ZERO } from './rows.js'
 import { howEnded, isEnded, load, remember, save } from './state.js'
 import { extend, free, take, tellDropped } from './steps.js'
 
-/** The value of six digits, in the script's variables. */
+/** The value of the six digits of a time, which are in the script's variables `m1` to `m6`. */
 const MS = `((((m1 * 64 + m2) * 64 + m3) * 64 + m4) * 64 + m5) * 64 + m6 - ${(ZERO * (64 ** 6 - 1)) / 63}`
 
-/** Characters of a row. */
+/** The byte of a row that says that the claim takes records. */
 const TAKES_RECORD = 'r'.charCodeAt(0)
-/** Even numbers do not wait. */
+/** Whether the claim waits: odd numbers do, even ones do not. */
 const WAITS = 'waits % 2 == 1'
 const TAKES = `wish == ${TAKES_RECORD}`
 
 const [MAILBOX, NUMBER] = ['sub(row, 14, 14 + dot)', 'sub(token, dot + 1)'] as const
 
-/** The hold ends, with a pass mark for those who would take a record if `ms` is above 0. */
+/** Ends the hold; if `ms` is above 0, with a pass mark for those that would take a record. */
 function letGo(token: string, mailbox: string, number: string, ms: string): string {
   return `
 if ${ms} > 0 then passUntil = now + ${ms} end
@@ -124,7 +124,7 @@ else
 end
 `
 
-// Hands the key on to the next claim of the same process, which is the row's, unless others are due; where it replies nothing, that is claimed as any other.
+// Hands the key on to the next claim of the same process, which is in the row, unless others are due. If this sets no reply, the next claim is made like any other.
 const handOn = `
 if holder == own then
   local turns = localTurns
@@ -197,7 +197,7 @@ end
 `
 
 /**
- * Each operation is an argument (`composeGiven` says what all have in it); a record, which is arbitrary bytes, is the argument after it.
+ * Each operation is one argument (see `composeGiven` for its form); a record, which is arbitrary bytes, is the argument after it.
  *
  * | operation | time in ms | behind the token | reply |
  * | --- | --- | --- | --- |
@@ -210,7 +210,7 @@ end
  * | forget | | the last fence, or 0 for any | 1 if a hold, a record or a mark was dropped, else 0; the last fence stays for a while |
  * | inspect | | | fence, held for, lease left, record's size, age, ttl left, pass mark left, waiters, times in ms; nothing if nothing is known |
  *
- * They are done one after another, as if each had come alone. If there is one, its reply is that of the call; of several, they are in a list.
+ * The operations are carried out one after another, as if each had come alone. The reply of the call is that of the operation if there is one, else a list of replies.
  */
 export const operations: string = `
 ${crowdVariables}

@@ -1,4 +1,4 @@
-// How the operations of a call are written into it: one text for each, whose beginning has fixed places.
+// Writes the operations of a call: one text for each, which begins with fields of fixed width.
 
 import type { ClaimRequest } from '@dspinlock/core'
 
@@ -16,20 +16,20 @@ const letters = {
 
 export type OperationName = keyof typeof letters
 
-/** The operation's argument. `given`: what `composeGiven` makes. */
+/** The operation's argument. `given` is made by `composeGiven`. */
 export function composeRow(name: OperationName, given: string): string {
   return `${letters[name]}${given}`
 }
 
-/** For the script, which is given the byte of a letter. */
+/** The byte of an operation's letter, as the script sees it. */
 export function codeOf(name: OperationName): number {
   return letters[name].charCodeAt(0)
 }
 
-/** What a claim, or a hand-over, says beside its token. */
+/** What a claim, or a hand-over, asks for. */
 type Wishes = Pick<ClaimRequest, 'wait' | 'takeRecord' | 'arrival'>
 
-/** Digits of base 64 are the characters from here on: numbers that the script reads by `string.byte`, without making a text of each. */
+/** The character of digit 0 in base 64, followed by those of the other digits: the script reads such numbers by `string.byte`, without making texts. */
 export const ZERO = 48
 const MS_DIGITS = 6
 const MAX_MS = 64 ** MS_DIGITS - 1
@@ -39,7 +39,7 @@ const NO_MS = digitOf(0).repeat(MS_DIGITS)
 let lastMs = 0
 let lastDigits = NO_MS
 
-/** Leases are nearly always the same. */
+/** Remembers the last time, because leases are nearly always the same. */
 function digitsOfMs(ms: number): string {
   if (ms === 0) return NO_MS
   if (ms !== lastMs) {
@@ -61,8 +61,8 @@ function lengthDigits(length: number): string {
 }
 
 /**
- * What every operation is given: after its letter, the place of the dot in the token and the token's length (two digits each), the
- * wishes (1 to wait, and 2 if it has an arrival; `r` or `t`), a time in ms (six digits), `;` and the token; behind it, what only this operation has (`rest`).
+ * The arguments of an operation, after its letter: the place of the dot in the token and the token's length (two digits each), the
+ * wishes (1 to wait, plus 2 if there is an arrival; then `r` or `t`), a time in ms (six digits), `;`, the token, and what only this operation has (`rest`).
  */
 export function composeGiven(token: string, ms: number, wishes: Wishes | undefined, rest: string): string {
   const dot = token.lastIndexOf('.') + 1
@@ -74,8 +74,8 @@ export function composeGiven(token: string, ms: number, wishes: Wishes | undefin
 }
 
 /**
- * What a claim is given. Behind its token stand `before`, its arrival if it has one, and its payload. `before`: what a hand-over
- * says of the hold that it ends.
+ * The arguments of a claim. After its token come `before`, its arrival if it has one, and its payload. `before` is what a hand-over
+ * says about the hold that it ends.
  */
 export function composeClaim(request: ClaimRequest, before = ''): string {
   const { token, leaseMs, payload, arrival } = request
@@ -83,7 +83,7 @@ export function composeClaim(request: ClaimRequest, before = ''): string {
   return composeGiven(token, leaseMs, request, `${before}${since}${encodePayload(payload)}`)
 }
 
-/** Lone surrogates have no UTF-8, and would all become the same. */
+/** Escapes payloads with lone surrogates, which have no form in UTF-8 and would all become the same. */
 function encodePayload(payload: string): string {
   return /\p{Surrogate}/u.test(payload) ? `\0${Buffer.from(payload, 'utf16le').toString('hex')}` : payload
 }

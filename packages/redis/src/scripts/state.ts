@@ -1,27 +1,27 @@
-// What Redis has of one key, and how the script reads and writes it, in Lua.
+// The state of one key in Redis, and how the script reads and writes it, in Lua.
 
 /**
- * KEYS[n]: the name of the state of the key that the n-th operation is on; the name of its crowd is that with `:w`. If there is one operation,
- * that is KEYS[2], for servers that want to know all names before.
- * ARGV[1]: how wakes are addressed, for how long a hand-over counts (ms), and `1` if PUBLISH can count who listens, with spaces between.
+ * KEYS[n]: the name of the state of the key that the n-th operation is on; with `:w` after it, it is the name of the key's crowd. If there is only
+ * one operation, KEYS[2] is the crowd's name, for servers that want to know all names in advance.
+ * ARGV[1]: how wakes are addressed, for how long a hand-over counts (ms), and `1` if PUBLISH can count who listens, separated by spaces.
  *
- * The state is one string, so that an operation reads it at once and writes it at once. In the order in which it is packed: a version, which says
- * too how much there is (`PLAIN`) · `ends` of the lease, ms · `fence`, the last one, µs · `holder`, a token, '' if nobody holds · `endings`; of a key with
+ * The state is one string, so that an operation reads it at once and writes it at once. In the order in which it is packed: a version, which also
+ * says how much there is (`PLAIN`) · `ends` of the lease, ms · `fence`, the last one, µs · `holder`, a token, '' if nobody holds · `endings`; for a key with
  * more (`FULL`): `passUntil` when a pass mark lasts, ms · `localTurns` in a row · `isCrowded`: somebody may be in the crowd · `heldFor`, the payload of the hold;
  * and with a record (`RECORDED`): when it was `settled`, µs · until when it is `visible` to newcomers, ms · until when it is `kept` for those who waited, ms ·
  * `madeFor`, its payload · its `bytes`.
  *
- * A token is the name of a mailbox, a dot and a number. Endings: for each mailbox `;<token><how>` of the highest number that ended, and behind it
- * `<number><how>` of the next highest; `s` settled, `r` released, `g` gave up. A process uses its tokens for one key in order, so
- * one that is below what has ended is over, too.
+ * A token is the name of a mailbox, a dot and a number. Endings: for each mailbox `;<token><how>` for the highest number that ended, and after it
+ * `<number><how>` for the next highest; `s` settled, `r` released, `g` gave up. A process uses its tokens for one key in order, so a token
+ * with a lower number than one that has ended is over, too.
  *
- * Crowd: a sorted set; member `<token> <wish><payload>`, wish `r` (a record would do) or `t` (only a turn); score: arrival, µs.
+ * Crowd: a sorted set with members `<token> <wish><payload>`, where wish is `r` (takes a record) or `t` (only a turn); the score is the arrival, µs.
  *
  * All times are the server's. Fences and arrivals are microseconds since 1970 and fit into a double. A state with a number that no store of
- * ours can have written counts as absent: data under our names may be anybody's.
+ * ours can have written counts as absent, because other programs may have written data under our names.
  *
- * The variables are those of the script itself, and what is done about a key that nobody waits for stands in its loop, without a function: each would be
- * made anew by every call, and looks its variables up when it is made. So the rules that have several places are texts here (`take`, `remember`).
+ * The variables are those of the script itself, and the code for a key that nobody waits for is in its loop, without functions, because every call
+ * would make them anew, and looks up their variables each time. So rules that are needed in several places are texts here (`take`, `remember`).
  */
 export const variables: string = `
 local call, tryCall, pcall = redis.call, redis.pcall, pcall
@@ -45,13 +45,13 @@ local ttl, ttlText = 10000, '10000'
 const PLAIN = 209
 const FULL = 210
 const RECORDED = 211
-/** No time is further ahead, in ms: as microseconds it still has to fit into a double. */
+/** The furthest time, in ms: as microseconds it still has to fit into a double. */
 const FURTHEST_MS = 9_007_199_254_740
-/** The longest that a record is kept, 142 years: only half of it, so that the clock may be set back meanwhile. */
+/** The longest that a record is kept, 142 years: only half of the furthest time, so that the clock may be set back meanwhile. */
 export const LONGEST_TTL_MS: number = FURTHEST_MS / 2
-/** Twice the longest lease, for the same reason. */
+/** The furthest end of a lease: twice the longest lease, for the same reason. */
 const FURTHEST_LEASE_MS = 2 ** 32
-/** All of them little-endian, whatever the server. */
+/** The formats for pack and unpack; all are little-endian, whatever the server is. */
 const HEAD = '<Bddss'
 const MORE = 'dI4BI4c0'
 const RECORD = 'dddI4c0I4'
@@ -63,7 +63,7 @@ now = (us - us % 1000) / 1000
 latestEnd, latest = now + ${FURTHEST_LEASE_MS}, now + ${FURTHEST_MS}
 `
 
-/** `timeless`: a condition under which a plain state needs no clock. */
+/** Reads the state of a key. `timeless` is a condition under which a plain state needs no clock. */
 export function load(timeless: string): string {
   return `
 isForeign = false
@@ -137,8 +137,8 @@ call('SET', key, written, 'PX', ttlText)
 `
 
 /**
- * Whether a token is known to have ended, into `isOver`. `mailbox`: what its entry begins with; `number`: its own. Numbers are compared as
- * texts, of which the longer is the higher: to make a number of one costs more than all of it.
+ * Sets `isOver` to whether a token is known to have ended. `mailbox` is the beginning of its entry, `number` its own number. Numbers are
+ * compared as texts, of which the longer one is the higher, because converting one to a number costs more than all the rest.
  */
 export function isEnded(mailbox: string, number: string): string {
   return `
@@ -154,7 +154,7 @@ end
 `
 }
 
-/** How a token ended, into `how`; nil if it is not known to have. */
+/** Sets `how` to how a token ended; nil if it is not known to have ended. */
 export function howEnded(mailbox: string, number: string): string {
   return `
 how = nil
@@ -167,7 +167,7 @@ end
 `
 }
 
-/** From now on, the token is known to have ended. How it ended first is how it ended. */
+/** Remembers that the token has ended, and how; if it had ended before, nothing changes. */
 export function remember(token: string, mailbox: string, number: string, how: string): string {
   return `
 isChanged = true

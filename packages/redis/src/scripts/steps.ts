@@ -1,9 +1,9 @@
-// The steps of the protocol that have several places in the script, as Lua texts.
+// The steps of the protocol that are needed in several places of the script, as Lua texts.
 
-/** Processes may have the record in their memory. */
+/** Tells all processes that the record was dropped, because they may have it in memory. */
 export const tellDropped = `call('PUBLISH', match(ARGV[1], '^%S+') .. 'all', 'd' .. key)`
 
-/** The token becomes the holder. Of numbers and conditions, Lua texts. */
+/** The token becomes the holder. All arguments are Lua expressions. */
 export function take(token: string, leaseMs: string, payload: string, turns: string, takesRecord: string): string {
   return `
 fence = us > fence and us or fence + 1
@@ -21,8 +21,8 @@ end
 }
 
 /**
- * Never less than was promised before: a hand-over may last longer than the lease of whoever was handed the key, and
- * until the answer to its first renewal is there, its holder counts on that.
+ * Extends the lease, and never shortens it: a hand-over may last longer than the lease of the waiter that was handed the key,
+ * and until the answer to its first renewal is there, that holder relies on it.
  */
 export const extend = `
 isChanged = true
