@@ -1,10 +1,10 @@
-// Bar charts as SVG: one bar for each figure of a group, with its quartiles, and a line where the baseline is.
+// Bar charts as SVG: one bar for each figure of a group, with its quartiles, and a line for the baseline.
 
 import type { Figure } from './model.js'
 import { ratioOf } from './statistics.js'
 
 export interface Chart {
-  /** Without its folder. */
+  /** The name of the file, without its folder. */
   readonly file: string
   readonly svg: string
 }
@@ -22,13 +22,13 @@ export function chartFile(group: string): string {
     .replace(/^-|-$/g, '')}.svg`
 }
 
-/** Figures of one group. */
+/** The figures of one group. */
 export function drawChart(group: string, figures: readonly Figure[]): Chart {
   const rows = figures.map(figure => ({ figure, ratio: ratioOf(figure) }))
   const { baseline = '', better } = figures[0] ?? {}
   const most = Math.max(1, ...rows.map(({ ratio }) => ratio.q3))
   const least = Math.min(1, ...rows.map(({ ratio }) => ratio.q1))
-  // Where one is a hundred times another, a line in proportion would show only the largest.
+  // If one value is a hundred times another, a linear scale would show only the largest.
   const isWide = most / Math.max(least, 1e-9) > 30
   const x = (ratio: number): number => {
     const share = isWide ? Math.log(ratio / (least / 1.3)) / Math.log(most / (least / 1.3)) : ratio / most

@@ -1,12 +1,12 @@
-// Numbers in the documentation: each stands between two comments that say which it is, and is written from the results.
+// Numbers in the documentation: each is between two comments that name it, and is written from the results.
 
 import { formatNumber, type Metric, readMetric } from './metrics.js'
 import type { Figure, Results } from './model.js'
 
-/** `<!--= http.not-guarded ratio -->0.99<!-- =-->`: the figure's id and what is read off it. */
+/** `<!--= http.not-guarded ratio -->0.99<!-- =-->`: the figure's id, and what to read off it. */
 const MARKER = /<!--= (\S+) (\S+) -->.*?<!-- =-->/g
 
-/** The text with every number as the results have it; what they do not have stays as it is. */
+/** The text with every number as in the results; numbers that the results do not have stay as they are. */
 export function fillNumbers(text: string, results: Results): string {
   const figures = figuresOf(results)
   return text.replace(MARKER, (whole, id: string, metric: string) => {
@@ -15,7 +15,7 @@ export function fillNumbers(text: string, results: Results): string {
   })
 }
 
-/** Numbers that the text asks for and the results do not have. */
+/** Numbers that the text asks for but the results do not have. */
 export function findUnknownNumbers(text: string, results: Results): string[] {
   const figures = figuresOf(results)
   return [...text.matchAll(MARKER)]

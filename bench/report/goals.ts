@@ -1,4 +1,4 @@
-// What is to be reached, and whether it was.
+// The goals, and whether they were reached.
 
 import { type Metric, readMetric } from './metrics.js'
 import type { Figure } from './model.js'
@@ -6,13 +6,13 @@ import type { Summary } from './statistics.js'
 
 export interface Goal {
   readonly title: string
-  /** Ids of our figures; the worst one counts. */
+  /** Ids of our figures; the worst one of them counts. */
   readonly figures: readonly string[]
   readonly metric: Metric
   readonly goal: { readonly atLeast: number } | { readonly atMost: number }
-  /** Ids of the alternatives' figures in the same run; the best one is shown. */
+  /** Ids of the alternatives' figures in the same run; the best one of them is shown. */
   readonly others?: readonly string[]
-  /** Of what does nothing else, in the same run: what there is to reach. */
+  /** Ids of figures of code that does nothing else, in the same run: the best that could be reached. */
   readonly bound?: { readonly figure: string; readonly metric: Metric }
 }
 
@@ -21,10 +21,10 @@ export type Verdict = 'met' | 'missed' | 'not measured'
 export interface Reached {
   readonly goal: Goal
   readonly verdict: Verdict
-  /** Of the figure that counts. */
+  /** The figure that counts, and its summary. */
   readonly figure?: Figure
   readonly summary?: Summary
-  /** How far from the goal, as a share of it. */
+  /** How far it is from the goal, as a share of the goal. */
   readonly missedBy?: number
   readonly bestOther?: Named
   readonly bound?: Named
@@ -244,7 +244,7 @@ export const goals: readonly Goal[] = [
 
 const aimOf = ({ goal }: Goal): number => ('atLeast' in goal ? goal.atLeast : goal.atMost)
 
-/** How much worse than the goal, as a share of it; 0 or less: met. */
+/** How much worse than the goal, as a share of the goal; 0 or less: the goal is met. */
 function shortfall(goal: Goal, value: number): number {
   const aim = aimOf(goal)
   const short = 'atLeast' in goal.goal ? aim - value : value - aim
@@ -280,7 +280,7 @@ function titleOf({ title, baseline }: Figure, metric: Metric | undefined): strin
   return metric?.startsWith('baseline') === true ? baseline : title
 }
 
-/** Ids of our figures that miss a goal. */
+/** Ids of those figures of ours that miss a goal. */
 export function findMissed(figures: readonly Figure[]): string[] {
   const byId = new Map(figures.map(figure => [figure.id, figure]))
   const missed = goals.map(goal => judge(goal, byId)).filter(({ verdict }) => verdict === 'missed')

@@ -4,26 +4,26 @@ import type { Figure } from './model.js'
 import { cpuRatioOf, ratioOf, type Summary, summarise, summariseSide } from './statistics.js'
 
 export type Metric =
-  /** The subject over the baseline, of the figure's unit or of CPU time. */
+  /** The ratio of the subject to the baseline, in the figure's unit or in CPU time. */
   | 'ratio'
   | 'cpuRatio'
-  /** The baseline over the subject: of rates, how many times the cost. */
+  /** The ratio of the baseline to the subject; for rates, this is how many times the cost. */
   | 'cost'
-  /** The subject and the baseline by themselves. */
+  /** The values of subject and baseline by themselves. */
   | 'value'
   | 'baselineValue'
-  /** What the subject has more than the baseline. */
+  /** By how much the subject exceeds the baseline. */
   | 'excess'
-  /** CPU time of one operation, in microseconds: all of it, and what is added to the baseline's. */
+  /** CPU time of one operation, in microseconds: all of it, and what the subject adds to the baseline. */
   | 'cpuUs'
   | 'cpuExcessUs'
-  /** Of a record: what it takes beyond its own bytes, with the subject and with the baseline. */
+  /** For a record: the memory that it takes beyond its own bytes, with the subject and with the baseline. */
   | 'overhead'
   | 'baselineOverhead'
   /** Something that was counted. */
   | `fact:${string}`
 
-/** Undefined where the figure lacks what it takes. */
+/** Undefined if the figure lacks what is needed for it. */
 export function readMetric(figure: Figure, metric: Metric): Summary | undefined {
   const differences = (of: 'value' | 'cpuUs'): Summary | undefined => {
     const all = figure.pairs.map(({ baseline, subject }) => (subject[of] ?? Number.NaN) - (baseline[of] ?? Number.NaN))
@@ -61,7 +61,7 @@ export function readMetric(figure: Figure, metric: Metric): Summary | undefined 
   }
 }
 
-/** As many digits as mean something. */
+/** Rounded to the digits that mean something. */
 export function formatNumber(value: number): string {
   const size = Math.abs(value)
   if (Number.isInteger(value) && size < 10_000) return String(value)

@@ -1,38 +1,38 @@
 // What a run of the benchmarks leaves in results.json: samples as they were measured, and nothing that can be computed from them.
 
-/** Two samples taken one after the other: of the baseline, and of what is compared with it. */
+/** Two samples taken one after the other: one of the baseline, and one of the subject that is compared with it. */
 export interface Pair {
   readonly baseline: Sample
   readonly subject: Sample
 }
 
 export interface Sample {
-  /** In the figure's unit. */
+  /** The value, in the figure's unit. */
   readonly value: number
-  /** CPU time of the process that was measured, for each operation, in microseconds. */
+  /** CPU time of the measured process for each operation, in microseconds. */
   readonly cpuUs?: number
-  /** CPU time of Redis, for each operation, in microseconds. */
+  /** CPU time of Redis for each operation, in microseconds. */
   readonly redisCpuUs?: number
 }
 
 /** One thing compared with its baseline in one run. */
 export interface Figure {
-  /** Dotted path, the part first: `http.unique.memory.replay`. */
+  /** A dotted path that begins with the part: `http.unique.memory.replay`. */
   readonly id: string
-  /** What was compared, for people. */
+  /** The subject, described for people. */
   readonly title: string
-  /** What it was compared with, for people. */
+  /** The baseline, described for people. */
   readonly baseline: string
-  /** Figures of one group are one table and one chart. */
+  /** Figures of one group make one table and one chart. */
   readonly group: string
   readonly unit: string
   readonly better: 'higher' | 'lower'
   readonly pairs: readonly Pair[]
-  /** What was counted beside the samples: commands, statuses, failures. */
+  /** What was counted besides the samples: commands, statuses, failures. */
   readonly facts?: Readonly<Record<string, number | string>>
 }
 
-/** Where the time went in a process of its own that did the same work under a sampling profiler. */
+/** Where the time went, in a separate process that did the same work under a sampling profiler. */
 export interface Profile {
   /** The figure's id. */
   readonly of: string
@@ -50,13 +50,13 @@ export interface Machine {
 
 export interface PartResult {
   readonly part: string
-  /** ISO 8601. */
+  /** The date, as in ISO 8601. */
   readonly measuredAt: string
   readonly seconds: number
-  /** The share of the full work that each sample was made of: 1, unless less was asked for. */
+  /** The share of the full work in each sample: 1, unless less was asked for. */
   readonly scale: number
   readonly machine: Machine
-  /** Of every package that took part, as installed. */
+  /** The installed versions of all packages that took part. */
   readonly versions: Readonly<Record<string, string>>
   readonly figures: readonly Figure[]
   readonly profiles: readonly Profile[]

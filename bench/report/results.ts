@@ -6,7 +6,7 @@ import { formatNumber, formatSummary, readMetric } from './metrics.js'
 import type { Figure, Machine, PartResult, Profile, Results } from './model.js'
 import { isWide, type Summary } from './statistics.js'
 
-/** What is counted, as columns are called. */
+/** What is counted, with the headings of its columns. */
 const factTitles: Readonly<Record<string, string>> = {
   commands: 'Redis commands',
   commandsInAll: 'with those in scripts',

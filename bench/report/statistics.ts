@@ -1,4 +1,4 @@
-// Medians and quartiles of samples, and when they are too far apart to say anything.
+// Medians and quartiles of samples, and whether samples are too far apart to say anything.
 
 import type { Figure, Pair, Sample } from './model.js'
 
@@ -9,10 +9,10 @@ export interface Summary {
   readonly count: number
 }
 
-/** Above this share of the median between the quartiles, a figure is marked: on that machine, at that time, it says little. */
+/** If the quartiles are further apart than this share of the median, a figure is marked, because it says little. */
 const WIDE_SHARE = 0.15
 
-/** The value below which `share` of the samples lie, between two samples in proportion (as R's type 7). */
+/** The value below which `share` of the samples lie, interpolated between two samples (as R's type 7). */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b)
   const at = (sorted.length - 1) * share
@@ -35,12 +35,12 @@ export function isWide({ median, q1, q3 }: Summary): boolean {
   return q3 - q1 > WIDE_SHARE * Math.abs(median)
 }
 
-/** The subject's sample over the baseline's of the same pair. */
+/** The ratio of the subject's sample to the baseline's of the same pair. */
 export function ratioOf(figure: Figure): Summary {
   return summarise(figure.pairs.map(({ baseline, subject }) => subject.value / baseline.value))
 }
 
-/** As `ratioOf`, of the CPU time; undefined where it was not taken. */
+/** Like `ratioOf`, for CPU time; undefined if that was not measured. */
 export function cpuRatioOf(figure: Figure): Summary | undefined {
   const ratios: number[] = []
   for (const { baseline, subject } of figure.pairs) {
@@ -50,7 +50,7 @@ export function cpuRatioOf(figure: Figure): Summary | undefined {
   return ratios.length === 0 ? undefined : summarise(ratios)
 }
 
-/** Of one side of a figure's pairs; undefined where nothing of the kind was taken. */
+/** The values of one side of a figure's pairs; undefined if they were not measured. */
 export function summariseSide(figure: Figure, side: keyof Pair, of: keyof Sample = 'value'): Summary | undefined {
   const values = figure.pairs.map(pair => pair[side][of]).filter(value => value !== undefined)
   return values.length === 0 || values.length < figure.pairs.length ? undefined : summarise(values)

@@ -1,4 +1,4 @@
-// npm run bench -- [part …] [--quick] [--only=text] [--scale=share] [--profile] [--render]: measures, and writes what it found.
+// npm run bench -- [part …] [--quick] [--only=text] [--scale=share] [--profile] [--render]: measures, and writes the results.
 
 import { parseArgs } from 'node:util'
 import type { Figure, PartResult, Profile } from '../report/dist/model.js'
@@ -110,7 +110,7 @@ async function measure(part: Part): Promise<PartResult> {
   }
 }
 
-// By process.exit, so that everything that was started is ended.
+// Exits by process.exit, so that everything that was started is ended.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 if (values.help) {
@@ -120,9 +120,9 @@ if (values.help) {
 } else {
   for (const part of choose(positionals)) {
     const result = await measure(part)
-    // Each as soon as it is there: a run may be ended before its end.
+    // Written as soon as each part is done, because a run may be interrupted.
     if (!values.quick && values.only === undefined) publish(result)
   }
 }
-// Whatever a peer left open.
+// Ends whatever a peer left open.
 process.exit()

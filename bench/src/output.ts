@@ -1,4 +1,4 @@
-// What becomes of the figures: lines while it goes on, files at the end.
+// Writes the figures: lines while a run goes on, files at its end.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ export function describeFigure(figure: Figure): string {
   ].join('  ')
 }
 
-/** Writes what was measured over what was known of the same parts, and all that is made from it. */
+/** Writes the new figures in place of those of the same parts, and everything that is made from the results. */
 export function publish(measured: PartResult): void {
   const path = fileURLToPath(new URL('results.json', bench))
   const known = readKnown(path)
@@ -34,7 +34,7 @@ export function publish(measured: PartResult): void {
   writeAll(results)
 }
 
-/** Everything that is made from results.json, anew. */
+/** Writes everything that is made from results.json anew. */
 export function rewrite(): void {
   writeAll({ parts: readKnown(fileURLToPath(new URL('results.json', bench))) })
 }

@@ -1,4 +1,4 @@
-// Two servers that differ in one thing, under the same load in turn; and where the second one spends its time.
+// Compares two servers that differ in one thing, under the same load in turn, and shows where the second one spends its time.
 
 import type { RequestShape } from '../load/request.js'
 import type { ServerSpec } from '../servers/spec.js'
@@ -12,27 +12,27 @@ export interface Comparison {
   readonly id: string
   readonly title: string
   readonly group: string
-  /** For people. */
+  /** What the baseline is called, for people. */
   readonly baselineTitle: string
   readonly baseline: ServerSpec
   readonly subject: ServerSpec
   readonly shape: RequestShape
-  /** Of every answer. */
+  /** The status that every answer has to have. */
   readonly status: number
-  /** Of a sample. */
+  /** The number of requests of a sample. */
   readonly requests: number
   readonly connections: number
-  /** In requests. V8 compiles what one of them calls over some ten thousand. */
+  /** The warm-up, in requests. V8 takes some ten thousand calls of a function to compile it. */
   readonly warmUp: number
-  /** Requests for each second of a server that is kept busy, or how long one takes, in milliseconds. */
+  /** Requests per second of a server that is kept busy, or the time that one request takes, in milliseconds. */
   readonly takes: 'rate' | 'latency'
-  /** Of the subject's requests, those that reach the handler: a replay that runs it is none. */
+  /** Whether all of the subject's requests reach the handler, or none; a replay that runs the handler is no replay. */
   readonly reachHandler: 'all' | 'none'
 }
 
 /** How many requests are watched by MONITOR. */
 const WATCHED = 50
-/** In a run under the profiler. */
+/** The number of requests in a run under the profiler. */
 const PROFILED = 20_000
 
 let runNumber = 0
@@ -94,7 +94,7 @@ async function compare(context: Context, load: Remote, one: Comparison): Promise
   }
 }
 
-/** In a run of its own: the profiler costs time. */
+/** Profiles in a separate run, because the profiler costs time. */
 export async function profileServer(context: Context, load: Remote, one: Comparison): Promise<void> {
   await context.redis.clear()
   const server = await Server.start(one.subject)
@@ -110,7 +110,7 @@ export async function profileServer(context: Context, load: Remote, one: Compari
 
 function workOf(one: Comparison, requests: number): Work {
   const { shape, connections, status } = one
-  // Where names are taken in turn, all samples ask for the same ones, so that all but the first are replays.
+  // If requests take turns at names, all samples use the same names, so that all requests but the first ones are replays.
   return { shape, connections, requests, status, run: shape.names === undefined ? `u${++runNumber}` : 'again' }
 }
 

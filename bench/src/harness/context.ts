@@ -8,40 +8,40 @@ import type { BenchRedis } from './redis.js'
 export interface Context {
   readonly effort: Effort
   readonly redis: BenchRedis
-  /** Ids that contain it are measured; all, if undefined. */
+  /** Only ids that contain this text are measured; undefined: all. */
   readonly only: string | undefined
-  /** What was added so far. */
+  /** The figures that were added so far. */
   readonly figures: readonly Figure[]
-  /** Whether to show where the time goes, in runs of their own: of all that is ours, or where a goal is missed. */
+  /** Whether to profile, in separate runs: all figures of ours, or those that miss a goal. */
   readonly profilesAll: boolean
   readonly profilesMissed: boolean
-  /** Say what is going on. */
+  /** Tells the user what is going on. */
   readonly say: (line: string) => void
   readonly add: (figure: Figure) => void
   readonly addProfile: (profile: Profile) => void
-  /** Of what is no package. */
+  /** The version of something that is not a package. */
   readonly noteVersion: (name: string, version: string) => void
-  /** Something failed that should not. */
+  /** Reports something that failed and should not have. */
   readonly fail: () => void
   readonly leaveOut: (what: string, why: string) => void
 }
 
 export interface Part {
   readonly name: string
-  /** For `--help`. */
+  /** Shown by `--help`. */
   readonly about: string
-  /** Packages whose versions belong beside the figures. */
+  /** Packages whose versions are to be reported with the figures. */
   readonly packages: readonly string[]
   measure(context: Context): Promise<void>
 }
 
-/** Of `ours`, those figures of which a profile is wanted; asked when all were added. */
+/** Of the figures `ours`, those to profile; called when all were added. */
 export function wantedProfiles({ figures, profilesAll, profilesMissed }: Context, ours: readonly string[]): string[] {
   if (profilesAll) return ours.filter(id => figures.some(figure => figure.id === id))
   return profilesMissed ? findMissed(figures).filter(id => ours.includes(id)) : []
 }
 
-/** What fails is told and left out, and the rest goes on; the run as a whole then counts as failed. */
+/** A case that fails is reported and left out, and the rest goes on; the run as a whole then counts as failed. */
 export async function attempt(
   { only, say, leaveOut, fail }: Context,
   id: string,

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { answerCalls } from './remote.js'
 
-/** Late data never overtakes earlier data, and what is due together leaves together. */
+/** Later data never overtakes earlier data, and data that is due together leaves together. */
 class Line {
   readonly #to: Socket
   readonly #delayMs: number
@@ -25,7 +25,7 @@ class Line {
     const next = this.#queue[0]
     if (next === undefined) return
     const left = next.due - performance.now()
-    // Timers are a millisecond late; the rest of the way is waited for by turns of the event loop.
+    // Timers may be a millisecond late, so the rest of the time is waited for by turns of the event loop.
     this.#timer = left > 2 ? setTimeout(() => this.#pass(), left - 1.5) : setImmediate(() => this.#pass())
   }
 

@@ -1,10 +1,10 @@
-// Where a package is installed that is resolved from here.
+// Finds where a package is installed, as seen from here.
 
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** As Node looks for packages: here, then in each folder above. Not by its exports, which may hide package.json. */
+/** Looks for packages as Node does, here and then in each folder above. Not by `exports`, which may hide package.json. */
 export function findPackageJSON(name: string): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   for (;;) {

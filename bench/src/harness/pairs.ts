@@ -1,18 +1,18 @@
-// The one way in which anything is compared here: a warm-up by count, then pairs in turn (A B A B …).
+// The one way in which anything is compared here: a warm-up of so many operations, then pairs in turn (A B A B …).
 
 import type { Pair, Sample } from '../../report/dist/model.js'
 
 export interface Effort {
-  /** How many pairs. */
+  /** The number of pairs. */
   readonly pairs: number
-  /** What counts of operations are multiplied by. */
+  /** The factor for the number of operations in a sample. */
   readonly scale: number
-  /** What counts of a warm-up are multiplied by: less work in a sample makes no compiler quicker. */
+  /** The factor for the number of operations in a warm-up, which needs as many even if samples are smaller. */
   readonly warmUp: number
 }
 
 export const FULL: Effort = { pairs: 7, scale: 1, warmUp: 1 }
-/** Shows that everything works; its figures say little. */
+/** Settings that show that everything works; the figures then say little. */
 export const QUICK: Effort = { pairs: 2, scale: 0.05, warmUp: 0.03 }
 
 export async function takePairs(
@@ -32,7 +32,7 @@ export function warmedBy({ warmUp }: Effort, count: number): number {
   return Math.ceil(count * warmUp)
 }
 
-/** A count of operations, scaled, and never none. */
+/** A scaled number of operations, which is at least 1. */
 export function scaled({ scale }: Effort, count: number, atLeast = 1): number {
   return Math.max(atLeast, Math.round(count * scale))
 }

@@ -1,4 +1,4 @@
-// Where a process spends its time, by Node's sampling profiler: the process profiles itself once it is warm.
+// Shows where a process spends its time, by Node's sampling profiler: the process profiles itself once it is warm.
 
 import type { Profiler } from 'node:inspector'
 import { Session } from 'node:inspector/promises'
@@ -8,12 +8,12 @@ type Top = Profile['top']
 
 const SHOWN = 12
 
-/** Not work of its own: waiting, and what the profiler is told by. */
+/** Entries that are not the process's own work: waiting, and the profiler's own calls. */
 const NOT_ITS_OWN: ReadonlySet<string> = new Set(['(idle)', '(root)', 'dispatch'])
 
 let session: Session | undefined
 
-/** For `answerCalls`, in a process that may be profiled. */
+/** Functions for `answerCalls` in a process that may be profiled. */
 export const profiling = {
   async startProfile(): Promise<void> {
     session = new Session()
@@ -30,7 +30,7 @@ export const profiling = {
   },
 }
 
-/** As shares of the time in which anything was done at all. */
+/** Self times as shares of the time in which the process was not idle. */
 function topFunctions({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Top {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, describe(callFrame)]))
   const spent = new Map<string, number>()

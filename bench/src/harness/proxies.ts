@@ -1,4 +1,4 @@
-// nginx and Varnish in front of servers: installed if that can be done without asking, started on a free port, stopped.
+// nginx and Varnish in front of servers: installs them if that needs no interaction, starts them on a free port, and stops them.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,9 +18,9 @@ export interface Proxy {
   readonly name: string
   readonly binary: string
   readonly debianPackage: string
-  /** Prints its version, on either stream. */
+  /** Arguments with which it prints its version, on either stream. */
   readonly versionArguments: readonly string[]
-  /** Its command line, given a folder of its own. */
+  /** Its command line, for a folder of its own. */
   prepare(folder: string, port: number, backends: readonly number[]): readonly string[]
 }
 
@@ -87,7 +87,7 @@ sub vcl_backend_response { set beresp.ttl = 60s; return (deliver); }
   },
 }
 
-/** Why it cannot be used here; undefined if it can. */
+/** Why the proxy cannot be used here; undefined if it can. */
 export function findObstacle(proxy: Proxy): string | undefined {
   if (isInstalled(proxy)) return undefined
   if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0) {
@@ -135,7 +135,7 @@ export async function startFront(proxy: Proxy, backends: readonly number[]): Pro
   return { port, stop }
 }
 
-/** By SIGTERM: a child of its own would outlive a parent that was killed. */
+/** Stops it by SIGTERM, because a child of its own would outlive a parent that was killed. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')

@@ -1,9 +1,9 @@
-// The Redis of a run: started for it, and asked what it did.
+// The Redis of a run: starts it, and asks it what it did.
 
 import { type LocalRedis, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
 
-/** Sent by clients; and run inside scripts, which costs no round trip. Each by name. */
+/** How many commands clients sent, and how many ran inside scripts, which cost no round trip; each by name. */
 export interface CommandCounts {
   readonly sent: Readonly<Record<string, number>>
   readonly inScripts: Readonly<Record<string, number>>
@@ -30,14 +30,14 @@ export class BenchRedis {
     await this.client.flushall()
   }
 
-  /** Spent so far by the server, in microseconds. */
+  /** CPU time that the server has used so far, in microseconds. */
   async cpuUs(): Promise<number> {
     const info = await this.client.info('cpu')
     const read = (name: string): number => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1] ?? Number.NaN)
     return (read('used_cpu_user') + read('used_cpu_sys')) * 1e6
   }
 
-  /** From INFO commandstats since the last call: how many calls of each command, those inside scripts among them. */
+  /** The number of calls of each command since the last call, those inside scripts included, from INFO commandstats. */
   async commandCalls(): Promise<Record<string, number>> {
     const info = await this.client.info('commandstats')
     await this.client.config('RESETSTAT')
@@ -48,7 +48,7 @@ export class BenchRedis {
     return calls
   }
 
-  /** What is sent while `work` goes on, told apart by MONITOR from what scripts do; too costly for timed work. */
+  /** The commands that are sent while `work` goes on; MONITOR tells them apart from those of scripts, but is too costly for timed work. */
   async watchCommands(work: () => Promise<unknown>): Promise<CommandCounts> {
     const monitor = await this.client.monitor()
     const sent: Record<string, number> = {}
@@ -60,7 +60,7 @@ export class BenchRedis {
       counts[name] = (counts[name] ?? 0) + 1
     })
     await work()
-    // What was sent before this has been told of when its own line arrives.
+    // When the line of this command arrives, MONITOR has reported all commands that were sent before it.
     const mark = `bench-mark-${process.hrtime.bigint()}`
     const marked = new Promise<void>(resolve => {
       monitor.on('monitor', (_time: string, args: string[]) => {
@@ -83,7 +83,7 @@ export class BenchRedis {
   }
 }
 
-/** What the harness itself sends, and what a connection begins with. */
+/** Commands that the harness itself sends, or that a connection begins with. */
 const OWN: ReadonlySet<string> = new Set([
   'info',
   'echo',

@@ -1,4 +1,4 @@
-// Work in another process: calls by name over Node's IPC channel, and an end that leaves nothing behind.
+// Work in another process: calls by name over Node's IPC channel, and an end that leaves nothing running.
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,10 +21,10 @@ export interface RemoteOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** For how long a process is asked to end before it is killed. */
+/** How long a process may take to end when asked to, before it is killed. */
 const STOP_MS = 5_000
 
-/** One call may take this long: the longest sample of the slowest subject. */
+/** One call may take this long, which is enough for the longest sample of the slowest subject. */
 const CALL_MS = 240_000
 
 const alive = new Set<ChildProcess>()
@@ -32,7 +32,7 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
 })
 
-/** A process that answers what its module gave to `answerCalls`. */
+/** A process that answers calls with the functions that its module gave to `answerCalls`. */
 export class Remote {
   readonly #child: ChildProcess
   readonly #pending = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
@@ -55,7 +55,7 @@ export class Remote {
     })
   }
 
-  /** `module`: relative to the compiled sources, for example `servers/main.js`. Its argument is what `readArgument` gives there. */
+  /** `module` is relative to the compiled sources, for example `servers/main.js`. There, `readArgument` returns the argument. */
   static start(module: string, argument: unknown, options: RemoteOptions = {}): Remote {
     const path = fileURLToPath(new URL(`../${module}`, import.meta.url))
     const child = fork(path, [JSON.stringify(argument ?? null)], {
@@ -94,12 +94,12 @@ export class Remote {
   }
 }
 
-/** In the process that was started: what it was started with. */
+/** Called in the process that was started: returns the argument that it was started with. */
 export function readArgument<T>(): T {
   return JSON.parse(process.argv[2] ?? 'null') as T
 }
 
-/** In the process that was started: answers calls, and ends when the one that started it lets go. */
+/** Called in the process that was started: answers calls, and ends the process when the one that started it disconnects. */
 export function answerCalls(handlers: Handlers): void {
   process.on('message', message => {
     const { id, name, argument } = message as Call
@@ -114,6 +114,6 @@ export function answerCalls(handlers: Handlers): void {
         process.send?.({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
     )
   })
-  // By process.exit, and not by running dry, so that clients that a peer left open keep nothing alive; profiles are written all the same.
+  // Ends by process.exit, so that clients that a peer left open do not keep the process alive; profiles are written all the same.
   process.on('disconnect', () => process.exit(0))
 }

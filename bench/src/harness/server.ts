@@ -30,13 +30,13 @@ export class Server {
     return this.#remote.call('usage', { collect })
   }
 
-  /** Heap and external memory after a collection, in bytes; the server runs with --expose-gc. */
+  /** Heap and external memory after a garbage collection, in bytes; the server runs with --expose-gc. */
   async memory(): Promise<number> {
     const { heapUsed, external } = await this.usage(true)
     return heapUsed + external
   }
 
-  /** Top functions by self time while `work` goes on. */
+  /** The functions with the most self time while `work` goes on. */
   async profile(work: () => Promise<unknown>): Promise<Profile['top']> {
     await this.#remote.call('startProfile')
     await work()
@@ -53,7 +53,7 @@ export interface Work {
   readonly connections: number
   readonly requests: number
   readonly run: string
-  /** Every answer is to have it. */
+  /** The status that every answer has to have. */
   readonly status: number
 }
 
@@ -64,7 +64,7 @@ export interface Loaded {
   readonly report: LoadReport
 }
 
-/** Sends `work`, and tells requests for each second with what they cost the server and Redis. */
+/** Sends `work`, and returns requests per second, with their cost for the server and Redis. */
 export async function putLoad(load: Remote, server: Server, redis: BenchRedis, work: Work): Promise<Loaded> {
   const { status, ...order } = work
   const before = await server.usage()

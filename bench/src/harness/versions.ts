@@ -1,4 +1,4 @@
-// Which machine this is, and which versions of everything took part: read from what is installed, never from what was asked for.
+// The machine, and the versions of everything that took part: read from what is installed, never from what was asked for.
 
 import { readFileSync } from 'node:fs'
 import { cpus, release, type as systemType, totalmem } from 'node:os'

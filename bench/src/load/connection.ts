@@ -1,4 +1,4 @@
-// A keep-alive connection with one request on it at a time: as little work as can be, so that the server is what is measured.
+// A keep-alive connection with one request on it at a time; it does as little work as possible, so that the server is what is measured.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -28,7 +28,7 @@ export class Connection {
     return new Connection(socket)
   }
 
-  /** Calls back, because a promise for each request would be a good part of the work. */
+  /** Uses a callback, because a promise for each request would be a good part of the work. */
   send(request: Buffer, onAnswer: (answer: Answer) => void, onFailure: (error: Error) => void): void {
     this.#onAnswer = onAnswer
     this.#onFailure = onFailure
@@ -48,7 +48,7 @@ export class Connection {
   }
 }
 
-/** Undefined until all of it has arrived. */
+/** Undefined until the whole response has arrived. */
 export function readAnswer(bytes: Buffer): Answer | undefined {
   const headEnd = bytes.indexOf('\r\n\r\n')
   if (headEnd < 0) return undefined
@@ -62,6 +62,6 @@ export function readAnswer(bytes: Buffer): Answer | undefined {
     return bytes.length >= end ? { status, bytes: Number(length) } : undefined
   }
   if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error(`an answer without a length:\n${head}`)
-  // Bodies here are JSON text: the last chunk's mark does not occur inside.
+  // Bodies are JSON text here, so the last chunk's mark does not occur inside them.
   return bytes.indexOf('0\r\n\r\n', bodyAt) >= 0 ? { status, bytes: bytes.length - bodyAt } : undefined
 }

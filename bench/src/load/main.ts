@@ -9,21 +9,21 @@ export interface LoadOrder {
   readonly connections: number
   readonly requests: number
   readonly shape: RequestShape
-  /** Part of every name: the same run and the same `names` are the same requests. */
+  /** Part of every name: the same `run` and the same `names` make the same requests. */
   readonly run: string
 }
 
 export interface LoadReport {
   readonly seconds: number
   readonly statuses: Readonly<Record<string, number>>
-  /** Of all requests, in milliseconds. */
+  /** The latencies of all requests, in milliseconds. */
   readonly latencyMs: { readonly median: number; readonly p99: number }
-  /** CPU time of this process, in seconds: near `seconds`, the load was what limited the rate. */
+  /** CPU time of this process, in seconds; if it is near `seconds`, the load limited the rate. */
   readonly cpuSeconds: number
 }
 
 export interface BurstOrder {
-  /** Connections are spread over them in turn. */
+  /** The ports of the servers; connections are spread over them in turn. */
   readonly ports: readonly number[]
   readonly requests: number
   readonly shape: RequestShape
@@ -53,7 +53,7 @@ function report(
   }
 }
 
-/** Every connection sends its next request when the last one is answered, until all were sent. */
+/** Every connection sends its next request when its last one is answered, until all were sent. */
 async function runLoad({ port, connections, requests, shape, run }: LoadOrder): Promise<LoadReport> {
   const maker = new RequestMaker(shape, run)
   const open = await openAll([port], connections)
@@ -85,7 +85,7 @@ async function runLoad({ port, connections, requests, shape, run }: LoadOrder): 
   }
 }
 
-/** All at once, each on a connection of its own that was open before. */
+/** Sends all requests at once, each on a connection of its own that was opened before. */
 async function runBurst({ ports, requests, shape, run }: BurstOrder): Promise<LoadReport> {
   const maker = new RequestMaker(shape, run)
   const open = await openAll(ports, requests)
@@ -114,7 +114,7 @@ async function runBurst({ ports, requests, shape, run }: BurstOrder): Promise<Lo
 
 let held: Connection[] = []
 
-/** Sends a request on each of so many connections, and waits for no answer. */
+/** Sends a request on each of so many connections, without waiting for answers. */
 async function hold({ ports, requests, shape, run }: BurstOrder): Promise<void> {
   const maker = new RequestMaker(shape, run)
   held = await openAll(ports, requests)

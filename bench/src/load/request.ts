@@ -1,16 +1,16 @@
-// The requests that load is made of: bytes that are made once, with a name written into each.
+// The requests of the load: their bytes are made once, and a name is written into each.
 
 export interface RequestShape {
   readonly method: 'GET' | 'POST'
-  /** Its name is added as the query `?order=…`. */
+  /** The path; the request's name is added as the query `?order=…`. */
   readonly path: string
-  /** Of the JSON body, in bytes; 0: no body. */
+  /** Size of the JSON body, in bytes; 0: no body. */
   readonly bodyBytes: number
-  /** Of how many names requests take turns; undefined: every request has a name of its own. */
+  /** How many names the requests use in turn; undefined: every request has its own name. */
   readonly names?: number
 }
 
-/** Also the length of an Idempotency-Key that every one of the alternatives accepts. */
+/** The length of a name; also that of an Idempotency-Key that every one of the alternatives accepts. */
 const NAME_LENGTH = 24
 const MARK = '#'.repeat(NAME_LENGTH)
 
@@ -18,7 +18,7 @@ export class RequestMaker {
   readonly #template: Buffer
   readonly #marks: number[] = []
   readonly #names: number | undefined
-  /** Distinct for every maker, also across processes, so that no name is ever used by two runs. */
+  /** Different for every maker, in any process, so that no two runs use the same name. */
   readonly #run: string
   #next = 0
 
@@ -38,7 +38,7 @@ export class RequestMaker {
     this.#run = run
   }
 
-  /** The bytes are new each time: a socket may still hold those of the last request. */
+  /** Makes new bytes each time, because a socket may still hold those of the last request. */
   make(): Buffer {
     const number = this.#names === undefined ? this.#next : this.#next % this.#names
     this.#next++
@@ -49,7 +49,7 @@ export class RequestMaker {
   }
 }
 
-/** A small order, filled up to the size that is asked for. */
+/** A small order, filled up to the given size. */
 function makeBody(bytes: number): string {
   const order = { order: MARK, customer: 'c-1024', currency: 'EUR', lines: [{ sku: 'A-1', quantity: 2 }], note: '' }
   const length = Buffer.byteLength(JSON.stringify(order))

@@ -1,4 +1,4 @@
-// What it costs to look: the same guarded app with somebody who listens to its channels, against nobody.
+// What listening costs: the same guarded app with a listener on its channels, and without one.
 
 import { type Comparison, compareServers } from '../harness/compare-servers.js'
 import type { Part } from '../harness/context.js'

@@ -1,4 +1,4 @@
-// From one process letting go of a key to another process having it: one waiter, 50 waiters, and what waiting costs.
+// The time from one process releasing a key to another process having it: with one waiter, with 50, and what waiting costs.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Sample } from '../../report/dist/model.js'
@@ -11,14 +11,14 @@ import { alternatives, dspinlock, redisSemaphore } from '../peers/locks/index.js
 import type { LockLibrary } from '../peers/locks/library.js'
 import type { Drain } from '../servers/locker.js'
 
-/** Hand-overs in a sample; of those who poll, each takes a hundred milliseconds. */
+/** Hand-overs in a sample; with libraries that poll, each takes a hundred milliseconds. */
 const HAND_OVERS = 8
-/** Before any sample, in quick succession: what runs a few times a second only would be measured before it is compiled. */
+/** Hand-overs in quick succession before any sample: code that runs only a few times a second would be measured uncompiled. */
 const WARM_UP = 200
 const WAITERS = 50
 const libraries: readonly LockLibrary[] = [dspinlock, ...alternatives]
 
-/** What no hand-over by a message can do without: the message, and a script that sends it. `call`: of the process that would be the holder. */
+/** The least that a hand-over by message can do: the message, and a script that sends it. `call` is for the process that would be the holder. */
 interface Floor {
   readonly id: string
   readonly title: string
@@ -28,7 +28,7 @@ const bare: Floor = { id: 'noise', title: 'PUBLISH against itself (noise)', call
 const byScript: Floor = { id: 'script', title: 'a script that only sends the message', call: 'publishByScript' }
 const floors: readonly Floor[] = [bare, byScript]
 
-/** Between what is begun and what ends it. */
+/** The pause between what begins a hand-over and what ends it. */
 type Wait = () => Promise<void>
 
 export const handOver: Part = {
@@ -95,7 +95,7 @@ async function medianOf(count: number, measure: () => Promise<number>): Promise<
   return { value: quantile(taken, 0.5) }
 }
 
-/** In milliseconds, on the clock that all processes of a machine share. */
+/** The time in milliseconds, on the clock that all processes of a machine share. */
 async function sendMessage({ holder, waiter }: Both, { call }: Floor, wait: Wait): Promise<number> {
   await waiter.call('expectMessage')
   await wait()
@@ -112,12 +112,12 @@ async function handOverOnce({ holder, waiter }: Both, library: LockLibrary, wait
   return Number((await waiter.call<bigint>('turn')) - calledAt) / 1e6
 }
 
-/** Long enough for a waiter to be in its queue. */
+/** Waits long enough for a waiter to be in its queue. */
 function blink(): Promise<void> {
   return delay(3)
 }
 
-/** As `blink`, and different each time, so that nobody's polling keeps in step with it. */
+/** Like `blink`, but of a different length each time, so that no library's polling keeps in step with it. */
 function pause(): Promise<void> {
   return delay(30 + Math.random() * 40)
 }
@@ -180,7 +180,7 @@ async function compareMany(context: Context, both: Both, library: LockLibrary): 
       unit: 'ms',
       better: 'lower',
       pairs,
-      // The first lock, and those of the 50.
+      // The first lock, and then those of the 50.
       facts: { failures: failureShare, commandsEach: Math.round((total(counts.sent) / (waiters + 1)) * 10) / 10 },
     })
   })

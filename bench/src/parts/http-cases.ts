@@ -1,4 +1,4 @@
-// Which servers and which requests the part http compares.
+// The servers and requests that the part `http` compares.
 
 import type { RequestShape } from '../load/request.js'
 import { alternatives } from '../peers/middleware/index.js'
@@ -10,26 +10,26 @@ export interface Case {
   readonly title: string
   readonly group: string
   readonly framework: ServerSpec['framework']
-  /** Undefined: bare against bare, which is the noise, or the least that can be done. */
+  /** Undefined: bare against bare, which shows the noise, or the least that can be done. */
   readonly guard: OwnGuard | PeerGuard | undefined
   readonly least?: Least
-  /** Of a sample, where it would be over too soon otherwise. */
+  /** The number of requests of a sample, if the default would be over too soon. */
   readonly requests?: number
   readonly shape: RequestShape
-  /** Of every answer. */
+  /** The status that every answer has to have. */
   readonly status: number
-  /** No request but those of the warm-up reaches the handler. */
+  /** Whether only requests of the warm-up reach the handler. */
   readonly isReplay: boolean
   readonly isOurs: boolean
 }
 
 const BODY_BYTES = 256
 const unique: RequestShape = { method: 'POST', path: '/orders', bodyBytes: BODY_BYTES }
-/** Many more names than connections: duplicates of one name that meet are answered in the process, and never reach the store. */
+/** Many more names than connections, because duplicates of one name that meet are answered in the process, and never reach the store. */
 const again: RequestShape = { ...unique, names: 512 }
 const read: RequestShape = { method: 'GET', path: '/orders', bodyBytes: 0 }
 
-/** Without a framework they are answered in a fraction of the time. */
+/** More requests, because without a framework each takes a fraction of the time. */
 const MANY = 12_000
 
 const replay = { duplicates: 'replay', ttlMs: 600_000 } as const
@@ -93,7 +93,7 @@ const policies = [
 
 const frameworks = ['koa', 'nest'] as const
 
-/** What there is to reach: the least that does what is measured beside it, or less. */
+/** The best that could be reached: the least that does the same as what is measured beside it, or less. */
 const leasts: readonly Pick<Case, 'id' | 'title' | 'shape' | 'least' | 'requests'>[] = [
   { id: 'pass', title: 'middleware that only calls the next', shape: read, least: { does: 'pass', place: 'app' } },
   ...stores.map(store => ({
@@ -191,7 +191,7 @@ export const cases: readonly Case[] = [
     ),
   ),
   ...frameworks.flatMap(framework => {
-    // What Nest answers a POST with.
+    // The status with which Nest answers a POST.
     const status = framework === 'nest' ? 201 : 200
     const group = groups[framework]
     return [

@@ -1,4 +1,4 @@
-// What a request costs: each middleware against the same app without it, loaded from another process.
+// What a request costs: each middleware against the same app without it, under load from another process.
 
 import { type Comparison, compareServers, profileServer } from '../harness/compare-servers.js'
 import { attempt, type Part, wantedProfiles } from '../harness/context.js'
@@ -6,7 +6,7 @@ import { Remote } from '../harness/remote.js'
 import { alternatives, notInstalled } from '../peers/middleware/index.js'
 import { type Case, cases } from './http-cases.js'
 
-/** Enough to keep a server busy, few enough to leave the second core to Redis. */
+/** Enough connections to keep a server busy, few enough to leave the second core to Redis. */
 const LOAD = { connections: 32, requests: 4_000, warmUp: 30_000, takes: 'rate' } as const
 
 export const http: Part = {

@@ -1,4 +1,4 @@
-// Every part of the benchmarks, in the order in which they are measured and told.
+// All parts of the benchmarks, in the order in which they are measured and reported.
 
 import type { Part } from '../harness/context.js'
 import { diagnostics } from './diagnostics.js'

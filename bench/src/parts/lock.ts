@@ -1,4 +1,4 @@
-// Acquire and release without contention, one after another and 64 at once, against the two commands that it takes.
+// Acquire and release without contention, one after another and 64 at once, compared with the two commands that it takes.
 
 import type { Sample } from '../../report/dist/model.js'
 import { attempt, type Context, type Part, wantedProfiles } from '../harness/context.js'
@@ -13,7 +13,7 @@ interface Way {
   readonly id: string
   readonly group: string
   readonly width: number
-  /** Of each of them, in a sample. */
+  /** Operations of each of them in a sample. */
   readonly rounds: number
 }
 
@@ -22,14 +22,14 @@ const ways: readonly Way[] = [
   { id: 'at-once', group: 'Acquire and release, 64 at once on different keys', width: 64, rounds: 120 },
 ]
 
-/** What is in no package, by what it is called here. */
+/** Libraries that are no packages, with what they are called here. */
 const floors: ReadonlyMap<LockLibrary, string> = new Map([
   [rawPair, 'noise'],
   [twoScripts, 'scripts'],
   [twoPings, 'ping'],
 ])
 
-/** How many pairs of commands are watched: enough to see that each is the same. */
+/** How many pairs of commands are watched: enough to see that all are the same. */
 const WATCHED = 20
 
 export const lock: Part = {
@@ -68,7 +68,7 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
         } satisfies Rounds)
         return { ...sample, redisCpuUs: ((await redis.cpuUs()) - before) / (count * way.width) }
       }
-      // By count, and by more than what little is measured: a compiler that has not seen both yet is what would be measured.
+      // The warm-up has more operations than the few that are measured: until the compiler has seen both, it is what would be measured.
       for (const name of [rawPair.name, library.name, rawPair.name, library.name])
         await run(name, warmedBy(effort, way.rounds * 2))
       const pairs = await takePairs(
@@ -98,7 +98,7 @@ async function compare(context: Context, way: Way, library: LockLibrary): Promis
   })
 }
 
-/** In a run of its own: the profiler costs time. */
+/** Profiles in a separate run, because the profiler costs time. */
 async function profile(context: Context, { id, width, rounds }: Way): Promise<void> {
   const process = Remote.start('servers/locker.js', undefined)
   try {

@@ -1,4 +1,4 @@
-// A Redis across a network: the same work through a proxy that takes 1 ms or 10 ms for each round trip.
+// A Redis across a network: the same work through a proxy that makes each round trip take 1 ms or 10 ms.
 
 import { quantile } from '../../report/dist/statistics.js'
 import { type Comparison, compareServers } from '../harness/compare-servers.js'
@@ -40,7 +40,7 @@ export const network: Part = {
 const placeOf = (roundTripMs: number): string =>
   roundTripMs === 0 ? 'Redis on the same machine' : `Redis ${roundTripMs} ms away`
 
-/** Two PINGs through the same proxy say how far away it really is. */
+/** Two PINGs through the same proxy show how far away it really is. */
 async function compareLock(context: Context, roundTripMs: number, url: string): Promise<void> {
   const id = `network.${roundTripMs}.lock`
   await attempt(context, id, async () => {
@@ -120,7 +120,7 @@ async function compareRequest(
       ...common,
       id: `network.${roundTripMs}.${id}.rate`,
       title: `requests for each second, ${title}, 256 at a time`,
-      // As many as keep the server busy although each waits for Redis.
+      // So many that the server is busy although each waits for Redis.
       connections: 256,
       requests: 2_000,
       warmUp: 12_000,

@@ -1,4 +1,4 @@
-// Requests with larger and larger bodies, compared as they were parsed and as they arrived.
+// Requests with larger and larger bodies, compared as parsed values and as raw bytes.
 
 import { compareServers } from '../harness/compare-servers.js'
 import type { Context } from '../harness/context.js'

@@ -1,4 +1,4 @@
-// How long each package takes to load, beside what its users load anyway.
+// How long each package takes to load, after what its users load anyway.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -40,7 +40,7 @@ export async function compareImports(context: Context): Promise<void> {
   }
 }
 
-/** The whole life of a process, and in it the time that the imports took. */
+/** The time that a process takes from start to end, and the time that its imports take. */
 async function importAll(names: readonly string[]): Promise<Sample> {
   const timer = fileURLToPath(new URL('../servers/import-timer.js', import.meta.url))
   const startedAt = performance.now()

@@ -1,4 +1,4 @@
-// Bytes of a waiter beside those of its request, and of a record beside those of its response.
+// The memory of a waiter compared with that of its request, and of a record compared with that of its response.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pair } from '../../report/dist/model.js'
@@ -37,21 +37,21 @@ export async function weighWaiters(context: Context, load: Remote): Promise<void
   })
 }
 
-/** Equal requests: bare, all are with the handler; guarded, one is, and the others wait. */
+/** Equal requests: without a guard, all are in the handler; with one, one is, and the others wait. */
 async function weighRequest(load: Remote, spec: ServerSpec): Promise<number> {
   const server = await Server.start(spec, ['--expose-gc'])
   try {
     const hold = async (requests: number, run: string): Promise<void> => {
       const shape = { method: 'GET', path: '/hang', bodyBytes: 0, names: 1 } as const
       await load.call('hold', { ports: [server.port], requests, shape, run } satisfies BurstOrder)
-      // Until all have arrived and nothing more happens.
+      // Waits until all have arrived and nothing more happens.
       let last = -1
       for (let now = await server.memory(); Math.abs(now - last) > 2_000; now = await server.memory()) {
         last = now
         await delay(100)
       }
     }
-    // What is made once, at the first request, is no request's.
+    // What is made once, at the first request, does not count as part of any request.
     await hold(50, 'first')
     const before = await server.memory()
     await hold(WAITERS, 'second')

@@ -11,7 +11,7 @@ const MANY = 1_000_000
 const OPERATIONS = { memory: 40_000, redis: 6_000, map: 40_000 } as const
 const titles = { memory: 'memory', redis: 'Redis', map: 'no store, but a Map of the same names and bytes' } as const
 
-/** Copies what is under a key, name and all, as often as is asked for: the server does in seconds what clients do in minutes. */
+/** Copies what is under a key, its name included, as often as asked: the server does in seconds what takes clients minutes. */
 const COPY = `
 for at = tonumber(ARGV[2]), tonumber(ARGV[3]) - 1 do
   local number = string.format('%08d', at)
@@ -26,7 +26,7 @@ export async function compareRecords(context: Context): Promise<void> {
     await attempt(context, id, async () => {
       await context.redis.clear()
       const many = scaled(context.effort, MANY, 100_000)
-      // Two databases of one server: its clients find what they left, and nothing of the others.
+      // Two databases of one server, so that clients find their own data and nothing of the others.
       const keepers = [0, 1].map(database =>
         Remote.start(
           'servers/keeper.js',

@@ -1,4 +1,4 @@
-// What one waiter's turn takes where it waits alone, among thousands for one key, and beside thousands of keys.
+// What one waiter's turn costs if it waits alone, among thousands for one key, and beside thousands of keys.
 
 import type { Sample } from '../../report/dist/model.js'
 import { attempt, type Context } from '../harness/context.js'

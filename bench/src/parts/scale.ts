@@ -1,4 +1,4 @@
-// How cost grows with records, waiters and bodies; what a waiter and a record take; how long packages take to load.
+// How cost grows with records, waiters and bodies; how much memory a waiter and a record take; how long packages take to load.
 
 import type { Context, Part } from '../harness/context.js'
 import { Remote } from '../harness/remote.js'

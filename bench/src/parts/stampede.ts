@@ -13,11 +13,11 @@ import { alternatives } from '../peers/middleware/index.js'
 import type { OwnGuard, PeerGuard } from '../servers/spec.js'
 
 const DUPLICATES = 200
-/** A server that is up for a while has its code compiled. */
+/** Bursts before the measurement, because in a server that has been up for a while the code is compiled. */
 const WARM_UP_BURSTS = 20
 const PROCESSES = [1, 2, 4] as const
 
-/** Something that answers the burst: some processes, perhaps guarded, perhaps behind a proxy. */
+/** The servers that answer the burst: one or more processes, perhaps guarded, perhaps behind a proxy. */
 interface Subject {
   readonly id: string
   readonly title: string
@@ -79,7 +79,7 @@ export const stampede: Part = {
       context.leaveOut(proxy.name, obstacle)
       return []
     })
-    // What others are compared with is the best that there is outside of the process.
+    // The others are compared with the best solution outside of the process.
     const [baseline = bare] = proxies
     const load = Remote.start('load/main.js', undefined)
     try {
@@ -199,7 +199,7 @@ async function burst(load: Remote, { ports, servers }: Running): Promise<Burst> 
   }
 }
 
-/** Of all bursts together: `200 × 1400`. */
+/** The statuses of all bursts together: `200 × 1400`. */
 function describeStatuses(taken: readonly Burst[]): string {
   const counts = new Map<string, number>()
   for (const { statuses } of taken) {

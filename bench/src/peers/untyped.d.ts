@@ -1,4 +1,4 @@
-// The little that is used of packages without types of their own.
+// Types for the parts that are used of packages without types of their own.
 
 declare module 'redlock4' {
   import type { Redis } from 'ioredis'
@@ -29,7 +29,7 @@ declare module 'express-idempotency-redis-adapter' {
   }
 }
 
-// It has types, but its package.json does not lead to them.
+// This package has types, but its package.json does not lead to them.
 declare module 'redlock5' {
   export interface Lock {
     release(): Promise<unknown>

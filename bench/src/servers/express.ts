@@ -40,7 +40,7 @@ export async function makeExpressApp(spec: ServerSpec): Promise<Express> {
     runs.count++
     setTimeout(() => res.json(makeAnswer(req.query['order'] as string)), SLOW_MS)
   })
-  // Until its connection ends, so that requests can be counted in memory.
+  // Lasts until the connection ends, so that waiting requests can be counted in memory.
   app.get('/hang', ...handlers.slice(1), () => {
     runs.count++
   })

@@ -1,4 +1,4 @@
-// Imports packages, and tells how long that took: a process for each measurement, since modules are loaded once.
+// Imports packages and prints how long that took, in a new process for each measurement, because modules are loaded only once.
 
 import { readArgument } from '../harness/remote.js'
 

@@ -1,4 +1,4 @@
-// A process with a lock engine of its own that holds many records or many waiters, and tells what they take.
+// A process with a lock engine of its own that holds many records or many waiters, and measures what they take.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import type { Sample } from '../../report/dist/model.js'
 import { answerCalls, readArgument } from '../harness/remote.js'
 
 export interface KeeperSpec {
-  /** `map`: none at all, but a Map with the same names and bytes. */
+  /** `map`: no store, but a Map with the same names and bytes. */
   readonly store: 'memory' | 'redis' | 'map'
   readonly redisUrl: string
 }
@@ -33,7 +33,7 @@ function makeEngine(): LockEngine {
 
 const map = new Map<string, Uint8Array>()
 
-/** Leaves a record that nothing else shares memory with, as a response would. */
+/** Leaves a record that shares its memory with nothing else, as that of a response would. */
 async function leaveRecord(key: string, bytes: number): Promise<void> {
   if (spec.store === 'map') return void map.set(key, new Uint8Array(bytes).fill(7))
   const entry = await engine.enter(key, replay)
@@ -54,10 +54,10 @@ async function fill({ from, to, bytes = RECORD_BYTES }: { from: number; to: numb
   await Promise.all(Array.from({ length: 64 }, lane))
 }
 
-/** As long as a fingerprint, and in one piece, as a digest is. */
+/** A key as long as a fingerprint, and a flat string like a digest. */
 const flat = (text: string): string => Buffer.from(text.padEnd(43, '-')).toString('latin1')
 const nameOf = (number: number): string => flat(`fill-${String(number).padStart(8, '0')}`)
-/** Operations of one turn of the event loop: requests come in turns, too. */
+/** How many operations are made in one turn of the event loop, because requests come in turns, too. */
 const OPERATIONS_OF_A_TURN = 64
 
 let rounds = 0
@@ -66,12 +66,12 @@ export interface Worked extends Sample {
   readonly loopDelayP99Ms: number
 }
 
-/** New records and replays of those that are there, in turn: operations for each second. The new ones are gone afterwards. */
+/** New records and replays of existing ones, in turn: returns operations per second. The new records are gone afterwards. */
 async function work({ operations, records }: { operations: number; records: number }): Promise<Worked> {
   const round = ++rounds
   const names = Array.from({ length: operations }, (_, number) => {
     if (number % 2 === 0) return flat(`new-${process.pid}-${round}-${number}`)
-    // Spread over all of them, others each time, by a step that shares no divisor with their number.
+    // Spread over all records, different ones each time, by a step that has no divisor in common with their number.
     return nameOf(((round * operations + number) * 7_919) % records)
   })
   let done = 0
@@ -87,7 +87,7 @@ async function work({ operations, records }: { operations: number; records: numb
       await readRecord(name)
     }
   }
-  // Its own timer would be part of what is measured if it were finer.
+  // If the resolution were finer, the monitor's own timer would be part of what is measured.
   const loop = monitorEventLoopDelay({ resolution: 10 })
   loop.enable()
   const cpu = process.cpuUsage()
@@ -111,7 +111,7 @@ async function work({ operations, records }: { operations: number; records: numb
 let held: Entry[] = []
 let ended: Promise<unknown> = Promise.resolve()
 
-/** Holds `keys` keys and has `waiters` wait for each of them; each lets go as soon as it had its turn. */
+/** Holds `keys` keys and has `waiters` wait for each; each waiter releases the key as soon as it had its turn. */
 async function queue({ keys, waiters }: { keys: number; waiters: number }): Promise<void> {
   const round = ++rounds
   const nameAt = (at: number): string => `queue-${process.pid}-${round}-${at}`
@@ -124,7 +124,7 @@ async function queue({ keys, waiters }: { keys: number; waiters: number }): Prom
   ended = Promise.all(turns)
 }
 
-/** Lets all of them go: how long one waiter's turn takes, in microseconds. */
+/** Releases all keys, and returns how long one waiter's turn takes, in microseconds. */
 async function drain({ waiters }: { waiters: number }): Promise<Sample> {
   const cpu = process.cpuUsage()
   const startedAt = performance.now()
@@ -135,7 +135,7 @@ async function drain({ waiters }: { waiters: number }): Promise<Sample> {
   return { value: us / waiters, cpuUs: (user + system) / waiters }
 }
 
-/** One waiter on one key, so many times in a row, measured as `drain` does. */
+/** One waiter on one key, many times in a row, measured as in `drain`. */
 async function drainSingly({ times }: { times: number }): Promise<Sample> {
   let us = 0
   let cpuUs = 0
@@ -154,7 +154,7 @@ async function letGo(entry: Entry): Promise<void> {
 }
 
 async function memory(): Promise<number> {
-  // The bytes of freed buffers are given back by a thread of their own, some time after the collection.
+  // The memory of freed buffers is returned by another thread, some time after the collection.
   for (let time = 0; time < 3; time++) {
     globalThis.gc?.()
     await delay(30)
@@ -163,7 +163,7 @@ async function memory(): Promise<number> {
   return heapUsed + external
 }
 
-/** What one record takes in the memory store, and what it would take in a Map: its key and its bytes. */
+/** What one record takes in the memory store, and what its key and bytes would take in a Map. */
 async function weighRecords({
   count,
   bytes,
@@ -174,7 +174,7 @@ async function weighRecords({
   const before = await memory()
   for (let at = 0; at < count; at++) map.set(nameOf(at), new Uint8Array(bytes).fill(7))
   const between = await memory()
-  // Read after the measurement, so that it is alive until then.
+  // Read after the measurement, so that it stays alive until then.
   const inMap = (between - before) / map.size
   map.clear()
   await engine.close()

@@ -1,4 +1,4 @@
-// The least that can be done where a middleware stands: what there is to reach.
+// The least that something in the place of a middleware can do, which is the best that could be reached.
 
 import { hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -8,7 +8,7 @@ import { makeAnswer } from './answers.js'
 import type { Least } from './spec.js'
 
 const body = JSON.stringify(makeAnswer('again'))
-/** As a replay has them. */
+/** The headers that a replay has. */
 const headers = [
   ['Content-Type', 'application/json; charset=utf-8'],
   ['ETag', 'W/"400-2jmj7l5rSw0yVb/vlWAYkK/YBwk"'],
@@ -17,7 +17,7 @@ const headers = [
   ['Content-Length', String(body.length)],
 ].flat()
 
-/** Where no framework is in front of it. */
+/** For servers without a framework. */
 export function answerAtOnce(_req: IncomingMessage, res: ServerResponse): void {
   answer(res, body)
 }
@@ -39,7 +39,7 @@ function answer(res: ServerResponse, text: string): void {
   res.writeHead(200, headers).end(text, 'latin1')
 }
 
-/** Commands of one turn of the event loop leave in one write. */
+/** Lets the commands of one turn of the event loop leave in one write. */
 function connect(redisUrl: string): Redis {
   return new Redis(redisUrl, { enableAutoPipelining: true })
 }
@@ -52,7 +52,7 @@ function askRedis(redis: Redis): RequestHandler {
   }
 }
 
-/** A name from one hash, a note that its request runs, and the answer in place of the note. */
+/** A name from one hash, a note that its request is running, and then the answer in place of the note. */
 function recordInMemory(): RequestHandler {
   const records = new Map<string, string>()
   return (req, res, next) => {
@@ -69,7 +69,7 @@ function recordInMemory(): RequestHandler {
   }
 }
 
-/** The answer leaves when Redis has it. */
+/** Sends the answer when Redis has it. */
 function recordInRedis(redis: Redis): RequestHandler {
   return async (req, res, next) => {
     const name = nameOf(req.body)

@@ -1,4 +1,4 @@
-// Those who may listen to dspinlock's diagnostics channels, for the servers under measurement.
+// The possible listeners on dspinlock's diagnostics channels, for the servers under measurement.
 
 import { Writable } from 'node:stream'
 import { attachStructuredLogger, tracing } from '@dspinlock/core'
@@ -24,7 +24,7 @@ export function listenBy(listener: NonNullable<ServerSpec['listener']>): void {
       return
     case 'opentelemetry': {
       context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-      // Spans are made, batched and dropped: what sending them costs is not dspinlock's.
+      // Spans are made, batched and dropped, because sending them is not dspinlock's cost.
       const exporter = new InMemorySpanExporter()
       exporter.export = (_spans, done) => done({ code: 0 })
       const tracerProvider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] })

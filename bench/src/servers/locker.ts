@@ -1,4 +1,4 @@
-// A process that takes and waits for locks, by any of the libraries.
+// A process that takes locks and waits for them, with any of the libraries.
 
 import { Redis } from 'ioredis'
 import type { Sample } from '../../report/dist/model.js'
@@ -9,19 +9,19 @@ import type { LockUser, Release } from '../peers/locks/library.js'
 
 export interface Rounds {
   readonly library: string
-  /** How many are under way at once, each on keys of its own. */
+  /** How many locks are under way at once, each on keys of its own. */
   readonly width: number
-  /** Of each of them. */
+  /** Operations of each of them. */
   readonly rounds: number
 }
 
 export interface Drain {
-  /** When the last one had let go, in nanoseconds of the clock that all processes share. */
+  /** When the last one had released the key, in nanoseconds of the clock that all processes share. */
   readonly endedAt: bigint
   readonly failures: number
 }
 
-/** Keys of one lane: a lock that is taken again, and not always the same. */
+/** Keys of one lane, so that a lock is taken again, but not always the same one. */
 const KEYS_OF_A_LANE = 64
 
 let url = ''
@@ -42,7 +42,7 @@ function userOf(name: string): Promise<LockUser> {
   return user
 }
 
-/** Acquire and release without contention: operations for each second, and CPU for each. */
+/** Acquires and releases without contention: returns operations per second, and CPU time for each. */
 async function run({ library, width, rounds }: Rounds): Promise<Sample> {
   const user = await userOf(library)
   const lane = async (number: number): Promise<void> => {
@@ -65,7 +65,7 @@ async function acquire({ library, key }: { library: string; key: string }): Prom
   held.set(key, await user.acquire(key))
 }
 
-/** Answers when it was called, before anything was sent. */
+/** Returns the time at which it was called, before anything was sent. */
 async function release(key: string): Promise<bigint> {
   const letGo = held.get(key)
   held.delete(key)
@@ -74,7 +74,7 @@ async function release(key: string): Promise<bigint> {
   return calledAt
 }
 
-/** Begins to wait, and answers; `turn` answers when the turn came. */
+/** Begins to wait, and returns; `turn` returns when the turn came. */
 async function wait({ library, key }: { library: string; key: string }): Promise<void> {
   const user = await userOf(library)
   waiting = user.acquire(key).then(async letGo => {
@@ -90,7 +90,7 @@ async function turn(): Promise<bigint> {
   return waiting
 }
 
-/** As `wait`, by many at once in this process; each lets go as soon as it had its turn. */
+/** Like `wait`, with many waiters at once in this process; each releases the key as soon as it had its turn. */
 async function queue({ library, key, waiters }: { library: string; key: string; waiters: number }): Promise<void> {
   const user = await userOf(library)
   let failures = 0
@@ -113,7 +113,7 @@ async function drained(): Promise<Drain> {
   return draining
 }
 
-/** The floor of any hand-over: a message to another process. */
+/** The least that a hand-over can do: a message to another process. */
 async function listen(): Promise<void> {
   if (listener.count > 0) return
   const subscriber = new Redis(url)
@@ -144,7 +144,7 @@ async function publish(): Promise<bigint> {
   return calledAt
 }
 
-/** As `publish`, by a script that does nothing else. */
+/** Like `publish`, by a script that does nothing else. */
 async function publishByScript(): Promise<bigint> {
   publisher ??= new Redis(url)
   script ??= publisher.script('LOAD', `return redis.call('PUBLISH', ARGV[1], ARGV[2])`) as Promise<string>

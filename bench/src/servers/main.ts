@@ -1,4 +1,4 @@
-// The process of one server under measurement: it listens, and tells what it used.
+// The process of one server under measurement: it listens, and reports what it used.
 
 import { createServer, type RequestListener } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -12,7 +12,7 @@ import type { ServerSpec, Usage } from './spec.js'
 const spec = readArgument<ServerSpec>()
 
 async function makeListener(): Promise<RequestListener> {
-  // Each framework is loaded only where it is measured.
+  // Each framework is loaded only if it is measured.
   switch (spec.framework) {
     case 'express':
       return (await import('./express.js')).makeExpressApp(spec)
@@ -25,7 +25,7 @@ async function makeListener(): Promise<RequestListener> {
 
 if (spec.listener !== undefined) (await import('./listeners.js')).listenBy(spec.listener)
 
-// Finer, and its own timer would be part of what is measured.
+// If the resolution were finer, the monitor's own timer would be part of what is measured.
 const delay = monitorEventLoopDelay({ resolution: 20 })
 
 async function guardInFront(listener: RequestListener): Promise<RequestListener> {
@@ -38,7 +38,7 @@ async function guardInFront(listener: RequestListener): Promise<RequestListener>
 
 async function listen(): Promise<number> {
   const server = createServer(await guardInFront(await makeListener()))
-  // The load waits between samples; its connections are its own to close.
+  // The load pauses between samples, and closes its connections itself.
   server.keepAliveTimeout = 0
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', 1024, resolve))
   const address = server.address()

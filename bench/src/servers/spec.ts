@@ -1,17 +1,17 @@
-// What a server under measurement is started with.
+// The argument with which a server under measurement is started.
 
 import type { StoreKind } from '../peers/middleware/subject.js'
 
 export interface ServerSpec {
   readonly framework: 'express' | 'koa' | 'nest'
-  /** Undefined: nothing is mounted. */
+  /** The guard; undefined: nothing is mounted. */
   readonly guard?: OwnGuard | PeerGuard
-  /** In place of any guard. */
+  /** What is mounted in place of a guard. */
   readonly least?: Least
   readonly redisUrl: string
-  /** Who listens to dspinlock's diagnostics channels. */
+  /** The listeners on dspinlock's diagnostics channels. */
   readonly listener?: 'channels' | 'prometheus' | 'opentelemetry' | 'log'
-  /** Bodies up to this size are parsed; default as the framework has it. */
+  /** Bodies up to this size are parsed; the default is the framework's. */
   readonly maxBodyBytes?: number
 }
 
@@ -19,23 +19,23 @@ export interface ServerSpec {
 export interface OwnGuard {
   readonly by: 'dspinlock'
   readonly store: StoreKind
-  /** In front of the app, app-wide, on the route before the body parser, or behind it. */
+  /** Where it is mounted: in front of the app, app-wide, on the route before the body parser, or after it. */
   readonly place: 'in-front' | 'app' | 'before-parser' | 'route'
-  /** As they go to the middleware, without the store. */
+  /** The options of the middleware, without the store. */
   readonly options: Readonly<Record<string, unknown>>
-  /** Records already seen are kept in the process. */
+  /** Records that the process has seen are kept in it. */
   readonly localCache?: { readonly maxBytes: number; readonly maxAgeMs: number }
 }
 
-/** Something that does no more than it has to. */
+/** Something that does no more than necessary. */
 export interface Least {
   /**
-   * It calls what comes next (`pass`), answers with what a replay answers (`answer`), does so with what it is given by one GET (`ask`), or claims
-   * a name and keeps the answer under it (`record`).
+   * It calls the next handler (`pass`), answers as a replay does (`answer`), answers with the result of one GET (`ask`), or claims a
+   * name and keeps the answer under it (`record`).
    */
   readonly does: 'pass' | 'answer' | 'ask' | 'record'
   readonly place: OwnGuard['place']
-  /** Of `record`. Default memory. */
+  /** The store of `record`. Default memory. */
   readonly store?: StoreKind
 }
 
@@ -49,6 +49,6 @@ export interface Usage {
   readonly runs: number
   readonly heapUsed: number
   readonly external: number
-  /** Since the last call, in milliseconds. */
+  /** The event loop's delay since the last call (99th percentile), in milliseconds. */
   readonly loopDelayP99Ms: number
 }

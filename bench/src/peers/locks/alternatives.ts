@@ -1,4 +1,4 @@
-// The lock libraries that a user would pick instead, with the settings that they come with.
+// The lock libraries that a user might choose instead, with their default settings.
 
 import { Mutex } from 'redis-semaphore'
 import { createLock, IoredisAdapter } from 'redlock-universal'

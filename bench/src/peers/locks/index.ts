@@ -1,4 +1,4 @@
-// Every lock library under measurement, by name.
+// All lock libraries that are measured, by name.
 
 import { redisSemaphore, redlock4, redlock5, redlockUniversal } from './alternatives.js'
 import { dspinlock } from './dspinlock.js'

@@ -1,4 +1,4 @@
-// What a lock library is to the harness: a key in, a way to let go of it out.
+// A lock library as the harness sees it: takes a key, and returns a function that releases it.
 
 import type { Redis } from 'ioredis'
 
@@ -11,9 +11,9 @@ export interface LockUser {
 
 export interface LockLibrary {
   readonly name: string
-  /** Its package, as it is resolved here. */
+  /** Its package, as resolved from here. */
   readonly package: string
-  /** By default settings, except that no lock ends by itself within a sample. */
+  /** With default settings, except that no lock ends by itself within a sample. */
   open(client: Redis, url: string): Promise<LockUser>
 }
 

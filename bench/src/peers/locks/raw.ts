@@ -7,7 +7,7 @@ import { LEASE_MS, type LockLibrary } from './library.js'
 const CLAIM = `return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX')`
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
-/** `SET NX PX`, and one EVALSHA that deletes what is one's own. It does not wait: where it is used, nobody contends. */
+/** `SET NX PX`, and one EVALSHA that deletes the key if it is one's own. It does not wait, because there is no contention where it is used. */
 export const rawPair: LockLibrary = {
   name: 'raw pair (SET NX PX, EVALSHA)',
   package: 'ioredis',
@@ -23,7 +23,7 @@ export const rawPair: LockLibrary = {
   },
 }
 
-/** What no lock with a queue can do without: to claim takes a script, too. */
+/** The least that a lock with a queue can do: a claim takes a script, too. */
 export const twoScripts: LockLibrary = {
   name: 'the raw pair, by two scripts',
   package: 'ioredis',

@@ -9,7 +9,7 @@ export const apicacheSubject: Subject = {
   packages: ['apicache'],
   async mount({ store, redisUrl }) {
     if (store === 'memory') return { handler: apicache.newInstance().middleware('1 hour') }
-    // It asks for the `connected` of node-redis 3, whose commands ioredis answers by callback as well.
+    // apicache looks for `connected`, as node-redis 3 has it, whose callback commands ioredis supports as well.
     const redisClient = Object.assign(new Redis(redisUrl), { connected: true })
     return { handler: apicache.newInstance({ redisClient }).middleware('1 hour') }
   },

@@ -1,4 +1,4 @@
-// Every middleware for duplicates under measurement, other than dspinlock.
+// All middlewares against duplicates that are measured, other than dspinlock.
 
 import { apicacheSubject } from './apicache.js'
 import { expressIdempotency } from './express-idempotency.js'
@@ -7,7 +7,7 @@ import type { Subject } from './subject.js'
 
 export const alternatives: readonly Subject[] = [nodeIdempotency, expressIdempotency, apicacheSubject]
 
-/** Known, and not measured. */
+/** Middlewares that are known, but not measured. */
 export const notInstalled: readonly { readonly what: string; readonly why: string }[] = [
   {
     what: 'idempot-js',

@@ -1,4 +1,4 @@
-// node-idempotency's core and its stores, mounted as its package for Express does: that package cannot be installed.
+// node-idempotency's core and its stores, mounted as its package for Express does, because that package cannot be installed.
 
 import { Idempotency, type IdempotencyParams } from '@node-idempotency/core'
 import { MemoryStorageAdapter } from '@node-idempotency/storage-adapter-memory'

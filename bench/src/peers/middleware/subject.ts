@@ -1,4 +1,4 @@
-// What a middleware is to the harness: something to mount in an app.
+// A middleware as the harness sees it: something to mount in an app.
 
 import type { Request, RequestHandler } from 'express'
 
