@@ -1,4 +1,4 @@
-// One way to answer, seen from outside and from the handler: without dspinlock, with it as holder on each store, and replayed.
+// Tests one way to answer, seen from outside and from the handler: without dspinlock, with it as holder on each store, and as a replay.
 
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -14,42 +14,42 @@ import { guardHandle, type Handle } from './plain.js'
 import { redisUrl } from './redis.js'
 import { lastingHeaders, readResponse, valuesOf, type WireResponse, withoutDate } from './wire.js'
 
-/** What a handler answers with, and tells of what it sees. */
+/** What a handler gets: the response, and functions to log what it sees. */
 export interface Answering {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  /** A line of the protocol that has to be the same with and without dspinlock. Lines that begin with `late` may come later on Redis. */
+  /** Logs a line that has to be the same with and without dspinlock. Lines that begin with `late` may come later on Redis. */
   readonly note: (line: string) => void
-  /** Notes what comes of a call: what it returns, or the code of what it throws. */
+  /** Logs the outcome of a call: what it returns, or the code of the error that it throws. */
   readonly attempt: (label: string, call: () => unknown) => void
   /** Resolves once the client has received `text`. */
   readonly received: (text: string) => Promise<void>
 }
 
 export interface Behaviour {
-  /** As a row of docs/http.md. */
+  /** The title of the row in docs/http.md. */
   readonly what: string
   readonly answer: (answering: Answering) => unknown
-  /** Request line without path and version, header lines, and body. Default: a GET. */
+  /** The request line without path and version, the header lines, and the body. Default: a GET. */
   readonly method?: string
   readonly version?: '1.0' | '1.1'
   readonly headers?: readonly string[]
   readonly body?: string
-  /** The client, from its connection on: reads slowly, say. Default: it reads. */
+  /** What the client does once it is connected: it may read slowly, for example. Default: it reads. */
   readonly client?: (socket: Socket) => void
-  /** What becomes of duplicates. Default: they get a replay. */
+  /** What duplicates get. Default: a replay. */
   readonly duplicate?: 'replayed' | 'runs' | 'refused'
-  /** The path after the first segment, if it matters. */
+  /** The path after its first segment, if that matters. */
   readonly path?: string
-  /** A replay goes through what is mounted outside, which gives it its own framing. */
+  /** A replay passes through middleware mounted outside, which frames it in its own way. */
   readonly isFramedOutside?: boolean
-  /** What is different in a replay, for people; the test names the header lines. */
+  /** What is different in a replay, for people; the test itself names the header lines. */
   readonly except?: { readonly text: string; readonly headers: readonly string[] }
 }
 
 export interface Surface {
   readonly name: string
-  /** Each path with the options it is guarded by. */
+  /** Each path, with the options of its guard. */
   start(handle: Handle, routes: Readonly<Record<string, GuardOptions | undefined>>): Promise<TestServer>
 }
 
@@ -87,7 +87,7 @@ interface Observed {
   readonly runs: number
 }
 
-/** A test for each behaviour on each surface, and a row for each in the table. */
+/** Makes a test for each behaviour on each surface, and a row for each in the table. */
 export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], behaviours: readonly Behaviour[]): void {
   for (const surface of surfaces) {
     describe(`on ${surface.name}`, () => {
@@ -111,7 +111,7 @@ export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], b
             while (!received.includes(text)) await arrived.opened
           })
           answered = Promise.all([closed, current?.answer(answering)])
-          // It is looked at when the client has seen the end.
+          // Read when the client has seen the end.
           answered.catch(() => {})
         }
         server = await surface.start(handle, {
@@ -133,7 +133,7 @@ export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], b
         log = []
         received = ''
         answered = Promise.resolve()
-        // Somebody in particular: what nobody is given for keeps is not replayed.
+        // Sent by somebody in particular, because some answers to nobody in particular are not replayed.
         const fixed = ['Host: h', 'Connection: close', 'Authorization: Bearer a']
         const lines = [`${method} ${path} HTTP/${version}`, ...fixed, ...headers, '', body]
         const socket = await server.dial('')
@@ -194,7 +194,7 @@ function expectSameMessage(replay: string, first: string, except: readonly strin
   expect(replay).to.match(/\r\nCache-Status: dspinlock; (hit|collapsed)\r\n/)
 }
 
-/** What every replay has in common, beside being what the first client got. */
+/** What all replays have in common, besides being what the first client got. */
 export function expectReplay(replay: WireResponse, first: WireResponse, except: readonly string[] = []): void {
   const isLasting = ([name]: readonly [string, string]): boolean => !except.includes(name.toLowerCase())
   if (!endsCorkedTooEarly) expect(first.afterEnd, 'after the end').to.equal('')
@@ -210,11 +210,11 @@ export function expectReplay(replay: WireResponse, first: WireResponse, except: 
   expect(of('age')).to.match(/^\d+$/)
   expect(of('cache-status').at(-1)).to.match(/^dspinlock; (hit|collapsed)$/)
   if (replay.status !== 204) expect(of('content-length')).to.deep.equal([String(replay.body.length)])
-  // An invitation to send the body is the server's own.
+  // The invitation to send the body comes from the server itself.
   expect(replay.informational.filter(line => !line.includes(' 100 '))).to.deep.equal([])
 }
 
-/** Of Redis, the last bytes wait for a round trip, and what tells that they have left comes that much later. */
+/** On Redis, the last bytes wait for a round trip, so whatever shows that they have left comes that much later. */
 function lateLast(log: readonly string[]): string[] {
   const isLate = (line: string): boolean => line.startsWith('late ')
   return [...log.filter(line => !isLate(line)), ...log.filter(isLate)]

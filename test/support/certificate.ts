@@ -1,4 +1,4 @@
-// A certificate for localhost with its key, made for tests: it protects nothing.
+// A certificate for localhost with its key, made for tests; it protects nothing.
 
 export const certificate = {
   key: `-----BEGIN PRIVATE KEY-----

@@ -7,8 +7,8 @@ import { text } from 'node:stream/consumers'
 import { readResponse } from './wire.js'
 
 /**
- * Such a Node sends the chunk that ends the body first and then those that waited for `uncork`, if a response is ended while
- * corked, or after more `uncork` than `cork`. Clients get the body without them; a replay has all that was written.
+ * Such a Node sends the chunk that ends the body before the chunks that wait for `uncork`, if a response is ended while
+ * corked, or after more calls of `uncork` than of `cork`. Clients get the body without them; a replay has all that was written.
  */
 export const endsCorkedTooEarly: boolean = await probe()
 

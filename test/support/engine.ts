@@ -2,7 +2,7 @@
 
 import { type Entry, type Hold, memoryStore, type Store } from '@dspinlock/core'
 
-/** Rejects as it should, or fails the test. */
+/** Returns the error of a promise that has to reject, or fails the test. */
 export async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   try {
     await promise
@@ -17,7 +17,7 @@ export function holdOf(entry: Entry): Hold {
   return entry.hold
 }
 
-/** A store of which some operations are replaced. */
+/** A store with some operations replaced. */
 export function storeWith(changes: Partial<Store>, store: Store = memoryStore()): Store {
   return new Proxy(store, {
     get(target, name) {

@@ -1,4 +1,4 @@
-// What a promise was rejected with, or a failing test.
+// Returns the error that a promise was rejected with, or fails the test.
 
 export async function failure(promise: Promise<unknown>): Promise<Error & { code?: string; key?: string }> {
   try {

@@ -11,7 +11,7 @@ interface Link {
   isMute: boolean
 }
 
-/** What a client sent that must not be answered, and how to tell that it was not. */
+/** A request that must not be answered, and how to tell that it was not. */
 interface Trap {
   readonly matches: (request: Buffer) => boolean
   /** The link on which the request went through. */
@@ -21,20 +21,20 @@ interface Trap {
 
 export class FaultProxy {
   readonly port: number
-  /** Where connections go from now on. */
+  /** The port to which connections go from now on. */
   target: number
   readonly #listener: Server
   readonly #links = new Set<Link>()
   #mode: Mode = 'pass'
   #delayMs = 0
-  /** What is under way to each socket, in order. */
+  /** The data that is under way to each socket, in order. */
   readonly #delayed = new WeakMap<Socket, Buffer[]>()
-  /** The next reply is cut in its middle, with the connection. */
+  /** Whether the next reply is to be cut in its middle, together with the connection. */
   #cutNext = false
   #trap: Trap | undefined
-  /** Sees every request that passes. */
+  /** Called with every request that passes. */
   onRequest: ((request: Buffer) => void) | undefined
-  /** What clients are told instead. */
+  /** What clients are sent instead of the reply. */
   rewriteReply: ((reply: Buffer) => Buffer) | undefined
 
   private constructor(listener: Server, port: number, target: number) {
@@ -61,13 +61,13 @@ export class FaultProxy {
     for (const link of this.#links) drop(link)
   }
 
-  /** Ends all connections, and new ones as soon as they come. */
+  /** Ends all connections, and from now on every new one as soon as it comes. */
   refuse(): void {
     this.#mode = 'refuse'
     this.cut()
   }
 
-  /** Connections stay, and nothing comes through. What is sent meanwhile arrives after `heal`, unless they are cut first. */
+  /** Connections stay, but nothing comes through. What is sent meanwhile arrives after `heal`, unless the connections are cut first. */
   blackHole(): void {
     this.#mode = 'black-hole'
     for (const { client, server } of this.#links) {
@@ -76,22 +76,22 @@ export class FaultProxy {
     }
   }
 
-  /** Connections that are there stay, and nothing comes through them any more; those that come are as ever. */
+  /** Existing connections stay, but nothing comes through them any more; new ones work. */
   mute(): void {
     for (const link of this.#links) link.isMute = true
   }
 
-  /** Everything takes this much longer, in both directions. */
+  /** All data takes this much longer, in both directions. */
   delay(ms: number): void {
     this.#delayMs = ms
   }
 
-  /** Of the next reply, half arrives. */
+  /** Only half of the next reply arrives. */
   cutMidReply(): void {
     this.#cutNext = true
   }
 
-  /** The next request that `matches` is carried out, its reply never arrives, and the connection ends. Resolves when that happened. */
+  /** The next request that `matches` is carried out, but its reply never arrives, and the connection ends. Resolves when that has happened. */
   swallowReplyTo(matches: (request: Buffer) => boolean): Promise<void> {
     return new Promise(resolve => {
       this.#trap = { matches, link: undefined, sprung: resolve }
@@ -160,7 +160,7 @@ export class FaultProxy {
     this.#forward(link.client, this.rewriteReply?.(data) ?? data)
   }
 
-  /** Never before what came earlier, however late its timer is: TCP keeps the order. */
+  /** Never sends before what came earlier, however late a timer is, because TCP keeps the order. */
   #forward(to: Socket, data: Buffer): void {
     const queue = this.#delayed.get(to) ?? []
     if (queue.length === 0 && this.#delayMs === 0) return void to.write(data)
@@ -172,7 +172,7 @@ export class FaultProxy {
     }, this.#delayMs)
   }
 
-  /** What is still under way arrives now. */
+  /** Sends what is still under way now. */
   #flush(to: Socket): void {
     for (const data of this.#delayed.get(to)?.splice(0) ?? []) to.write(data)
   }

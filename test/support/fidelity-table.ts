@@ -1,4 +1,4 @@
-// The table in docs/http.md: written from the rows of tests that passed, and compared with them.
+// The table in docs/http.md: made from the rows of tests that passed, and compared with the page.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
@@ -15,20 +15,20 @@ export interface Row {
 }
 
 export interface Topic {
-  /** To be called by a test when it has shown what the row says. */
+  /** To be called by a test when it has shown what its row says. */
   row(what: string, first: string, duplicate: string): void
 }
 
 export const SAME = 'as without dspinlock'
 
 /**
- * A topic of the table, to be opened in the `describe` that all its tests are in. Its rows come in the order of the tests. `testFile`: under test/http.
+ * A topic of the table, to be opened in the `describe` that contains all its tests. Its rows are in the order of the tests. `testFile` is under test/http.
  */
 export function openTopic(title: string, testFile: string): Topic {
   const rows: Row[] = []
   after(function () {
     let complete = true
-    // A part of the tests gives a part of the rows.
+    // If only a part of the tests runs, there is only a part of the rows.
     this.test?.parent?.eachTest(test => {
       complete &&= test.state === 'passed'
     })
@@ -41,7 +41,7 @@ export function openTopic(title: string, testFile: string): Topic {
   })
   return {
     row: (what, first, duplicate) => {
-      // The same on several frameworks is one row; each of them has to show it.
+      // What is the same on several frameworks is one row, and each framework has to show it.
       const known = rows.find(row => row.what === what)
       if (known === undefined) rows.push({ what, first, duplicate })
       else if (known.first !== first || known.duplicate !== duplicate) {
@@ -67,7 +67,7 @@ function writeTopic(title: string, testFile: string, rows: readonly Row[]): stri
   ].join('\n')
 }
 
-/** By title, each with its heading. */
+/** The topics by title, each with its heading. */
 export function readTable(): Map<string, string> {
   const text = readFileSync(file, 'utf8')
   const table = text.slice(text.indexOf(BEGIN) + BEGIN.length, text.indexOf(END)).trim()

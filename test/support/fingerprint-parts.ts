@@ -1,4 +1,4 @@
-// A request as fingerprints are made of it: a POST of everybody to http://h/, with whatever a test changes about it.
+// The parts of a request that fingerprints are made of: a public POST to http://h/, with the changes that a test makes.
 
 import type { FingerprintParts } from '@dspinlock/http/support'
 

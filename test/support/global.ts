@@ -1,4 +1,4 @@
-// Around the whole run: a real Redis before, and afterwards the question whether anything went wrong unseen.
+// Runs around all tests: starts a real Redis before them, and checks afterwards that nothing went wrong unseen.
 
 import { type LocalRedis, requireLocalRedis } from 'dspinlock-local-redis'
 import fc from 'fast-check'
@@ -9,13 +9,13 @@ fc.configureGlobal({ seed: testSeed })
 let redis: LocalRedis | undefined
 const unexpected: string[] = []
 
-/** By code: warnings of others' code that is run only by tests. */
+/** Warnings, by code, of other people's code that only tests run. */
 const THEIRS = new Set([
-  // http-proxy, under http-proxy-middleware, calls util._extend, which Node has deprecated since 22.
+  // http-proxy, used by http-proxy-middleware, calls util._extend, which Node has deprecated since 22.
   'DEP0060',
 ])
 
-/** Warnings of ours that some test provokes on purpose are told once for each process; those of others never come. */
+/** Our own warnings, which some tests provoke on purpose, come once in each process; warnings of other code must never come. */
 process.on('warning', warning => {
   const { code } = warning as NodeJS.ErrnoException
   const isTheirs = code !== undefined && THEIRS.has(code) && /\/node_modules\/http-proxy\//.test(warning.stack ?? '')
@@ -30,10 +30,10 @@ export async function mochaGlobalSetup(): Promise<void> {
   process.env['TEST_REDIS_URL'] = redis.url
 }
 
-/** Of the run as a whole: a failure like that of any test. */
+/** Fails the run as a whole, as any failing test does. */
 export const mochaHooks = {
   async afterAll(): Promise<void> {
-    // What is left unsettled has its chance to say so.
+    // Promises that are still unsettled get their chance to report an error.
     await new Promise(resolve => setImmediate(resolve))
     const complaint = takeComplaint()
     if (complaint !== undefined) throw new Error(complaint)
@@ -42,7 +42,7 @@ export const mochaHooks = {
 
 export async function mochaGlobalTeardown(): Promise<void> {
   await redis?.stop()
-  // Mocha sets the code as the process exits, in a listener that it adds after this function: ours has to come later.
+  // Mocha sets the exit code as the process exits, in a listener that it adds after this function, so ours has to come later.
   setTimeout(() => {
     process.on('exit', () => {
       const complaint = takeComplaint()

@@ -1,4 +1,4 @@
-// Values of every kind that has a hash, each different from all others: the names are those of the golden file.
+// Values of every kind that has a hash, each different from all others; their names are those in the golden file.
 
 class Point {
   readonly #x: number

@@ -14,7 +14,7 @@ import { connect, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import express, { type Express } from 'express'
 
-/** Express 4 has the same shape in all that tests use of it. */
+/** Express 4 has the same types in everything that tests use. */
 const express4 = createRequire(import.meta.url)('express4') as typeof express
 
 export const frameworks: readonly { readonly name: string; readonly express: typeof express }[] = [
@@ -39,7 +39,7 @@ export interface Ask {
 export interface TestServer {
   readonly port: number
   ask(path: string, ask?: Ask): Promise<Answer>
-  /** Sends raw bytes; the socket is the caller's. */
+  /** Sends raw bytes; the caller owns the socket. */
   dial(bytes: string): Promise<Socket>
   /** Resolves once the server sees the next of its connections closed. */
   left(): Promise<void>
@@ -94,7 +94,7 @@ export async function send(port: number, path: string, ask: Ask = {}): Promise<A
   }
 }
 
-/** Something that happens, and can be awaited however early it was. */
+/** An event that can be awaited however early it happens. */
 export class Gate {
   readonly opened: Promise<void>
   open: () => void = () => {}
@@ -106,7 +106,7 @@ export class Gate {
   }
 }
 
-/** Until `holds`, looking again with every turn of the event loop; ends with an error after 5 s. */
+/** Waits until `holds` is true, and looks again in every turn of the event loop; fails after 5 s. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + 5_000
   while (!holds()) {

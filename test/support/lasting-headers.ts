@@ -1,6 +1,6 @@
-// Which headers of a response a replay has as they were.
+// Which headers of a response are the same in a replay.
 
-/** New for each response, or of one connection or user. */
+/** Headers that are new for each response, or belong to one connection or user. */
 const VOLATILE = [
   'date',
   'age',
@@ -13,7 +13,7 @@ const VOLATILE = [
   'keep-alive',
 ]
 
-/** `name` in lower case. */
+/** `name` is in lower case. */
 export function isLasting(name: string): boolean {
   return !VOLATILE.includes(name)
 }

@@ -1,4 +1,4 @@
-// Two servers of one application that share a store (in memory one server, twice), and what is held there.
+// Two servers of one application that share a store (in memory it is one server, twice), and the holds on it.
 
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -19,19 +19,19 @@ export interface Run {
 }
 
 export interface Life {
-  /** Of all servers, in order. */
+  /** The runs on all servers, in order. */
   readonly runs: Run[]
-  /** The most that ran at once before their responses ended. */
+  /** The highest number of runs at once whose responses had not ended. */
   readonly most: () => number
-  /** A raw request to the server of the holder. */
+  /** Sends a raw request to the holder's server. */
   readonly dial: (path: string, method?: string) => Promise<Socket>
-  /** A duplicate, to the other server. */
+  /** Sends a duplicate to the other server. */
   readonly ask: (path: string, method?: string) => Promise<Answer>
   readonly servers: readonly TestServer[]
   readonly guards: readonly GuardedHandle['guard'][]
-  /** Resolves when `count` wait on the server of duplicates. */
+  /** Resolves when `count` requests wait on the duplicates' server. */
   readonly waiting: (count: number) => Promise<void>
-  /** Keys that are held, in the store and by the engines. */
+  /** How many keys are held, in the store and by the engines. */
   readonly held: () => Promise<number>
   /** Resolves when nothing is held any more. */
   readonly free: () => Promise<void>
@@ -57,7 +57,7 @@ export async function startLife(
     const { guard, handle } = guardHandle({ ...options, store }, (req, res, lock) => {
       most = Math.max(most, ++now)
       const { end } = res as unknown as { end: (...args: unknown[]) => unknown }
-      // The handler is done when it ends its response, whoever still listens.
+      // The handler is done when it ends its response, whether a client is still there or not.
       let isDone = false
       Object.defineProperty(res, 'end', {
         configurable: true,

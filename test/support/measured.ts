@@ -1,4 +1,4 @@
-// What metrics are measured on, whichever library they go to: an app that does everything once, and what it has to come to.
+// What metrics are measured on, in every metrics library: an app that does everything once, and the numbers that have to result.
 
 import { LockEngine, memoryStore } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
@@ -8,8 +8,8 @@ import { failure } from './failure.js'
 import { Gate, serve, until } from './http.js'
 
 /**
- * One run, one collapsed duplicate and one replay of GET /reports/:id; one run and one refusal of POST /pay; one hold of `job` that is lost and
- * one call that waits in vain for it; one store that fails. `whileHeld` is called while a holder runs and a duplicate waits.
+ * One run, one collapsed duplicate and one replay of GET /reports/:id; one run and one refusal of POST /pay; one hold of `job` that is lost, and
+ * one call that waits for it in vain; one store that fails. `whileHeld` is called while a holder runs and a duplicate waits.
  */
 export async function useEverything(whileHeld: () => Promise<void>): Promise<void> {
   const gate = new Gate()

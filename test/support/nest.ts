@@ -1,4 +1,4 @@
-// Nest applications on both platforms, for tests: whatever version of Nest is nearest to this file.
+// Nest applications on both platforms, for tests, with the version of Nest that is nearest to this file.
 
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -26,7 +26,7 @@ import { type Answer, type Ask, send } from './http.js'
 
 const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as { version: string }
 
-/** 11 or 12. */
+/** The major version: 11 or 12. */
 export const nestMajor = Number(version.split('.')[0])
 
 export interface Platform {
@@ -75,13 +75,13 @@ export function createNest(kind: Platform['kind'], metadata: ModuleMetadata): Pr
   })
 }
 
-/** A route without a controller of its own, for cases that are the same in every framework. */
+/** A route for cases that are the same in every framework, so that they need no controller of their own. */
 export interface PlainRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
-  /** For `@Dspinlock()`; left out, only what is app-wide guards it. */
+  /** Options for `@Dspinlock()`; left out, only the app-wide interceptor guards the route. */
   readonly options?: RouteOptions<never, never>
-  /** Its result is the response's body; `response` is the platform's, of which both have `status` and `header`. */
+  /** Its result is the response's body; `response` is the platform's, and has `status` and `header` on both. */
   readonly handler: (request: PlainRequest, response: PlainResponse) => unknown
 }
 
@@ -96,7 +96,7 @@ export interface PlainResponse {
   header(name: string, value: string): unknown
 }
 
-/** Starts an application with these options of the module, an interceptor for all routes, and these routes. */
+/** Starts an application with these options for the module, an interceptor for all routes, and these routes. */
 export function startRoutes(
   platform: Platform,
   options: DspinlockOptions<never, never>,

@@ -1,4 +1,4 @@
-// Puts the built adapter beside Nest 11, whose packages it then finds in place of those of Nest 12.
+// Puts the built adapter beside Nest 11, so that it finds these packages instead of those of Nest 12.
 
 import { cpSync, rmSync } from 'node:fs'
 

@@ -1,4 +1,4 @@
-// The guard on node:http alone, without a framework: what every adapter is built on.
+// The guard on node:http, without a framework: what every adapter is built on.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createGuard, type Guard, type GuardOptions, type RequestLock } from '@dspinlock/http'
@@ -7,7 +7,7 @@ export type Handle = (req: IncomingMessage, res: ServerResponse, lock: RequestLo
 
 export interface GuardedHandle {
   readonly guard: Guard<IncomingMessage, ServerResponse>
-  /** As on a route: every method that is guarded at all is. */
+  /** Guards as on a route: all methods that can be guarded. */
   readonly handle: (req: IncomingMessage, res: ServerResponse) => void
 }
 

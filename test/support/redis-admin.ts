@@ -1,11 +1,11 @@
-// What tests do to a server beside the code under test: one command on a connection of its own, and waiting until something is so.
+// What tests do to a server besides using the code under test: send one command on a separate connection, and wait for a condition.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
 const PATIENCE_MS = 20_000
 
-/** Asks the server on this loopback port. Rejects if it cannot be reached. */
+/** Sends a command to the server on this loopback port. Rejects if it cannot be reached. */
 export async function askServer(port: number, name: string, ...args: (string | number)[]): Promise<unknown> {
   const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null })
   redis.on('error', () => {})
@@ -17,7 +17,7 @@ export async function askServer(port: number, name: string, ...args: (string | n
   }
 }
 
-/** A failure of `isSo` counts as no, until the patience ends. */
+/** Waits until `isSo` is true; its failures count as false, until the patience ends. */
 export async function untilSo(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS
   for (;;) {

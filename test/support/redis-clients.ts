@@ -1,4 +1,4 @@
-// Every client that the store takes, on every kind of server: how an application would make it.
+// Every client that the store takes, on every kind of server, made as an application would make it.
 
 import { glideConnection, type RedisConnection } from '@dspinlock/redis'
 import { GlideClient, GlideClusterClient, Logger } from '@valkey/valkey-glide'
@@ -11,22 +11,22 @@ import type { NodeAddress } from './redis-cluster.js'
 export const clientNames = ['ioredis', 'ioredis5', 'node-redis', 'node-redis5', 'glide'] as const
 export type ClientName = (typeof clientNames)[number]
 
-/** What is behind the address, and where. */
+/** The kind of server behind the address, and the address. */
 export type Topology =
   | { readonly kind: 'single'; readonly url: string }
   | { readonly kind: 'cluster'; readonly nodes: readonly NodeAddress[] }
   | { readonly kind: 'sentinel'; readonly nodes: readonly NodeAddress[]; readonly name: string }
 
 export interface ConnectedClient {
-  /** For one store. */
+  /** Makes a connection for one store. */
   connection(): RedisConnection
   close(): Promise<void>
 }
 
-// It warns of every script that a server does not know yet, and of every connection that a test cuts.
+// GLIDE warns about every script that a server does not know yet, and every connection that a test cuts.
 Logger.setLoggerConfig('off')
 
-/** Errors reach the application's listener, as they must, and are of no interest here. */
+/** Errors reach the application's listener, as they must; here they are ignored. */
 const ignore = (): void => {}
 const reconnectStrategy = (retries: number): number => Math.min(50 * 2 ** Math.min(retries, 4), 500)
 
@@ -35,7 +35,7 @@ export async function connectClient(name: ClientName, topology: Topology): Promi
     case 'ioredis':
       return connectIoredis(Redis, Cluster, topology)
     case 'ioredis5':
-      // The options that are used here are the same in both versions.
+      // The options used here are the same in both versions.
       return connectIoredis(Redis5 as unknown as typeof Redis, Cluster5 as unknown as typeof Cluster, topology)
     case 'node-redis':
       return connectNodeRedis(nodeRedis, topology)
@@ -76,7 +76,7 @@ async function connectNodeRedis(library: typeof nodeRedis, topology: Topology): 
       try {
         await client.destroy()
       } catch {
-        // It was closed already.
+        // The client was closed already.
       }
     },
   }
@@ -90,7 +90,7 @@ function connectGlide(topology: Topology): ConnectedClient {
       : [{ host: new URL(topology.url).hostname, port: Number(new URL(topology.url).port) }]
   const connectionBackoff = { numberOfRetries: 5, factor: 50, exponentBase: 2 }
   const config = { addresses, connectionBackoff, requestTimeout: 1_000 }
-  // A store closes what it made of a description.
+  // A store that makes its connection itself closes it, too.
   const connection = (): RedisConnection =>
     topology.kind === 'cluster' ? glideConnection(GlideClusterClient, config) : glideConnection(GlideClient, config)
   return { connection, close: async () => {} }

@@ -20,7 +20,7 @@ interface Node {
   readonly port: number
   readonly isMaster: boolean
   readonly isAlive: boolean
-  /** Of a replica. */
+  /** The id of a replica's master. */
   readonly masterId: string
   readonly hasSlots: boolean
 }
@@ -47,7 +47,7 @@ export class RedisCluster {
     return this.servers.map(({ port }) => ({ host: '127.0.0.1', port }))
   }
 
-  /** Which server has the key's slot. */
+  /** The server that has the key's slot. */
   async masterOf(key: string): Promise<RedisServer> {
     const slot = await askServer(this.#anyPort(), 'CLUSTER', 'KEYSLOT', key)
     for (const { port } of await this.#alive()) {
@@ -59,7 +59,7 @@ export class RedisCluster {
     throw new Error(`no master has the slot of ${key}`)
   }
 
-  /** Moves the key's slot with all that is in it to another master, a few keys at a time, as redis-cli does. */
+  /** Moves the key's slot with all its keys to another master, a few keys at a time, as redis-cli does. */
   async moveSlotOf(key: string): Promise<void> {
     const source = await this.masterOf(key)
     const slot = String(await askServer(source.port, 'CLUSTER', 'KEYSLOT', key))
@@ -89,7 +89,7 @@ export class RedisCluster {
     await this.whole()
   }
 
-  /** Until every slot has a living master, and each a replica that follows it. */
+  /** Waits until every slot has a living master, and each master a replica that follows it. */
   async whole(): Promise<void> {
     await untilSo('the cluster is whole', async () => {
       for (const { port } of this.servers) {

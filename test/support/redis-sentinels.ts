@@ -43,7 +43,7 @@ export class RedisSentinels {
         'bind 127.0.0.1',
         `dir ${directory}`,
         `sentinel monitor jobs 127.0.0.1 ${master.port} 2`,
-        // More than the second between two pings, and between two attempts to connect: with less, a master is taken for dead as soon as it is one.
+        // Longer than the second between two pings, or two attempts to connect: otherwise a master counts as dead as soon as it is one.
         'sentinel down-after-milliseconds jobs 2000',
         'sentinel failover-timeout jobs 4000',
         '',
@@ -68,7 +68,7 @@ export class RedisSentinels {
     throw new Error('no Sentinel knows a master')
   }
 
-  /** The master dies, the Sentinels choose another, and the dead one comes back as its replica. */
+  /** Kills the master, waits until the Sentinels have chosen another, and starts the dead one as its replica. */
   async failOver(tookOver: () => void = () => {}): Promise<void> {
     const dead = await this.master()
     await dead.kill()
@@ -80,14 +80,14 @@ export class RedisSentinels {
     })
     tookOver()
     const { port } = await this.master()
-    // By itself it would be a master again, and whoever still had its address would find it, until the Sentinels come to it.
+    // Otherwise it would start as a master again, and clients with its old address would use it, until the Sentinels reconfigure it.
     await dead.start(['--replicaof', '127.0.0.1', String(port)])
     await this.whole()
   }
 
   /**
-   * Until every Sentinel knows the others and is done with the last failover, and the master has both replicas. Who leads a failover
-   * goes on with it until the master that it chose has all replicas: if that dies before, it waits for it, and for no other.
+   * Waits until every Sentinel knows the others and is done with the last failover, and the master has both replicas. The leader of a failover
+   * goes on with it until the master that it chose has all replicas; if that master dies before, the leader waits for it, and for no other.
    */
   async whole(): Promise<void> {
     await untilSo('the Sentinels agree', async () => {

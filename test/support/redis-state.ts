@@ -1,8 +1,8 @@
-// What the store has of a key in Redis, for tests that look at it or spoil it.
+// Reads and changes the store's state of a key in Redis, for tests that look at it or damage it.
 
 import type { Redis } from 'ioredis'
 
-/** The state as the scripts pack it, and what they call its items. */
+/** The format in which the scripts pack the state, and the names of its items. */
 const UNPACK = `
 local packed = redis.call('GET', KEYS[1])
 if not packed then return false end
@@ -21,7 +21,7 @@ if bytes then packed = packed .. struct.pack(TAIL, settled, visible, kept, #made
 redis.call('SET', KEYS[1], packed, 'KEEPTTL')
 `
 
-/** `name`: of the key's state. */
+/** `name` is the name of the key's state. */
 async function evaluate(redis: Redis, name: string, lua: string, ...args: (string | Buffer)[]): Promise<unknown> {
   return redis.callBuffer('EVAL', `${UNPACK}${lua}`, '1', name, ...args)
 }
@@ -35,7 +35,7 @@ export async function writeRecord(redis: Redis, name: string, record: Uint8Array
   await evaluate(redis, name, `bytes = ARGV[1] ${PACK}`, Buffer.from(record))
 }
 
-/** Undefined if there is no state. */
+/** The last fence of a key; undefined if the key has no state. */
 export async function readFence(redis: Redis, name: string): Promise<number | undefined> {
   const text = await evaluate(redis, name, `return string.format('%.0f', fence)`)
   return Buffer.isBuffer(text) ? Number(text.toString()) : undefined
@@ -46,7 +46,7 @@ export async function makeHolder(redis: Redis, name: string, token: string, ends
   await evaluate(redis, name, `holder, ends = ARGV[1], tonumber(ARGV[2]) ${PACK}`, token, String(ends))
 }
 
-/** Spoils a state: `lua` assigns to its items; `now` is the server's time in milliseconds. */
+/** Damages a state: `lua` assigns to its items; `now` is the server's time in milliseconds. */
 export async function spoilState(redis: Redis, name: string, lua: string): Promise<void> {
   await evaluate(redis, name, `local now = redis.call('TIME')[1] * 1000 ${lua} ${PACK}`)
 }

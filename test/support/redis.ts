@@ -1,4 +1,4 @@
-// The Redis that this test run has for itself.
+// The Redis of this test run.
 
 /** Set before any test runs. */
 export function redisUrl(): string {

@@ -1,4 +1,4 @@
-// Random ways to answer a request: a list of operations on the response, run by a handler that notes all it can observe.
+// Random ways to answer a request: a list of operations on the response, run by a handler that logs everything it can observe.
 
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -44,7 +44,7 @@ const headForms: fc.Arbitrary<readonly unknown[]> = fc
   .tuple(
     status,
     fc.option(fc.constantFrom('Fine', 'OK', 'Ü'), { nil: undefined }),
-    // What Node makes of one name twice in a list depends on its version, and on whether setHeader was used before.
+    // How Node treats a name that is twice in a list depends on its version, and on whether setHeader was used before.
     fc.uniqueArray(header, { maxLength: 3, selector: ([of]) => of.toLowerCase() }),
     fc.constantFrom('none', 'object', 'flat', 'pairs'),
   )
@@ -78,7 +78,7 @@ const bodyArgs = fc.oneof(
   fc.constant([]),
   chunk.map(one => [one]),
   fc.tuple(chunk, encoding).map(pair => [...pair]),
-  // Node itself dies of half a byte.
+  // Half a byte would crash Node itself.
   fc.constant(['c3a4', 'hex']),
 )
 const write = fc.record({ op: fc.constant('write' as const), args: bodyArgs, callback: fc.boolean() })
@@ -113,7 +113,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: end },
 )
 
-/** Node writes a 1xx into the middle of a response that was begun, and corks an ended one for good: nothing to be faithful to. */
+/** For excluding scripts: Node writes a 1xx into the middle of a response that was begun, and corks an ended response for good. */
 const BEGINNING: ReadonlySet<Step['op']> = new Set(['head', 'flush', 'write', 'end'])
 const INFORMING: ReadonlySet<Step['op']> = new Set(['hints', 'continue'])
 const CORKING: ReadonlySet<Step['op']> = new Set(['cork', 'uncork'])
@@ -133,7 +133,7 @@ export const script: fc.Arbitrary<readonly Step[]> = fc
 const codeOf = (error: unknown): string =>
   error instanceof Error ? String((error as NodeJS.ErrnoException).code ?? error.message) : typeof error
 
-/** Runs the steps and notes every result, thrown error, event and callback, and the state after each step. */
+/** Runs the steps and logs every result, thrown error, event and callback, and the state after each step. */
 export async function play(steps: readonly Step[], res: ServerResponse, log: string[]): Promise<void> {
   for (const event of ['finish', 'close', 'prefinish', 'drain', 'pipe']) res.on(event, () => log.push(`event ${event}`))
   res.on('error', (error: unknown) => log.push(`event error ${codeOf(error)}`))
@@ -152,7 +152,7 @@ export async function play(steps: readonly Step[], res: ServerResponse, log: str
     }
   }
   if (res.writableEnded) return
-  // Every end threw, and nothing more will come. What was written may be on its way to the client still.
+  // If every end threw, nothing more will come, but what was written may still be on its way to the client.
   await delay(10)
   res.destroy()
 }
@@ -172,7 +172,7 @@ function perform(
     case 'message':
       return Reflect.set(res, 'statusMessage', one.message)
     case 'set':
-      // Node appends to the very list that it was given.
+      // Node appends to the very list that it is given.
       return call('setHeader', one.name, structuredClone(one.value))
     case 'append':
       return call('appendHeader', one.name, structuredClone(one.value))
@@ -221,7 +221,7 @@ function observe(res: ServerResponse): string {
   return state.map(String).join(' ')
 }
 
-/** Requests that the steps answer. */
+/** The requests that the steps answer. */
 export interface Asked {
   readonly method: 'GET' | 'POST' | 'HEAD'
   readonly version: '1.1' | '1.0'

@@ -1,4 +1,4 @@
-// The stores that a behaviour is tested on: the one in memory, and a real Redis.
+// The stores that behaviours are tested on: the one in memory, and a real Redis.
 
 import { randomUUID } from 'node:crypto'
 import { memoryStore, type Store } from '@dspinlock/core'

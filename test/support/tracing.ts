@@ -1,4 +1,4 @@
-// Listening to tracing channels in tests: what was published, in order.
+// Listens to tracing channels in tests, and keeps what was published, in order.
 
 import type { TraceChannel } from '@dspinlock/core/support'
 
@@ -7,7 +7,7 @@ export interface Heard<T> {
   readonly message: T
 }
 
-/** Notes what the channels publish until `stop`; only messages that `accepts` takes. */
+/** Keeps what the channels publish until `stop`, but only messages that `accepts` takes. */
 export function hear<T extends object>(
   channels: Readonly<Record<string, TraceChannel<T>>>,
   accepts: (message: T) => boolean = () => true,
@@ -27,7 +27,7 @@ export function hear<T extends object>(
   }
   return {
     heard,
-    /** Starts and ends alone. */
+    /** Only starts and ends. */
     names: () => heard.map(({ on }) => on).filter(on => / (start|asyncEnd|error)$/.test(on)),
     stop: () => {
       for (const stop of stops) stop()

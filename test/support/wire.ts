@@ -1,21 +1,21 @@
-// Responses as they are on the wire, and what of them a replay has to keep.
+// Parses responses as they are on the wire, and tells which parts a replay has to keep.
 
 export type WireHeaders = readonly (readonly [name: string, value: string])[]
 
 export interface WireResponse {
-  /** Status lines of informational responses before it. */
+  /** Status lines of informational responses that came before the response. */
   readonly informational: readonly string[]
   readonly line: string
   readonly status: number
-  /** In their order and case. */
+  /** Headers in their order and case. */
   readonly headers: WireHeaders
-  /** Without chunks' frames; one character for each byte. */
+  /** The body without the framing of chunks, with one character for each byte. */
   readonly body: string
-  /** What came in chunks after the one that ends the body, where no client looks for it. */
+  /** What came in chunks after the chunk that ends the body, where no client looks for it. */
   readonly afterEnd: string
 }
 
-/** A response from its bytes, as a client reads it: no further than its declared length. */
+/** Parses a response from its bytes as a client does: no further than its declared length. */
 export function readResponse(wire: string): WireResponse {
   let rest = wire
   const informational: string[] = []
@@ -40,7 +40,7 @@ export function readResponse(wire: string): WireResponse {
 
 function unchunk(wire: string): Pick<WireResponse, 'body' | 'afterEnd'> {
   const { chunks, rest } = readChunks(wire)
-  // The last chunk's own line, trailers, and an empty line.
+  // After the last chunk's own line come trailers and an empty line.
   const end = rest.indexOf('\r\n\r\n')
   return { body: chunks, afterEnd: end < 0 ? '' : readChunks(rest.slice(end + 4)).chunks }
 }
@@ -61,7 +61,7 @@ export function valuesOf(headers: WireHeaders, name: string): string[] {
   return headers.filter(([found]) => found.toLowerCase() === name).map(([, value]) => value)
 }
 
-/** What each response has of its own, or of its connection; docs/http.md lists them as different in a replay. */
+/** Headers that each response has of its own, or of its connection; docs/http.md lists them as different in a replay. */
 export const OWN_TO_EACH: readonly string[] = [
   'age',
   'cache-status',
