@@ -1,4 +1,4 @@
-// Every adapter keeps the same promises; Nest's, which runs on two versions of Nest, in test/nestjs/adapter-contract.test.ts.
+// All adapters keep the same promises; Nest's, which runs on two versions of Nest, is in test/nestjs/adapter-contract.test.ts.
 
 import { adapterContract } from './contract.js'
 import { express4, express5 } from './express.js'

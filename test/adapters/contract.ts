@@ -1,4 +1,4 @@
-// The contract of an adapter: whoever keeps it does with its framework what dspinlock promises.
+// The contract of an adapter: an adapter that passes does with its framework what dspinlock promises.
 
 import { lifeCases } from './life-cases.js'
 import { policyCases } from './policy-cases.js'

@@ -1,4 +1,4 @@
-// Whoever installs one adapter can import from it whatever its users need, and knows the types.
+// Users who install one adapter can import everything they need from it, with its types.
 
 import * as core from '@dspinlock/core'
 import * as express from '@dspinlock/express'

@@ -77,7 +77,7 @@ async function start(platform: Platform, { store, appWide, outside, routes }: Ap
   }
 }
 
-/** What Nest would put behind a server of its own. */
+/** What Nest itself would add to a server of its own. */
 async function toListener(instance: unknown): Promise<RequestListener> {
   if (typeof instance === 'function') return instance as RequestListener
   const fastify = instance as { ready(): PromiseLike<unknown>; readonly routing: RequestListener }

@@ -1,4 +1,4 @@
-// Who asks, for what, with which body: what makes requests different, and bodies that stay the handler's.
+// Who is asking, for what, and with which body: what makes requests different, and bodies that the handler still gets.
 
 import { memoryStore } from '@dspinlock/core'
 import { expect } from 'chai'

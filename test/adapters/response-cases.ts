@@ -1,4 +1,4 @@
-// A replay is what the first client got, on either store; what failed leaves nothing.
+// A replay is what the first client got, on either store; a failure leaves no record.
 
 import { Readable } from 'node:stream'
 import { memoryStore, type Store } from '@dspinlock/core'
@@ -102,7 +102,7 @@ export function responseCases(adapter: AdapterSpec): void {
 
       for (const path of Object.keys(replies)) {
         it(`${path}: replayed byte by byte`, async () => {
-          // One and the same person: what is given to one for keeps is not for all who come without a name.
+          // Sent by the same person each time, because some answers to nobody in particular are not shared.
           const ask = { headers: { authorization: 'Bearer somebody' } }
           const first = await app.server.ask(`/${path}`, ask)
           const second = await app.server.ask(`/${path}`, ask)
@@ -149,7 +149,7 @@ export function responseCases(adapter: AdapterSpec): void {
         const [first, second] = [await app.server.ask('/kept'), await app.server.ask('/kept')]
         expect([first.status, second.status, second.body]).to.deep.equal([503, 503, 'busy'])
         expect((await app.server.ask('/kept-throw', { method: 'POST' })).status).to.equal(500)
-        // The answer, where the adapter sees what the framework makes of the error; else that there was one.
+        // The answer, if the adapter sees what the framework makes of the error; otherwise that the work is done.
         expect((await app.server.ask('/kept-throw', { method: 'POST' })).status).to.be.oneOf([500, 409])
         expect(runs).to.equal(2)
       })

@@ -1,4 +1,4 @@
-// The route that each adapter names in metrics: the pattern of the framework.
+// The route by which each adapter labels metrics: the framework's pattern.
 
 import { createRequire } from 'node:module'
 import { dspinlock } from '@dspinlock/express'
@@ -19,7 +19,7 @@ interface Asks {
   stop(): Promise<unknown>
 }
 
-/** The routes that were told while these paths were asked for, and the server is stopped. */
+/** The routes that were reported while these paths were requested; stops the server. */
 async function routesOf(server: Asks, paths: readonly string[], ask: Ask = {}): Promise<(string | undefined)[]> {
   const ear = hear<RequestTrace>({ request: requestTracing.request })
   for (const path of paths) await server.ask(path, ask)

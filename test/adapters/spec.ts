@@ -1,4 +1,4 @@
-// What the contract suite needs of an adapter: an app with these routes, written in the framework's own manner.
+// What the contract suite needs of an adapter: an app with these routes, written as is usual in the framework.
 
 import type { Readable } from 'node:stream'
 import type { LockEngine, Store } from '@dspinlock/core'
@@ -7,15 +7,15 @@ import type { TestServer } from '../support/http.js'
 
 /** What a handler answers; the adapter sends it as a handler of its framework would. */
 export interface Reply {
-  /** Default: the framework's own, which is 200. */
+  /** Default: that of the framework, which is 200. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string | string[]>>
-  /** A string is sent as text, a Buffer as bytes, a stream as it flows, undefined as no body at all, anything else as JSON. */
+  /** A string is sent as text, a Buffer as bytes, a stream as a stream, undefined as no body, anything else as JSON. */
   readonly body?: unknown
 }
 
 export interface Call {
-  /** As parsed, or read by the handler itself where no parser is mounted. */
+  /** The parsed body, or the one that the handler read itself if no parser is mounted. */
   body(): Promise<unknown>
   readonly lock: RequestLock | undefined
 }
@@ -25,7 +25,7 @@ export type NeutralOptions = Omit<
   GuardOptions<never, never>,
   'store' | 'engine' | 'identity' | 'key' | 'skip' | 'onRefused'
 > & {
-  /** `'public'`, or the name of the request header that says who asks: the adapter makes a function of its own request of it. */
+  /** `'public'`, or the name of the request header that says who is asking, from which the adapter makes a function of its own request. */
   readonly identity?: 'public' | { readonly header: string }
   /** Makes the adapter's `onRefused` reject with this. */
   readonly refuseWith?: Error
@@ -45,9 +45,9 @@ export interface RouteSpec {
 }
 
 export interface AppSpec {
-  /** Every guard of the app is on it. */
+  /** The store of every guard of the app. */
   readonly store: Store
-  /** The app-wide guard. Undefined: none. */
+  /** The app-wide guard; undefined: none. */
   readonly appWide?: NeutralOptions
   /** The value of a header `X-Outside`, set on every response by something that is mounted outside the guards. */
   readonly outside?: () => string
@@ -56,7 +56,7 @@ export interface AppSpec {
 
 export interface RunningApp {
   readonly server: TestServer
-  /** Shared by the guards. */
+  /** The engine that the guards share. */
   readonly engine: LockEngine
   /** Messages of the errors that reached the framework's error handling, which answers 500 with the text `handled`. */
   readonly errors: readonly string[]

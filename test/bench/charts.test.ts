@@ -1,4 +1,4 @@
-// Bars are in proportion, the best is told from the others, and titles cannot break the drawing.
+// Bars are in proportion, the best one is marked, and titles cannot break the drawing.
 
 import { expect } from 'chai'
 import { drawChart } from '#bench-report/charts.js'

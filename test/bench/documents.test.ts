@@ -1,4 +1,4 @@
-// Numbers in a page are written where it asks for them, and only there.
+// Numbers are written into a page only where it asks for them.
 
 import { expect } from 'chai'
 import { fillNumbers, findUnknownNumbers } from '#bench-report/documents.js'

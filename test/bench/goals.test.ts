@@ -1,4 +1,4 @@
-// Whether a goal is met, by how much it is missed, and who is the best of the others.
+// Whether a goal is met, by how much it is missed, and which of the others is the best.
 
 import { expect } from 'chai'
 import { type Goal, judge } from '#bench-report/goals.js'

@@ -1,4 +1,4 @@
-// What is made from results.json is as results.json has it: no table, chart or number in the documentation can drift from what was measured.
+// What is made from results.json agrees with it: no table, chart or number in the documentation can differ from what was measured.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'

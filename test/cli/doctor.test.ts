@@ -1,4 +1,4 @@
-// doctor: what it says of servers that will do, and of those that will not.
+// doctor: what it reports about servers that are fit, and about those that are not.
 
 import { expect } from 'chai'
 import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
@@ -43,7 +43,7 @@ describe('dspinlock doctor', () => {
     expect(report.checks.map(({ name }) => name)).to.deep.equal(NAMES)
     for (const { name, status, detail } of report.checks) expect(status, `${name}: ${detail}`).to.equal('ok')
     expect(find(report, 'messages')?.detail).to.match(/a waiter is woken after [\d.]+ ms/)
-    // What is remembered of ended holds goes by itself.
+    // What is remembered about ended holds expires by itself.
     for (const key of await client.keys('*')) expect(await client.pttl(key)).to.be.greaterThan(0)
     expect(JSON.parse((await runCli(['ls', '--json', '--url', url])).out)).to.deep.equal([])
   })

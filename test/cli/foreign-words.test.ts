@@ -1,4 +1,4 @@
-// What a server says is shown so that it cannot move the cursor of who reads it.
+// What a server says is shown in such a way that it cannot move the reader's cursor.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
@@ -8,7 +8,7 @@ import { runCli, startCli } from './run.js'
 
 const INFO = 'redis_version:7.4.0\r\nredis_mode:standalone\r\nrole:master\u001b[2J\r\nloading:0\r\n'
 
-/** Refuses whatever it takes to list or to lock. */
+/** A server that refuses every command for listing or locking. */
 function answerTo(command: string): string {
   if (/INFO/i.test(command)) return `$${INFO.length}\r\n${INFO}\r\n`
   if (/SCAN|EVAL|SCRIPT/i.test(command)) return '-ERR no \u001b]0;mine\u0007 of yours\r\n'

@@ -1,4 +1,4 @@
-// ls of a Redis with as many keys as a day of Idempotency-Keys leaves: the time it takes grows with their number, and no faster.
+// ls with as many keys as a day of Idempotency-Keys leaves: its time grows with their number, and no faster.
 
 import { randomUUID } from 'node:crypto'
 import { LockEngine, type Store } from '@dspinlock/core'
@@ -10,7 +10,7 @@ import { runCli } from './run.js'
 const COUNT = 20_000
 
 describe('dspinlock ls of many keys', function () {
-  // Many times what it takes, and half of what drawing a table took that looked at all rows above for each cell.
+  // Many times what it takes now, and half of what drawing the table took when each cell looked at all rows above.
   this.timeout(20_000)
   const prefix = `test-${randomUUID()}`
   let store: Store
@@ -20,7 +20,7 @@ describe('dspinlock ls of many keys', function () {
     store = redisStore(redisUrl(), { prefix })
     engine = new LockEngine({ store })
     const keep = { duplicates: 'replay', ttlMs: 60_000 } as const
-    // Twice as wide on a terminal as it is long.
+    // On a terminal it is twice as wide as its length.
     await engine.run('鍵', async () => 1, keep)
     for (let at = 0; at < COUNT; at += 1_000) {
       await Promise.all(Array.from({ length: 1_000 }, (_, n) => engine.run(`key ${at + n}`, async () => 1, keep)))

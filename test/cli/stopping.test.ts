@@ -1,4 +1,4 @@
-// Ctrl-C ends a command at once, whatever it waits for.
+// Ctrl-C ends a command at once, whatever the command waits for.
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -60,7 +60,7 @@ describe('stopping dspinlock', () => {
       const client = await createRedisConnection({ url: redis.url })
       await client.call('CLIENT', 'PAUSE', '60000', 'ALL')
       client.disconnect()
-      // Until two looks at it are the same, it may still be asking.
+      // Until two looks at it are the same, the command may still be asking.
       for (let before = ''; before !== out; before = out) await new Promise(resolve => setTimeout(resolve, 100))
       expect(await interrupt(child)).to.deep.equal([0, null])
     })

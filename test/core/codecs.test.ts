@@ -1,4 +1,4 @@
-// What a codec is given is its own, what it gives has to be bytes, and both are the same on every store.
+// A codec gets bytes of its own, has to return bytes, and works the same on every store.
 
 import { randomUUID } from 'node:crypto'
 import { type Codec, LockEngine, RecordError, type Store } from '@dspinlock/core'

@@ -1,4 +1,4 @@
-// One process of the exclusion test: for each "go", locks the value, looks whether it is alone, and says how it went.
+// One process of the exclusion test: for each "go", locks the value, checks whether it is alone, and reports the result.
 
 import { closeSpinlocks, HashDSpinlock } from '@dspinlock/core'
 import { createRedisConnection } from '@dspinlock/redis'
@@ -9,7 +9,7 @@ await watch.ping()
 
 async function round(): Promise<{ overlap: boolean; fence: number } | { error: string }> {
   try {
-    // Another object each time, with its keys in another order in every process.
+    // A new object each time, with its keys in another order in each process.
     const value = process.pid % 2 === 0 ? { name: counter, page: 1 } : { page: 1, name: counter }
     const lock = new HashDSpinlock(value, { redisParams: { url }, maxSpinlockTries: 100 })
     await lock.acquire()

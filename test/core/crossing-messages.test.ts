@@ -1,4 +1,4 @@
-// What a lane does when a wake, an answer, a failure or the end of a lease cross each other on their way.
+// What a lane does when a wake, an answer, a failure or the end of a lease cross on their way.
 
 import {
   type ClaimReply,
@@ -12,7 +12,7 @@ import {
 import { expect } from 'chai'
 import { failure, holdOf, storeWith } from '../support/engine.js'
 
-/** An answer that the test gives when it likes. */
+/** An answer that comes when the test says so. */
 interface Pending<T> {
   readonly promise: Promise<T>
   resolve(value: T): void
@@ -29,7 +29,7 @@ function pending<T>(): Pending<T> {
   return { promise, resolve, reject }
 }
 
-/** An engine whose hold has lasted for too long and whose release is not answered before its lease has run out; another caller waits. */
+/** An engine whose hold has lasted too long, and whose release is not answered before its lease has run out; another caller waits. */
 async function releaseTooLate(): Promise<{
   engine: LockEngine
   answer: Pending<ReleaseReply>
@@ -123,13 +123,13 @@ describe('messages that cross', () => {
     expect((await failure(gone)).message).to.equal('left')
     await holder.release()
     const next = engine.enter('k', { waitMs: 0 })
-    // Long enough for a wait of no time to end.
+    // Long enough for a wait of 0 ms to end.
     await new Promise(resolve => setTimeout(resolve, 20))
     late.resolve()
     holdOf(await next)
   })
 
-  /** An engine whose first claim is answered when the test says so, as it was when it was made. */
+  /** An engine whose first claim is answered when the test says so, with the state at the time of the claim. */
   const answeredLate = (inner: Store): { engine: LockEngine; late: Pending<void> } => {
     const late = pending<void>()
     let claims = 0
@@ -143,7 +143,7 @@ describe('messages that cross', () => {
   }
   const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
 
-  /** What a caller with the payload `b` gets where the one before it, with `a`, left while its claim was under way. */
+  /** What a caller with the payload `b` gets if the caller before it, with `a`, left while its claim was under way. */
   const behindOneWhoLeft = async (inner: Store): Promise<Entry> => {
     const { engine, late } = answeredLate(inner)
     const left = new AbortController()
@@ -154,7 +154,7 @@ describe('messages that cross', () => {
     late.resolve()
     return next
   }
-  /** Of a holder with this payload. */
+  /** Leaves the record of a holder with this payload. */
   const leaveRecord = async (inner: Store, payload: string): Promise<void> => {
     const hold = holdOf(await new LockEngine({ store: inner }).enter('k', { ...replay, payload }))
     await hold.settle(Uint8Array.of(1))
@@ -240,7 +240,7 @@ describe('messages that cross', () => {
         const reply = inner.claim(request) as ClaimReply
         return reply.state === 'held' ? late.promise.then(() => reply) : reply
       },
-      // What the store says is lost, and the test tells of it afterwards.
+      // The store's messages are lost, and the test delivers one later.
       open: onWake => {
         tell = onWake
         return inner.open(() => {})
@@ -293,7 +293,7 @@ describe('messages that cross', () => {
         await late.promise
         return reply
       },
-      // What the store says is lost, and the test tells of it afterwards.
+      // The store's messages are lost, and the test delivers one later.
       open: onWake => {
         tell = onWake
         return inner.open(() => {})
@@ -312,7 +312,7 @@ describe('messages that cross', () => {
     holdOf(await next)
   })
 
-  /** By more than it takes to ask a store in the same process: who comes afterwards has come later by every clock. */
+  /** Longer than a store in the same process takes to answer, so that a caller which comes afterwards is later by every clock. */
   const aMoment = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5))
 
   it('a record whose message was lost is for who waited, and not for who came when the work was done', async () => {

@@ -98,7 +98,7 @@ describe('LockEngine', () => {
       ended.push(waitMs)
       expect([code, performance.now() - startedAt >= waitMs]).to.deep.equal(['ERR_DSPINLOCK_WAIT_TIMEOUT', true])
     })
-    // The one whose time is over first has left by then.
+    // The caller whose time is over first has left by then.
     const abort = new AbortController()
     const aborted = failure(engine.enter('k', { waitMs: 10, signal: abort.signal }))
     abort.abort()
@@ -161,7 +161,7 @@ describe('LockEngine', () => {
       return new WeakRef(hold)
     }
     const holds = await Promise.all(Array.from({ length: 20 }, work))
-    // Only then does a WeakRef let go of what it was made for in this turn.
+    // Only after this turn can a WeakRef that was made in it lose its target.
     await new Promise(setImmediate)
     collect()
     // The last one may still be in a register.

@@ -1,4 +1,4 @@
-// Taking a key away from its holder, records left by those who take turns, and asking again as often as a caller wants.
+// Taking a key away from its holder, records left by callers that take turns, and how often a caller polls.
 
 import { type Entry, type Hold, LockEngine, memoryStore, Policy } from '@dspinlock/core'
 import { expect } from 'chai'

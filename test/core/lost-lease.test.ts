@@ -1,4 +1,4 @@
-// A holder that lost its lease knows: at once when it is told, and at the latest when the lease runs out by its own clock.
+// A holder that lost its lease knows it: at once when it is told, and at the latest when the lease runs out by its own clock.
 
 import { channels, type Hold, LockEngine, type LostEvent, memoryStore, type Store } from '@dspinlock/core'
 import { expect } from 'chai'
@@ -6,7 +6,7 @@ import { holdOf, storeWith } from '../support/engine.js'
 
 const leaseLost = 'ERR_DSPINLOCK_LEASE_LOST'
 
-/** Nothing else happens in this process for so long. */
+/** Blocks this process for so long. */
 function stall(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }

@@ -7,10 +7,10 @@ import { memoryStore, type Store } from '@dspinlock/core'
 import { testSeed } from '../support/seed.js'
 
 const HOUR_MS = 3_600_000
-/** What a record with a key of four characters counts beside its bytes. */
+/** How much a record with a key of four characters counts, beside its bytes. */
 const BESIDE = 150 + 2 * 4
 
-/** A store, and what one claimant of it does. */
+/** A store, and what one claimant does with it. */
 class Bench {
   readonly store: Store
   readonly #id: string
@@ -36,7 +36,7 @@ class Bench {
     this.settle(key, this.hold(key), record, ttlMs)
   }
 
-  /** Undefined if there is none; nothing is held afterwards. */
+  /** The record; undefined if there is none. Nothing is held afterwards. */
   read(key: string): Uint8Array | undefined {
     const token = this.#token()
     const reply = this.#claim(key, token, true)
@@ -66,7 +66,7 @@ function random(seed: number): (below: number) => number {
   }
 }
 
-/** In bytes, without what is garbage. */
+/** The memory in use, in bytes, without garbage. */
 function used(): number {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
@@ -99,7 +99,7 @@ describe('memory store: records', () => {
       const action = next(10)
       if (action < 6) {
         const record = Buffer.alloc(sizes[next(step % 50 === 0 ? 6 : 4)] ?? 0, `${key} ${step}`)
-        // A claim that takes no record ends the one that is there.
+        // A claim that takes no record ends the existing one.
         bench.settle(key, bench.hold(key, false), record)
         expected.set(key, record)
       } else if (action < 8) {
@@ -121,7 +121,7 @@ describe('memory store: records', () => {
   it('beyond maxBytes those that were settled first go first', () => {
     const bench = new Bench(1_000 * (BESIDE + 100))
     for (let number = 1_000; number < 2_000; number++) bench.leave(`${number}`, new Uint8Array(100))
-    // Settled again, and so the youngest.
+    // Settled again, so it is the youngest.
     bench.settle('1000', bench.hold('1000', false), new Uint8Array(100))
     for (let number = 2_000; number < 2_700; number++) {
       bench.leave(`${number}`, new Uint8Array(100))

@@ -1,4 +1,4 @@
-// How locks reach their store: one connection for all that name the same Redis, and a word where there is none.
+// How locks reach their store: locks that name the same Redis share one connection, and there is a warning if none is named.
 
 import { execFile } from 'node:child_process'
 import { EventEmitter } from 'node:events'
@@ -32,7 +32,7 @@ describe('spinlock: connections', () => {
     await redis.stop()
   })
 
-  /** Besides the one that asks. */
+  /** Connections besides the one that asks. */
   const countConnections = async (): Promise<number> => {
     const list = (await admin.client('LIST')) as string
     return list.trim().split('\n').length - 1

@@ -1,4 +1,4 @@
-// Mutual exclusion between processes on a real Redis, also when one of them is killed.
+// Mutual exclusion between processes on a real Redis, even if one of them is killed.
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'

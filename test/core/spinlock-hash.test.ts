@@ -1,4 +1,4 @@
-// A value's hash is the same everywhere, differs from that of every other value, and does not exist for what has none.
+// A value's hash is the same everywhere and different from that of every other value; some values have none.
 
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
@@ -22,7 +22,7 @@ import {
 } from 'fast-check'
 import { hashableValues } from '../support/hashable-values.js'
 
-/** Beside the source, two levels above the compiled test: a change of it is a change of every key in use. */
+/** The golden file, two levels above the compiled test; if it changes, every key in use changes. */
 const goldenFile = new URL('../../core/spinlock-hashes.json', import.meta.url)
 
 const names = Object.keys(hashableValues)

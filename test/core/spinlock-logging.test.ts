@@ -1,4 +1,4 @@
-// The diagnostic log: by environment, by a logger of the user's, for locks and for the engine under the middleware.
+// The diagnostic log: by the environment or by a user's logger, for locks and for the engine under the middleware.
 
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ import { expect } from 'chai'
 
 const script = fileURLToPath(new URL('./lock-once.js', import.meta.url))
 
-/** What a process says that locks once, under this environment. */
+/** What a process that locks once prints under this environment. */
 async function logOf(changes: Record<string, string>): Promise<string> {
   const { SL_LOG_ENABLED: _flag, DEBUG: _debug, ...rest } = process.env
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [script], { env: { ...rest, ...changes } })

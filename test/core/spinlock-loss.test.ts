@@ -1,4 +1,4 @@
-// A lock that is lost is noticed, and what the lock has to say never hides what the work said.
+// A lost lock is noticed, and an error of the lock never hides an error of the work.
 
 import { once } from 'node:events'
 import { HashDSpinlock, LockEngine, memoryStore, type Store, StoreError } from '@dspinlock/core'
@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import { failure } from '../support/failure.js'
 import { storeKinds } from '../support/stores.js'
 
-/** A memory store of which some operations are replaced. */
+/** A memory store with some operations replaced. */
 function storeWith(changes: Partial<Store>): Store {
   const store = memoryStore()
   return new Proxy(store, {

@@ -1,4 +1,4 @@
-// What a lock is told: by options, by attributes of a subclass, and what is refused.
+// How a lock is configured, by options and by attributes of a subclass, and what is refused.
 
 import { DSpinlockBase, HashDSpinlock, memoryStore, type SpinlockOptions, type Tunables } from '@dspinlock/core'
 import { expect } from 'chai'

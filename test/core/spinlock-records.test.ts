@@ -1,4 +1,4 @@
-// What a lock stores of a result, and what it says about records that are none.
+// What a lock stores of a result, and what it says about anything that is no record.
 
 import { runInNewContext } from 'node:vm'
 import { HashDSpinlock, LockEngine, memoryStore, RecordError, type SpinlockRecord } from '@dspinlock/core'
@@ -10,7 +10,7 @@ const store = memoryStore()
 const options = { store, cachedIfComputed: true }
 let count = 0
 
-/** As another lock gets it that finds the work done. */
+/** The result as another lock gets it that finds the work done. */
 async function roundTrip(result: unknown): Promise<unknown> {
   const value = ['records', ++count]
   await new HashDSpinlock(value, options).run(() => result)
@@ -89,7 +89,7 @@ describe('spinlock: stored results', () => {
   class Row {
     readonly id = 1
   }
-  /** As drivers of databases return them. */
+  /** Objects like those that database drivers return. */
   class Rows extends Array<number> {
     readonly count = this.length
   }

@@ -56,7 +56,7 @@ for (const [name, makeStore] of storeKinds) {
         undefined,
         made,
       ])
-      // Nothing is held, so there is nothing to release, and nothing is said.
+      // Nothing is held, so there is nothing to release, and no error.
       await third.release()
       await third[Symbol.asyncDispose]()
       expect(await new HashDSpinlock(value, options).run(work)).to.deep.equal(made)

@@ -1,4 +1,4 @@
-// A lock that is blocked for longer than maxBlockMs may be taken over, from that very holder and from no other.
+// A key that is blocked for longer than maxBlockMs may be taken over, from that very holder and from no other.
 
 import { type Blocked, channels, HashDSpinlock, type Store, type TroubleEvent } from '@dspinlock/core'
 import { expect } from 'chai'

@@ -1,4 +1,4 @@
-// Waiting for a lock: it ends, it is short, it blocks nobody, and one instance is one holder.
+// Waiting for a lock ends, is short and blocks nobody; and one instance is one holder.
 
 import { DspinlockError, HashDSpinlock, memoryStore, type Store } from '@dspinlock/core'
 import { expect } from 'chai'
@@ -120,7 +120,7 @@ describe('spinlock: the spin', () => {
       const lock = new HashDSpinlock('shared instance', { store })
       let ran = false
       const running = failure(lock.run(() => (ran = true)))
-      // Before the next turn of the event loop, as somebody may who waited for it.
+      // Before the next turn of the event loop, as a caller that waited for it might.
       while (lock.state === undefined) await Promise.resolve()
       await lock[end]()
       await lock.acquire()

@@ -3,7 +3,7 @@
 import { memoryStore, type Store } from '@dspinlock/core'
 import { storeContract } from '@dspinlock/core/store-contract'
 
-/** In memory, "another process on the same data" is the same store under another lid. */
+/** In memory, "another process on the same data" is the same store in another wrapper. */
 function shareMemory(): () => Store {
   const shared = memoryStore()
   return () => {

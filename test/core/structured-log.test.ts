@@ -1,4 +1,4 @@
-// The log with fields: what a logger like pino is handed, at which level.
+// The log with fields: what a logger like pino is given, and at which level.
 
 import { randomUUID } from 'node:crypto'
 import {

@@ -1,4 +1,4 @@
-// All code blocks of the pages as one program, each a module of its own on the lines that it has in its page.
+// All code blocks of the pages as one program; each is a module of its own, on the same lines as in its page.
 
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,13 +12,13 @@ export const compiled: ReadonlySet<string> = new Set(['ts', 'js'])
 const nameOf = ({ page, line }: CodeBlock): string => `${page}.${line}`
 
 export interface Compiled {
-  /** What the compiler has against the blocks, each as `page:line: message`. */
+  /** What the compiler reports about the blocks, each as `page:line: message`. */
   readonly complaints: readonly string[]
-  /** The file of JavaScript that a block became. */
+  /** The JavaScript file that a block was compiled to. */
   fileOf(block: CodeBlock): string
 }
 
-/** A block's module: the page with all lines left empty but those of the block and of its context. */
+/** A block's module: the page with all lines emptied except those of the block and its context. */
 function moduleOf({ line, code, context }: CodeBlock): string {
   const blank = (count: number): string => '\n'.repeat(Math.max(0, count))
   if (context === undefined) return `${blank(line - 1)}${code}\nexport {}\n`
@@ -28,7 +28,7 @@ function moduleOf({ line, code, context }: CodeBlock): string {
 
 /** Compiles the blocks as the program `name`. */
 export function compileBlocks(name: string, blocks: readonly CodeBlock[]): Compiled {
-  // Below the repository, so that packages are found as its own programs find them.
+  // Below the repository, so that packages are resolved as for its own programs.
   const folder = new URL(`test/dist/docs/blocks/${name}/`, top)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -58,14 +58,14 @@ const configuration = {
   compilerOptions: {
     rootDir: '.',
     outDir: 'out',
-    // A block may show a thing without using it, and stands for itself.
+    // A block may show something without using it, and is complete in itself.
     noUnusedLocals: false,
     noUnusedParameters: false,
     composite: false,
     declarationMap: false,
     sourceMap: false,
     isolatedDeclarations: false,
-    // As every program is compiled that uses Nest.
+    // Set as in every program that uses Nest.
     experimentalDecorators: true,
     emitDecoratorMetadata: true,
     allowJs: true,

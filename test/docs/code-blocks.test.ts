@@ -1,4 +1,4 @@
-// What stands in a code block is true: code compiles, scripts and commands exist, data can be read.
+// Code blocks are right: code compiles, scripts and commands exist, data can be parsed.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'

@@ -1,4 +1,4 @@
-// Every code that an error of the packages can have is explained in the documentation, and none that they cannot.
+// The documentation explains every code that an error of the packages can have, and no others.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-// Every relative link leads to a file that is there, and to a heading in it.
+// Every relative link leads to an existing file, and to a heading in it.
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { posix } from 'node:path'
@@ -72,7 +72,7 @@ describe('links of the documentation', () => {
       }
     }
     visit('README.md')
-    // Decisions are linked to as a folder; each is found in its list.
+    // Decisions are linked to as a folder, and each is in the folder's list.
     const lost = pages.filter(({ path }) => path.startsWith('docs/') && !path.startsWith('docs/decisions/'))
     expect(lost.map(({ path }) => path).filter(path => !reached.has(path))).to.deep.equal([])
   })

@@ -1,6 +1,6 @@
 // Which npm scripts a piece of shell runs.
 
-/** What shell commands run by npm: the script, and the workspace that has it. */
+/** The npm scripts that shell commands run, each with the workspace that has it. */
 export function npmScriptsIn(code: string): { script: string; workspace: string }[] {
   return code.split(/#.*|[\n;&|]/).flatMap(command => {
     const script = /\bnpm\b.*?\s(?:run(?:-script)? ([\w:-]+)|(test|start)\b)/.exec(command)

@@ -1,17 +1,17 @@
-// The table of all options, made of the types that declare them and of their docstrings.
+// The table of all options, made from the types that declare them and their docstrings.
 
 import { readFileSync } from 'node:fs'
 import ts from 'typescript'
 import { top } from './pages.js'
 
 interface Source {
-  /** What takes these options. */
+  /** The function that takes these options. */
   readonly of: string
   readonly file: string
   readonly type: string
-  /** Those that are listed elsewhere. */
+  /** Options that are left out, because they are listed elsewhere. */
   readonly without?: readonly string[]
-  /** Only these. */
+  /** If given, only these options are listed. */
   readonly only?: readonly string[]
 }
 

@@ -16,7 +16,7 @@ describe('the table of options', () => {
   it('tells the default of a middleware where it is another than that of the engine', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     let ofMiddleware = 0
-    // The settings of a middleware show in what it asks of its engine, and nowhere else.
+    // A middleware's settings show only in what it asks of its engine.
     engine.enterAtOnce = (_key, { maxHoldMs }) => {
       ofMiddleware = maxHoldMs
       return undefined

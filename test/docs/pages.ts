@@ -1,4 +1,4 @@
-// The project's pages as a reader's browser understands them: code blocks, links and the anchors that can be linked to.
+// The project's pages as a reader's browser sees them: code blocks, links, and the anchors that can be linked to.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
@@ -12,11 +12,11 @@ export const top = new URL('../../../', import.meta.url)
 export interface CodeBlock {
   /** Path of the page from the top of the repository. */
   readonly page: string
-  /** The number of the block's first line of code. */
+  /** The line number of the block's first line of code. */
   readonly line: number
   readonly language: string
   readonly code: string
-  /** What a comment `<!-- context … -->` right before the block adds to it, unseen by readers; undefined without. */
+  /** What a comment `<!-- context … -->` right before the block adds to it, unseen by readers; undefined without one. */
   readonly context: { readonly line: number; readonly code: string } | undefined
 }
 
@@ -74,7 +74,7 @@ function contextOf(token: Token | undefined): CodeBlock['context'] {
   return token === undefined || match === null ? undefined : { line: lineOf(token) + 1, code: match[1] ?? '' }
 }
 
-/** Of the token's first line, counted from 1. */
+/** The number of the token's first line, counted from 1. */
 const lineOf = (token: Token): number => (token.map?.[0] ?? 0) + 1
 
 function linksOf(page: string, token: Token): Link[] {

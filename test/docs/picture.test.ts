@@ -1,4 +1,4 @@
-// The picture in the README is drawn from the run that lies beside it, and that run was as the picture says.
+// The picture in the README is drawn from the run stored beside it, and that run is as the picture says.
 
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'

@@ -1,4 +1,4 @@
-// Names that code blocks use without saying where they come from, because any reader can tell.
+// Names that code blocks use without declaring them, because any reader understands them.
 
 declare const slowReport: import('express').RequestHandler & import('koa').Middleware
 declare const pay: import('express').RequestHandler & import('koa').Middleware

@@ -1,4 +1,4 @@
-// What docs/security.md and docs/idempotency-key.md claim is shown by tests: each row names at least one, and each one named exists.
+// What docs/security.md and docs/idempotency-key.md claim is shown by tests: each row names at least one, and every named test exists.
 
 import { readFileSync } from 'node:fs'
 import { posix } from 'node:path'
@@ -23,10 +23,10 @@ function readRows(page: string): Row[] {
   return rows
 }
 
-/** Where names come from that tests of several files are made for. */
+/** Files that contain the names of tests which are made for several files. */
 const SHARED = 'test/support/stores.ts'
 
-/** Titles of a file's tests as patterns: each group is what a template fills in. */
+/** The titles of a file's tests as patterns; each group stands for what a template fills in. */
 function readTitles(file: string): RegExp[] {
   const source = readFileSync(new URL(file, top), 'utf8')
   return [...source.matchAll(/\bit\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)].map(([, , title = '']) => {

@@ -1,4 +1,4 @@
-// Every warning that the packages can give is explained under its code, and none that they cannot.
+// The documentation explains every warning that the packages can give under its code, and no others.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-// The demo: a table of what came of real requests, and an exit code that tells whether it was as promised.
+// The demo prints a table of the outcomes of real requests, and its exit code says whether they were as promised.
 
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-// The examples do what their READMEs say, started by the command that stands there, on either store.
+// The examples do what their READMEs say, started by the command given there, on either store.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ const top = new URL('../../../', import.meta.url)
 
 interface RunningExample {
   readonly port: number
-  /** All that it wrote. */
+  /** Everything that it wrote. */
   readonly log: () => string
   stop(): Promise<void>
 }
@@ -22,7 +22,7 @@ async function start(name: string, env: Record<string, string>): Promise<Running
   const command = /^npm start [^#\n]+/m.exec(readme)?.[0].trim()
   if (command === undefined) throw new Error(`the README of ${name} does not say how to start it`)
   const { REDIS_URL: _, ...outer } = process.env
-  // A process group of its own, so that npm and what it started end together.
+  // In a process group of its own, so that npm and what it started end together.
   const child: ChildProcess = spawn(command, {
     cwd: top,
     shell: true,

@@ -1,4 +1,4 @@
-// What fails leaves nothing, and its error goes where it would have gone.
+// A failure leaves no record, and its error goes where it would have gone without dspinlock.
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'

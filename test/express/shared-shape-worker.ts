@@ -1,4 +1,4 @@
-// Run with --allow-natives-syntax: tells what V8 and JavaScript see of two requests of an Express app, as its handler gets them.
+// Run with --allow-natives-syntax: reports how two requests of an Express app look to V8 and JavaScript when their handler gets them.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -12,7 +12,7 @@ const haveSameMap = runInThisContext('(a, b) => %HaveSameMap(a, b)') as (a: obje
 export interface Told {
   /** Whether both have one hidden class. */
   readonly same: { readonly req: boolean; readonly res: boolean }
-  /** Their own properties, in order, with what may be done with them. */
+  /** Their own properties, in order, with their attributes. */
   readonly own: { readonly req: readonly string[]; readonly res: readonly string[] }
 }
 
@@ -27,7 +27,7 @@ function describe(object: object): string[] {
 async function tell(guarded: boolean): Promise<Told> {
   const app = express()
   const seen: { req: object; res: object }[] = []
-  // Any middleware makes Express set some properties sooner.
+  // With any middleware, Express sets some properties sooner.
   app.use(guarded ? dspinlock({ duplicates: 'replay', ttlMs: 60_000 }) : (_req, _res, next) => next())
   app.post('/orders/:id', (req, res) => {
     seen.push({ req, res })

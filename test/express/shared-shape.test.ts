@@ -1,4 +1,4 @@
-// Requests that are guarded share a hidden class, which V8 itself brings about from Node 24 on: without, whatever reads one of them looks everything up anew.
+// Guarded requests share a hidden class, as they do by themselves from Node 24 on; otherwise every access to one of them would be a slow lookup.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

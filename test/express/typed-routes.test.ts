@@ -1,4 +1,4 @@
-// On a route, what TypeScript knows of its parameters and bodies is the same with dspinlock as without: that this compiles is half of the test.
+// On a route, TypeScript knows the same about its parameters and bodies with dspinlock as without; that this compiles is half of the test.
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'

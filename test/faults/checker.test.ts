@@ -1,4 +1,4 @@
-// The checker names each breach, and excuses nothing but what lost data explains.
+// The checker names each breach, and excuses only what lost data explains.
 
 import { expect } from 'chai'
 import { type BreachName, check, type Incident } from './rig/checker.js'

@@ -1,4 +1,4 @@
-// A process of the fairness tests: enters a key when told to, once or over and over, and says when and under which fence it held.
+// A process of the fairness tests: enters a key when told to, once or repeatedly, and reports when and under which fence it held the key.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { LockEngine } from '@dspinlock/core'
@@ -6,15 +6,15 @@ import { redisStore } from '@dspinlock/redis'
 
 export interface Order {
   readonly key: string
-  /** 0: one turn; else turns over and over for this long. */
+  /** 0: one turn; otherwise one turn after another for this long. */
   readonly forMs: number
   readonly holdMs: number
-  /** How often to ask beside being told. */
+  /** How often to poll, besides being woken. */
   readonly pollMs: number
 }
 
 export interface Report {
-  /** Of the first turn. */
+  /** The fence of the first turn. */
   readonly fence: number
   readonly turns: number
 }
@@ -41,7 +41,7 @@ async function work({ key, forMs, holdMs, pollMs }: Order): Promise<Report> {
 
 process.on('message', (order: Order) => void work(order).then(report => process.send?.(report)))
 process.once('disconnect', () => process.exit())
-// Ready once messages arrive.
+// It is ready when messages arrive.
 store.open(wake => {
   if (wake.kind === 'resync') process.send?.('ready')
 })

@@ -1,4 +1,4 @@
-// Nothing of the library keeps a process alive that has nothing more to do.
+// Nothing in the library keeps a process alive that has nothing more to do.
 
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,7 @@ describe('a process that wants to exit', () => {
   ]
   for (const [what, args, said] of cases) {
     it(`exits by itself, with an open engine on ${what}`, async () => {
-      // Ends with an error if it has to be killed.
+      // Rejects if the process has to be killed.
       const { stdout } = await promisify(execFile)(process.execPath, [script, ...args()], { timeout: 8_000 })
       expect(stdout).to.equal(said)
     })

@@ -1,4 +1,4 @@
-// Eight processes that want one key: served in the order in which they came, nobody in front of them, the dead hardly noticed.
+// Eight processes want one key: they are served in the order in which they came, nobody gets ahead of them, and dead ones cost little time.
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,9 +11,9 @@ import { untilSo } from '../support/redis-admin.js'
 import type { Order, Report } from './contender.js'
 
 const PROCESSES = 8
-/** Only messages tell. */
+/** So long that only messages tell. */
 const NEVER_MS = 60_000
-/** What the default `grantMs` stays below. */
+/** An upper bound for the default `grantMs`. */
 const GRANT_MS = 1_000
 
 describe('fairness among eight processes', function () {
@@ -40,7 +40,7 @@ describe('fairness among eight processes', function () {
     contender.send(order)
     return (await report)[0] as Report
   }
-  /** All wait for `key`, one after the other; each is done after one turn. */
+  /** All processes wait for `key`, one after another; each is done after one turn. */
   const queueUp = async (key: string, pollMs: number): Promise<Promise<Report>[]> => {
     const reports: Promise<Report>[] = []
     for (let n = 0; n < PROCESSES; n++) {
@@ -75,12 +75,12 @@ describe('fairness among eight processes', function () {
     const living = [0, 3, 5, 6, 7]
     const fences = (await Promise.all(living.map(async n => reports[n]))).map(report => report?.fence ?? 0)
     expect(fences).to.deep.equal([...fences].sort((a, b) => a - b))
-    // A fence is the server's time at the grant, in microseconds. Between the neighbours of the dead ones, and of the stalled one:
+    // A fence is the server's time at the grant, in microseconds. Taken between the neighbours of the dead processes, and of the stalled one:
     const [first = 0, afterDead = 0, afterStalled = 0] = fences.map(fence => fence / 1_000)
     const [deadMs, stalledMs] = [afterDead - first, afterStalled - afterDead]
     console.log(`      two dead processes cost ${deadMs.toFixed(0)} ms, a stalled one ${stalledMs.toFixed(0)} ms`)
     expect(deadMs).to.be.below(GRANT_MS)
-    // Beside the grant, a turn of 2 ms and a round trip, on a machine that may be busy.
+    // In addition to the grant: a turn of 2 ms and a round trip, on a machine that may be busy.
     expect(stalledMs).to.be.below(GRANT_MS + 500)
   })
 

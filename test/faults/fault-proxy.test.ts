@@ -1,4 +1,4 @@
-// The faults are the network's, and a network that keeps a connection keeps its order.
+// The proxy's faults are those of networks: a connection that is kept keeps its order.
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
@@ -22,7 +22,7 @@ describe('the fault proxy', () => {
       const part = `${n},`
       sent += part
       socket.write(part)
-      // Timers and sockets get their turn at odd times.
+      // So that timers and sockets get their turns at odd times.
       if (n % 3 === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 7)
       await new Promise(resolve => setTimeout(resolve, n % 4))
     }

@@ -1,4 +1,4 @@
-// A script with an engine on the given store that it never closes. It uses it once, prints what came of it, and has nothing more to do.
+// A script with an engine on the given store, which it uses once and never closes. It prints the result, and has nothing more to do.
 
 import { LockEngine, memoryStore } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'

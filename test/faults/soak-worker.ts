@@ -1,4 +1,4 @@
-// The process of the soak: a store and an engine are used hard, then left alone; says what its heap was before and after.
+// The process of the soak test: uses a store and an engine hard, then leaves them alone; reports its heap before and after.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { LockEngine, memoryStore, WaiterLimitError } from '@dspinlock/core'
@@ -23,7 +23,7 @@ const store = url === undefined ? memoryStore() : redisStore(url, { commandTimeo
 const engine = new LockEngine({ store, maxWaiters: WAITERS, maxWaitersPerKey: WAITERS / CROWDED_KEYS })
 const replay = { duplicates: 'replay', ttlMs: 500 } as const
 
-/** Each key once; one in fifty leaves a record for a while. */
+/** Uses each key once; one in fifty leaves a record for a while. */
 async function useKeys(count: number, name: string): Promise<void> {
   let next = 0
   const take = async (): Promise<void> => {
@@ -34,7 +34,7 @@ async function useKeys(count: number, name: string): Promise<void> {
   await Promise.all(Array.from({ length: AT_ONCE }, take))
 }
 
-/** As many as may wait, and one more for each key. */
+/** As many waiters as are allowed, and one more for each key. */
 async function crowd(): Promise<Pick<SoakReport, 'waitersAtMost' | 'refused' | 'served'>> {
   let open = (): void => {}
   const opened = new Promise<void>(resolve => {
@@ -58,10 +58,10 @@ async function crowd(): Promise<Pick<SoakReport, 'waitersAtMost' | 'refused' | '
   return { waitersAtMost, refused, served }
 }
 
-/** When nothing is under way and records have ended. */
+/** Resolves when nothing is under way and records have ended. */
 async function heap(): Promise<number> {
   const gc = globalThis.gc as () => void
-  // The memory store drops what has ended once a second, and the sockets' buffers go with a turn of the loop.
+  // The memory store drops ended records once a second, and the sockets' buffers are freed in a later turn of the event loop.
   await delay(2_500)
   gc()
   await delay(50)
@@ -69,7 +69,7 @@ async function heap(): Promise<number> {
   return process.memoryUsage().heapUsed
 }
 
-// Code is compiled and pools are filled by then.
+// By then, code is compiled and pools are filled.
 await useKeys(5_000, 'warm')
 await crowd()
 const heapBefore = await heap()

@@ -41,7 +41,7 @@ describe('soak', function () {
       for (const name of page) pipeline.pttl(name)
       const ttls = (await pipeline.exec()) ?? []
       keys += page.length
-      // -2: gone meanwhile; -1 would be for ever.
+      // -2: the key has ended meanwhile; -1 would mean that it never ends.
       for (const [n, [, ttl]] of ttls.entries())
         expect(ttl, page[n]).to.satisfy((ms: number) => ms === -2 || (ms >= 0 && ms <= 70_000))
     }

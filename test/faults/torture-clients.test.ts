@@ -1,4 +1,4 @@
-// The short torment once more through each client that the store takes, and on what clients find their way in by themselves.
+// The short torture run again, with each client that the store takes, and on servers that clients find by themselves.
 
 import { expect } from 'chai'
 import { clientNames } from '../support/redis-clients.js'
@@ -6,7 +6,7 @@ import { clusterFaultKinds, faultKinds, sentinelFaultKinds } from './rig/injecto
 import { describeResult, torture } from './rig/torture.js'
 
 describe('torture, through', () => {
-  // What a URL makes is ioredis 6, in torture.test.ts.
+  // The client for a URL is ioredis 6, which torture.test.ts uses.
   for (const client of clientNames.filter(name => name !== 'ioredis')) {
     it(client, async function () {
       this.timeout(60_000)

@@ -1,4 +1,4 @@
-// A short torment of the Redis store, always the same faults, and no promise broken. `npm run torture` does it for longer.
+// A short torture run of the Redis store, always with the same faults, that breaks no promise. `npm run torture` runs it for longer.
 
 import { expect } from 'chai'
 import { faultKinds } from './rig/injector.js'
@@ -34,7 +34,7 @@ describe('the checker of the torture', () => {
         everyMs: 250,
       } as const
       const told: string[] = []
-      // What a defect comes to depends on who is how fast: a machine that is busy may need another go.
+      // Whether a defect shows depends on timing, so a busy machine may need another try.
       for (let seed = 1; seed <= 5; seed++) {
         const result = await torture({ seed, ...options, defect })
         if (result.breaches.some(({ name }) => name === breach)) return

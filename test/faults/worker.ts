@@ -10,7 +10,7 @@ app.use(express.json())
 for (const duplicates of ['serialise', 'replay', 'reject'] as const) {
   const ttl = duplicates === 'serialise' ? {} : { ttlMs: 10_000 }
   app.all(`/${duplicates}`, dspinlock({ store, duplicates, ...ttl }), (_req, res) => {
-    // The same clock in all processes of one machine.
+    // All processes of one machine have the same clock.
     const from = String(process.hrtime.bigint())
     setTimeout(
       () => res.json({ from, to: String(process.hrtime.bigint()), by: process.pid }),

@@ -1,13 +1,13 @@
-// What hostile, broken and merely odd clients send.
+// What hostile, broken or just odd clients send.
 
 import type { Random } from './random.js'
 
 export interface Conversation {
-  /** Sent one after another, each in its own turn of the event loop; one character for each byte. */
+  /** Pieces that are sent one after another, each in its own turn of the event loop; one character for each byte. */
   readonly pieces: readonly string[]
-  /** Nothing in it is broken, and no request but the last can end the connection. */
+  /** Whether it is valid, and only its last request can end the connection. */
   readonly isOrderly: boolean
-  /** The client resets the connection after the pieces, and waits for no answer. */
+  /** Whether the client resets the connection after the pieces, without waiting for an answer. */
   readonly leaves: boolean
 }
 
@@ -177,7 +177,7 @@ export function makeConversation(random: Random): Conversation {
   let parts = pickParts(random)
   for (let n = 0; n < requests; n++) {
     sent += isOrderly ? makeRequest(random, parts, requests === 1) : makeBroken(random)
-    // Hardly another request: if both had one key, the second would be given the answer to the first.
+    // Almost the same request: if both had one key, the second would be given the answer to the first.
     parts = alter(random, parts)
   }
   return { pieces: cut(random, sent), isOrderly, leaves: random.once(8) }
@@ -238,7 +238,7 @@ function makeBroken(random: Random): string {
   for (let n = 0; n < extra; n++) lines.push(random.once(3) ? random.pick(badHeaders) : random.pick(headers))
   if (random.once(2)) lines.push(`Idempotency-Key: ${random.pick(random.once(5) ? badKeys : keys)}`)
   const whole = finish(random, lines, random.pick(types), random.pick(bodies), !random.once(3))
-  // Half a head, or half a body.
+  // Ends within a head or a body.
   return random.once(5) ? whole.slice(0, random.below(whole.length)) : whole
 }
 

@@ -1,4 +1,4 @@
-// Sends the same conversations to the application without dspinlock and with it, and says where they differ in more than they may.
+// Sends the same conversations to the application without dspinlock and with it, and reports where they differ in more than they may.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -11,9 +11,9 @@ import { isSame, splitResponses } from './transcript.js'
 
 export interface FuzzOptions {
   readonly seed: number
-  /** Ends after so many conversations. */
+  /** Ends after this many conversations. */
   readonly requests: number
-  /** Ends after so many seconds at the latest. */
+  /** Ends after this many seconds at the latest. */
   readonly seconds: number
   readonly redisUrl: string
 }
@@ -78,18 +78,18 @@ async function compare(
   const differences: string[] = []
   const bareWire = await converse(bare.port, conversation)
   const expected = splitResponses(bareWire)
-  // The second time, what can be replayed is.
+  // The second time, whatever can be replayed is replayed.
   for (const server of [...guarded, ...guarded]) {
     const wire = await converse(server.port, conversation)
     if (wire === undefined) {
-      // Node itself waits for the rest of some.
+      // Node itself waits for the rest of some conversations.
       if (bareWire === undefined) break
       differences.push(`${server.name}: no end after ${HANG_MS} ms`)
       continue
     }
     if (conversation.leaves) continue
     const answers = splitResponses(wire)
-    // Node's answer to a request that is never complete: at which of two busy servers it comes sooner says nothing.
+    // This is Node's answer to a request that is never complete; which of two busy servers sends it sooner means nothing.
     if ([...expected, ...answers].some(({ line }) => line.includes(' 408 '))) continue
     counts.compared += answers.length
     for (const { headers } of answers) {
@@ -115,14 +115,14 @@ const show = ({
   body: string
 }): unknown => [line, [...headers], body]
 
-/** All that the server sent, until the connection was closed; undefined if that never came about. */
+/** Everything that the server sent until the connection was closed; undefined if that did not happen. */
 async function converse(port: number, { pieces, leaves }: Conversation): Promise<string | undefined> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   let received = ''
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1')
   })
-  // The server resets connections whose requests it does not like.
+  // The server resets connections with requests that it refuses.
   socket.on('error', () => {})
   const closed = new Promise<boolean>(resolve => {
     const timer = setTimeout(() => resolve(false), HANG_MS)

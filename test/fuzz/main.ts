@@ -19,7 +19,7 @@ function number(name: 'seconds' | 'requests' | 'seed'): number {
 }
 
 const options = { seed: number('seed'), seconds: number('seconds'), requests: number('requests') }
-// Said first: whatever ends the process, it can be repeated.
+// Printed first, so that the run can be repeated however it ends.
 console.log(`seed ${options.seed}`)
 const redis = await requireLocalRedis()
 try {

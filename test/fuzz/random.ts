@@ -1,10 +1,10 @@
-// Random choices that a seed repeats.
+// Random choices that a seed can repeat.
 
 export interface Random {
-  /** A whole number, 0 or more and below `below`. */
+  /** A whole number, at least 0 and below `below`. */
   below(below: number): number
   pick<T>(from: readonly T[]): T
-  /** True once in `times`. */
+  /** True once in `times`, on average. */
   once(times: number): boolean
 }
 

@@ -1,4 +1,4 @@
-// The same application without dspinlock, and with it under each policy: its answers are made of all that a key is made of.
+// The same application without dspinlock, and with it under each policy: its answers contain everything that a key is made of.
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -18,12 +18,12 @@ export interface FuzzServer {
 /** Larger bodies are not compared. */
 export const MAX_BODY_BYTES = 4_000
 
-/** `options` undefined: without dspinlock. */
+/** `options` is undefined for the server without dspinlock. */
 export async function startServer(name: string, options: DspinlockOptions | undefined): Promise<FuzzServer> {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'extended').set('trust proxy', true)
   app.use((req, res, next) => {
-    // Answers of the application, as against those of Node itself.
+    // Marks answers of the application, to tell them from those of Node itself.
     res.set('X-App', req.method)
     next()
   })
@@ -63,7 +63,7 @@ export async function startServer(name: string, options: DspinlockOptions | unde
     { keepAliveTimeout: 1_000, requestTimeout: 500, headersTimeout: 500, connectionsCheckingInterval: 50 },
     app,
   )
-  // Who half-closes its connection is answered all the same.
+  // A client that half-closes its connection still gets its answer.
   server.httpAllowHalfOpen = true
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return {
@@ -79,7 +79,7 @@ export async function startServer(name: string, options: DspinlockOptions | unde
   }
 }
 
-/** If two requests have this in common, they may have one answer. */
+/** What two requests must have in common to have one answer. */
 function describe(req: Request, body: string): string {
   const said = [
     'authorization',

@@ -1,8 +1,8 @@
-// What a connection's bytes say, and in what two transcripts may differ.
+// Parses the bytes of a connection, and says in what two transcripts may differ.
 
 export interface Heard {
   readonly line: string
-  /** In lower case; the last of a name. */
+  /** Headers in lower case; of several with one name, the last. */
   readonly headers: ReadonlyMap<string, string>
   readonly body: string
 }
@@ -43,7 +43,7 @@ export function splitResponses(wire: string | undefined): Heard[] {
   return heard
 }
 
-/** Of a replay, and of its length; the connection's fields depend on what Node has read of the next request by then. */
+/** Fields of a replay, and its length; the connection's fields depend on how much Node has read of the next request by then. */
 const MAY_DIFFER: ReadonlySet<string> = new Set([
   'age',
   'cache-status',
@@ -56,8 +56,8 @@ const MAY_DIFFER: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Node answers what it cannot parse on the bare connection, at once: which of the requests before it were answered by then depends
- * on how long each took, and whether a connection ended before that on Node's mood. Only what both have said is compared then.
+ * Node answers what it cannot parse directly on the connection, at once: how many of the requests before it were answered by then depends
+ * on how long each took, and it is not determined whether the connection ends before. Then only what both have answered is compared.
  */
 export function isSame(expected: readonly Heard[], answers: readonly Heard[], isOrderly: boolean): boolean {
   const isOfNode = (one: Heard): boolean => !isOfApp(one) && !isInformational(one)
@@ -86,7 +86,7 @@ function isSameAnswer(expected: Heard, answer: Heard): boolean {
   return expected.line === answer.line && expected.body === answer.body && lasting(expected) === lasting(answer)
 }
 
-/** What an Idempotency-Key brings with it: a key that is none, one with two payloads, or a body too large to tell. */
+/** Answers that only an Idempotency-Key causes: for an invalid key, a key with two payloads, or a body too large to compare. */
 function isRefusal({ line, headers, body }: Heard): boolean {
   if (headers.get('content-type') !== 'application/problem+json') return false
   const { status, code } = JSON.parse(body) as { readonly status: number; readonly code: string }

@@ -1,4 +1,4 @@
-// Nobody gets a response that was made for somebody else: not from a record, and not by waiting for it.
+// Nobody gets a response that was made for somebody else, neither from a record nor by waiting for it.
 
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ for (const { name, express } of frameworks) {
     })
     after(() => Promise.all(servers.map(server => server.stop())))
 
-    /** Tells whoever asks who they are, as `whoIs` has it. */
+    /** A handler that tells each client who it is, by `whoIs`. */
     const start = async (
       options: DspinlockOptions,
       whoIs: (req: Request) => unknown,
@@ -48,7 +48,7 @@ for (const { name, express } of frameworks) {
       return { server, waiters: () => guard.engine.waiters }
     }
 
-    /** Everybody at the same time, and everybody once more; each must be told their own name. */
+    /** Everybody asks at the same time, and then once more; each must be told their own name. */
     const askAll = async (server: TestServer, people: readonly (readonly [who: string, ask: Ask])[]): Promise<void> => {
       gate = new Gate()
       const together = people.map(([, ask]) => server.ask('/me', ask))
@@ -168,7 +168,7 @@ for (const { name, express } of frameworks) {
       const server = await serve(app)
       servers.push(server)
       for (const path of ['/form', '/own', '/nameless']) {
-        // Whose data, and not which of the tenant's visitors asks for it.
+        // This says whose data is asked for, but not which of the tenant's visitors asks.
         for (const header of ['host', 'x-tenant', 'x-tenant-id', 'x-account-id', 'x-org-id', 'x-organization-id']) {
           const ask = { headers: { [header]: 'acme' } }
           const bodies = [(await server.ask(path, ask)).body, (await server.ask(path, ask)).body]
@@ -286,7 +286,7 @@ for (const { name, express } of frameworks) {
         return [answer.status, answer.body, answer.headers['idempotent-replayed']]
       }
       expect(await pay('ann')).to.deep.equal([200, 'paid by ann', undefined])
-      // Not even that there is such a key: another payload would otherwise be told so by a 422.
+      // Not even the existence of such a key is revealed: otherwise another payload would get a 422.
       expect(await pay('eve', 2)).to.deep.equal([200, 'paid by eve', undefined])
       expect(await pay('ann')).to.deep.equal([200, 'paid by ann', 'true'])
     })

@@ -1,4 +1,4 @@
-// The async context of whoever called the middleware is that of the handler, also after a body was read and a turn was waited for.
+// The handler runs in the async context of the middleware's caller, even after a body was read and a turn was waited for.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
@@ -46,7 +46,7 @@ describe('the async context', () => {
       await until(() => guard.engine.waiters === 2, 'the third waits')
       for (let n = 1; n <= 3; n++) {
         await until(() => waiting.length === n && seen.filter(line => line.includes('body')).length === n, 'it runs')
-        // The handler's own context at this point is what its callbacks are made in.
+        // Callbacks are made in the handler's own context at this point.
         local.run(`context ${'abc'[n - 1]}`, () => waiting[n - 1]?.())
         await asking[n - 1]
       }

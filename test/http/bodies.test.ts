@@ -1,4 +1,4 @@
-// A request's body is the handler's, whoever reads it, before or after us.
+// The handler gets the whole body of its request, whatever reads it, before or after dspinlock.
 
 import { once } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
@@ -9,7 +9,7 @@ import type { RequestHandler } from 'express'
 import multer from 'multer'
 import { frameworks, json, serve, type TestServer } from '../support/http.js'
 
-/** As serverless-http and light-my-request do it. */
+/** Makes up requests as serverless-http and light-my-request do. */
 const madeUp: readonly (readonly [string, isComplete: boolean | undefined, hand: (over: () => void) => void])[] = [
   ['complete from the start', true, over => over()],
   ['never complete', undefined, over => void setImmediate(over)],
@@ -161,7 +161,7 @@ for (const { name, express } of frameworks) {
       const stalled = await server.dial(`${head}12345`)
       expect(await text(await server.dial(`${head}1234567890`))).to.contain('got 10')
       expect([runs, iterating.engine.keys]).to.deep.equal([1, 0])
-      // The rest of it comes after all: then it is a duplicate like any other.
+      // The rest comes after all, so it is a duplicate like any other.
       stalled.write('67890')
       expect(await text(stalled)).to.contain('Cache-Status: dspinlock; hit')
       expect(runs).to.equal(1)

@@ -1,4 +1,4 @@
-// Responses without a body, to HEAD or by their status, and to clients of HTTP/1.0.
+// Responses without a body, for HEAD or because of their status, and responses to clients of HTTP/1.0.
 
 import { type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'

@@ -1,4 +1,4 @@
-// write and end, with everything that Node takes in every order, and with what it refuses.
+// write and end with every argument that Node takes, in every order, and with arguments that it refuses.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Answering, type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
@@ -6,7 +6,7 @@ import { openTopic } from '../support/fidelity-table.js'
 
 type Method = 'write' | 'end'
 
-/** Calls without regard to what the types allow, and notes what comes of it and when it is called back. */
+/** Calls a method regardless of its types, and logs its result and when it calls back. */
 function call({ res, note, attempt }: Answering, method: Method, ...args: readonly unknown[]): void {
   const given = args.map(arg =>
     arg === 'CALLBACK' ? (error?: Error | null) => note(`late called back ${method} ${error?.message ?? ''}`) : arg,
@@ -145,7 +145,7 @@ const arguments_: readonly Behaviour[] = [
     answer: answering => {
       const buffer = Buffer.from('first')
       answering.res.cork()
-      // Whoever writes to a corked response gives the bytes away; a record must not be of what they become.
+      // A handler that writes to a corked response gives its bytes away; a record must not contain what becomes of them later.
       call(answering, 'write', Buffer.from(buffer))
       buffer.fill('x')
       answering.res.uncork()
@@ -188,7 +188,7 @@ const arguments_: readonly Behaviour[] = [
       answering.res.setHeader('Content-Length', 4)
       call(answering, 'write', 'abcd')
       call(answering, 'end', 5)
-      // Node keeps all of it until then: nothing but time tells that the store has answered.
+      // Node keeps all bytes until then, so only time can show that the store has answered.
       await delay(20)
       call(answering, 'end')
     },

@@ -25,7 +25,7 @@ describe('clients that leave', () => {
       }
       afterEach(() => life.stop())
 
-      /** A holder whose client has left, as the server knows. */
+      /** A holder whose client has left, when the server knows it. */
       const leave = async (path: string, method = 'GET', begun?: string): Promise<Run> => {
         const socket = await life.dial(path, method)
         await until(() => life.runs.length === 1, 'it runs')
@@ -77,7 +77,7 @@ describe('clients that leave', () => {
         const run = await leave('/', 'POST')
         const duplicates = [life.ask('/', 'POST'), life.ask('/', 'POST')]
         await life.waiting(2)
-        // Whoever would be let in because of the client has had its time by then.
+        // By then, anything that the client's leaving could let in has had its time.
         await new Promise(resolve => setTimeout(resolve, 50))
         expect(life.runs).to.have.length(1)
         run.res.end()
@@ -109,7 +109,7 @@ describe('clients that leave', () => {
         it(`${method}: the holder’s, in mid-body, and its source stops: ${isRead ? 'the next one runs' : 'it counts as done'}`, async () => {
           let ended = 0
           await start({ duplicates: 'replay', ttlMs: 60_000 }, ({ res }) => {
-            // As sendFile does it: nobody ends the response once its client is gone.
+            // Like sendFile: nothing ends the response once its client is gone.
             pipeline(createReadStream(large), res, () => ended++)
           })
           const socket = await life.dial('/', method)
@@ -134,7 +134,7 @@ describe('clients that leave', () => {
         await start({ duplicates: 'reject' }, ({ res }) => res.end('done'))
         const [server] = life.servers
         const socket = await server?.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf')
-        // Its head has arrived by then.
+        // The head has arrived by then.
         await life.servers.at(-1)?.ask('/other', { method: 'HEAD' })
         const left = server?.left()
         socket?.destroy()
@@ -208,7 +208,7 @@ describe('clients that leave', () => {
         await life.waiting(2)
         leaving?.destroy()
         life.runs[0]?.res.end('first')
-        // Whether its leaving or its turn is noticed first: the next one gets there.
+        // Whichever is noticed first, its leaving or its turn, the next one gets its turn.
         expect([(await holder).body, (await next).body]).to.deep.equal(['first', 'its own'])
         expect(life.most()).to.equal(1)
         await life.free()

@@ -10,7 +10,7 @@ const LAST_MODIFIED = 'Tue, 01 Oct 2024 12:00:00 GMT'
 const BEFORE = 'Mon, 30 Sep 2024 12:00:00 GMT'
 const AFTER = 'Wed, 02 Oct 2024 12:00:00 GMT'
 
-/** Conditions of a duplicate, and whether it is spared the body. */
+/** Conditions of a duplicate, and whether it gets 304. */
 const conditions: readonly (readonly [what: string, headers: Record<string, string>, status: 200 | 304])[] = [
   ['`If-None-Match` with the tag', { 'if-none-match': '"v1"' }, 304],
   ['`If-None-Match` with the weak tag', { 'if-none-match': 'W/"v1"' }, 304],
@@ -96,7 +96,7 @@ describe('conditional requests', () => {
 
       it('`If-Match` that fails: its 412 is for nobody else', async () => {
         const at = path()
-        // A refusal is only replayed to one and the same person.
+        // A refusal is replayed only to the same person.
         const somebody = { authorization: 'Bearer of somebody' }
         const conditional = { ...somebody, 'if-match': '"other"' }
         expect((await server.ask(at, { headers: conditional })).status).to.equal(412)

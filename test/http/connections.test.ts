@@ -1,4 +1,4 @@
-// Connections: kept alive, pipelined, upgraded and tunnelled, as if nobody were in between.
+// Connections that are kept alive, pipelined, upgraded or tunnelled work as they do without dspinlock.
 
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ describe('connections', () => {
   const topic = openTopic('Connections', 'connections.test.ts')
   const servers: Server[] = []
   const stores: Store[] = [memoryStore()]
-  /** One without us, one for each store. */
+  /** One server without dspinlock, and one for each store. */
   const ports: number[] = []
   let log: string[] = []
 
@@ -76,7 +76,7 @@ describe('connections', () => {
     for (const store of stores) await store.close()
   })
 
-  /** What comes back for `parts`, each sent when all before it was answered as `isAnswered` says. */
+  /** What comes back for `parts`; each is sent when all before it were answered, as `isAnswered` says. */
   const converse = async (
     port: number,
     parts: readonly string[],
@@ -96,7 +96,7 @@ describe('connections', () => {
       socket.write(part)
       await until(() => isClosed || isAnswered(received, n), `part ${n} is answered; so far ${received}`)
     }
-    // Whatever else may come.
+    // Waits for whatever else may come.
     await delay(10)
     socket.destroy()
     return { wire: withoutDate(received), log }
@@ -104,7 +104,7 @@ describe('connections', () => {
 
   const same = async (parts: readonly string[], isAnswered: (received: string, part: number) => boolean) => {
     const all: Awaited<ReturnType<typeof converse>>[] = []
-    // Requests in one pipeline begin in another order where some of them have a body that is read first.
+    // Requests in one pipeline begin in another order if some of them have a body, which is read first.
     for (const port of ports) {
       const { wire, log: seen } = await converse(port, parts, isAnswered)
       all.push({ wire, log: seen.toSorted() })

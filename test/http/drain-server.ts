@@ -12,7 +12,7 @@ const guard = dspinlock({ store, duplicates: 'replay' })
 const app = express()
 app.post('/', guard, (_req, res) => {
   process.send?.('running')
-  // The test says when.
+  // Resolved when the test says so.
   process.once('message', () => res.send('done'))
 })
 const server = createServer(app).listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))

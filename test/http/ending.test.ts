@@ -1,4 +1,4 @@
-// The end of a response: twice, too late, by an error, or never whole.
+// The end of a response that comes twice, too late, by an error, or never.
 
 import type { Server } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-// The middleware changes nothing for the holder: every answer, byte for byte, and everything that a handler can observe.
+// The middleware changes nothing for the holder: every answer is the same, byte for byte, and so is everything that a handler can observe.
 
 import { once } from 'node:events'
 import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
@@ -97,9 +97,9 @@ for (const { name, express } of frameworks) {
 }
 
 /**
- * On Redis the last bytes wait for a round trip, and what tells that they have left comes that much later: put last. What a
- * handler does with an ended response in a later turn finds it in another state then, and is left out. Of a body of declared
- * length the last byte waits as well, which its `writableLength` shows.
+ * On Redis the last bytes wait for a round trip, and events that show that they have left come that much later, so these are put last. A
+ * handler that uses an ended response in a later turn finds it in another state then, so that is left out. If the body has a declared
+ * length, its last byte waits as well, which `writableLength` shows.
  */
 function waiting({ log, wire }: Observed, steps: readonly Step[]): Observed {
   const ended = steps.findIndex(({ op }) => op === 'end')
@@ -121,8 +121,8 @@ function firstDifference(path: string, bare: Observed, ours: Observed): string |
 }
 
 /**
- * Wrong encodings make bytes that no client can read. An `end` that Node refuses for its length leaves the socket corked for
- * good: its client gets nothing of an answer that was complete before.
+ * Wrong encodings make bytes that no client can read. An `end` that Node refuses because of its length leaves the socket corked for
+ * good, so that its client gets nothing of an answer that was complete before.
  */
 function isSound(step: Step): boolean {
   return step.op !== 'strict' && !/nope|base64|:(99|1000)\b|\[(99|1000)\b/.test(JSON.stringify(step))

@@ -1,4 +1,4 @@
-// Equal fingerprints for duplicates, and for nothing else: every boundary where two requests could run into each other.
+// Fingerprints are equal for duplicates and for nothing else, at every boundary where two requests could be confused.
 
 import { parse } from 'node:querystring'
 import { isDeepStrictEqual } from 'node:util'
@@ -8,7 +8,7 @@ import express from 'express'
 import fc from 'fast-check'
 import { partsOf } from '../support/fingerprint-parts.js'
 
-/** Few letters, among them all that separate something: two strings are often equal, or nearly. */
+/** Few letters, among them all separators, so that two strings are often equal, or nearly. */
 const text = fc.string({
   unit: fc.constantFrom('a', 'A', '1', ':', '-', ' ', '&', '=', '?', '\ud800', '\u{1f600}'),
   maxLength: 4,
@@ -38,7 +38,7 @@ const { body } = fc.letrec(tie => ({
   body: fc.oneof({ maxDepth: 3 }, leaf, text, fc.array(tie('body'), { maxLength: 3 }), tie('object')),
   object: fc
     .array(fc.tuple(name, tie('body')), { maxLength: 3 })
-    // As JSON.parse does, `__proto__` becomes a key like any other.
+    // As with JSON.parse, `__proto__` becomes a key like any other.
     .map(pairs => {
       const made = {}
       for (const [key, value] of pairs) {
@@ -82,7 +82,7 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
   variant: fc.array(fc.tuple(name, maybe), { maxLength: 2 }),
 })
 
-/** What the digest is of, as a value that Node itself compares. */
+/** The input of the digest, as a value that Node itself can compare. */
 function meaningOf({
   url,
   host,
@@ -137,7 +137,7 @@ describe('fingerprints', () => {
           'contentType',
         ),
         (one, two, field) => {
-          // Two at random hardly ever come close, so that most pairs differ in one field only.
+          // Two random requests are hardly ever similar, so most pairs differ in one field only.
           const other = field === undefined ? two : { ...one, [field]: two[field] }
           const same = isDeepStrictEqual(meaningOf(one), meaningOf(other))
           if (same) equal++
@@ -192,7 +192,7 @@ describe('fingerprints', () => {
       }),
       { numRuns: 2_000 },
     )
-    // On no line of its own, it is what somebody wrote.
+    // If it is not on a line of its own, it is content.
     for (const [before, after] of [
       ['pay ', ''],
       ['', 'x'],
@@ -239,7 +239,7 @@ describe('fingerprints', () => {
       { numRuns: 3_000 },
     )
     expect(equal, 'pairs that were equal, and not the same').to.be.above(50)
-    // Parsers stop after so many.
+    // Parsers stop after this many.
     const many = Array.from({ length: 1_000 }, (_, n) => `p${n}`).join('&')
     expect(digest(`z=1&${many}`)).to.not.equal(digest(`${many}&z=1`))
   })

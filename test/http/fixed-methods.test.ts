@@ -1,4 +1,4 @@
-// Methods of a response that somebody else has fixed: they are replaced where that can be, and a request that cannot be watched holds nothing.
+// Methods of a response that other code has made read-only: they are replaced if possible, and a request that cannot be watched holds nothing.
 
 import type { ServerResponse } from 'node:http'
 import { dspinlock } from '@dspinlock/express'

@@ -1,4 +1,4 @@
-// What somebody else has written into Redis is a miss: it reaches no client, breaks no request, and makes nothing run twice at once.
+// A record that another program wrote into Redis is a miss: it reaches no client, breaks no request, and makes nothing run twice at once.
 
 import { createHash, randomUUID } from 'node:crypto'
 import { memoryStore } from '@dspinlock/core'
@@ -44,7 +44,7 @@ describe('foreign records in Redis', () => {
     await redis.quit()
   })
 
-  /** Two processes' worth of servers. */
+  /** Two servers, as in two processes. */
   const start = async (options: DspinlockOptions = {}): Promise<(path: string) => ReturnType<TestServer['ask']>> => {
     const own = await Promise.all(
       [0, 1].map(async () => {

@@ -1,4 +1,4 @@
-// What a client adds to its request does not get it past the guard.
+// Nothing that a client adds to its request gets it past the guard.
 
 import { once } from 'node:events'
 import { type ClientHttp2Stream, connect, createServer } from 'node:http2'

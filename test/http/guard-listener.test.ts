@@ -36,7 +36,7 @@ describe('a guard in front of a server', () => {
     guarded = undefined
   })
 
-  /** Counts what its first middleware sees and what its handler runs. */
+  /** An app that counts the requests that its first middleware sees and that its handler runs. */
   const makeExpress = (): express.Express => {
     const app = express()
     app.use((_req, _res, next) => {
@@ -185,7 +185,7 @@ describe('a guard in front of a server', () => {
 
   it('a function among the options that throws: 500, told as trouble, and nothing of it to the client', async () => {
     const troubles: TroubleEvent[] = []
-    // The channel is the whole process's: a lock that another test left behind may still tell of its closed store.
+    // The channel is shared by the whole process, and a lock of another test may still report its closed store.
     const listen = (trouble: unknown): void => {
       if ((trouble as TroubleEvent).source === 'http') troubles.push(trouble as TroubleEvent)
     }

@@ -1,4 +1,4 @@
-// HEAD, answered from the record of a GET where that was asked for.
+// HEAD is answered from the record of a GET if the option says so.
 
 import { memoryStore } from '@dspinlock/core'
 import { expect } from 'chai'

@@ -1,4 +1,4 @@
-// A response's head, in every way that a handler can give it: the same line, names, case, order and duplicates.
+// The head of a response, given in every way that a handler can: line, names, case, order and duplicates stay the same.
 
 import { type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'

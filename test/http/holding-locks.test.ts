@@ -1,4 +1,4 @@
-// Nobody keeps others from being served by holding locks, by waiting in crowds, or by sending a body slowly.
+// Nobody can keep others from being served by holding locks, by waiting in large numbers, or by sending a body slowly.
 
 import { setImmediate } from 'node:timers/promises'
 import { dspinlock } from '@dspinlock/express'
@@ -91,7 +91,7 @@ for (const { name, express } of frameworks) {
       expect(await ask('/')).to.equal(200)
       gate = new Gate()
       for (let n = 1; n <= 2; n++) {
-        // What comes behind them in the same piece has been seen to when the slow one has.
+        // Requests behind it in the same piece were handled by the time the slow one was.
         await leave(`GET /slow HTTP/1.1\r\nHost: h\r\n\r\n${write('/')}${write('/asked')}`, () => asked === 3 + n)
       }
       gate.open()

@@ -30,7 +30,7 @@ import { redisUrl } from '../support/redis.js'
 import { OWN_TO_EACH } from '../support/wire.js'
 
 type Note = (line: string) => void
-/** As the compatibility layer has it; the types of Node's two responses do not meet. */
+/** The response of the compatibility layer; Node's types of its two responses are incompatible. */
 type Response = ServerResponse & Pick<Http2ServerResponse, 'stream'> & { setTrailer(name: string, value: string): void }
 type Answer = (req: IncomingMessage, res: Response, note: Note) => unknown
 
@@ -258,7 +258,7 @@ describe('HTTP/2', () => {
         const first = await ask(client, path, one)
         expect(first).to.deep.equal(bare)
         runs = 0
-        // What was reset counts as cut short a moment later only.
+        // A response that was reset counts as cut short only a moment later.
         await until(() => guards.every(({ engine }) => engine.keys === 0), 'nothing is held')
         const second = await ask(client, path, one)
         if (one.duplicate === 'runs') expect([runs, second]).to.deep.equal([1, bare])
@@ -282,7 +282,7 @@ describe('HTTP/2', () => {
     })
   }
 
-  /** Once the handler runs. */
+  /** Resolves when the handler runs. */
   const askAndLeave = async (client: ClientHttp2Session, path: string): Promise<void> => {
     const asked = client.request({ ':path': path, ':method': 'POST', ':authority': 'h' })
     asked.on('error', () => {})
@@ -336,7 +336,7 @@ describe('HTTP/2', () => {
     current = async (_req, res) => {
       await gate.opened
       res.writeHead(200, { 'X-Given': 'yes' })
-      // As whoever handles errors, where no head was sent.
+      // As an error handler does if no head was sent.
       if (!res.headersSent) res.statusCode = 500
       res.end(`run ${runs}`)
     }
@@ -424,7 +424,7 @@ describe('HTTP/2', () => {
       expect(second.headers['cache-status']).to.equal('dspinlock; hit')
       const other = `/${randomUUID()}`
       await ask(client, other, plain)
-      // An answer of HTTP/2 does not wait until its record is stored.
+      // On HTTP/2, an answer does not wait until its record is stored.
       await until(() => guards[n - 1]?.engine.keys === 0, 'the hold ends')
       expect(await askHttp1(server, other)).to.deep.equal({ status: 200, cache: 'dspinlock; hit', body: 'body' })
       expect(runs).to.equal(2)

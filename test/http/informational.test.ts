@@ -1,4 +1,4 @@
-// What comes before a response: informational ones, and the invitation to send a body.
+// What comes before a response: informational responses, and the invitation to send a body.
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -92,7 +92,7 @@ describe('informational responses', () => {
   it('a `checkContinue` listener whose handler invites: the body is asked for before it is hashed', async () => {
     const hand = (guarded: Listener): Listener => guarded
     const inviting: Listener = (req, res) => {
-      // The guard has done it already; once more would be a second invitation.
+      // The guard has invited the client already; this would be a second invitation.
       if (!(res as unknown as { _sent100: boolean })._sent100) res.writeContinue()
       echo(req, res)
     }

@@ -1,4 +1,4 @@
-// What makes two requests different: they never share a key.
+// What makes two requests different, so that they never share a key.
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'

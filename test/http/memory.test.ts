@@ -1,4 +1,4 @@
-// Memory is bounded, whatever is sent: bodies, keys, and those who wait for one large response.
+// Memory is bounded, whatever is sent: bodies, keys, and waiters for one large response.
 
 import { request } from 'node:http'
 import { type DspinlockOptions, dspinlock, memoryStore } from '@dspinlock/express'
@@ -41,7 +41,7 @@ for (const [storeName, makeStore] of storeKinds) {
       gate.open()
       const answers = await Promise.all(asking)
       expect(answers.every(({ bytes }) => bytes.length === 1_000_000)).to.equal(true)
-      // The holder sends its own bytes, the followers all the same ones.
+      // The holder sends its own bytes, and all followers the same ones.
       expect([runs, seen.size]).to.deep.equal([1, 2])
       await server.stop()
       await store.close()
@@ -128,7 +128,7 @@ describe('memory', () => {
     digest('a')
     const hostile = process.cpuUsage(start)
     expect((hostile.user + hostile.system) / 1_000, 'milliseconds of CPU').to.be.below(250)
-    // Not split, it is told apart by its boundary.
+    // Without splitting, the boundary makes it another request.
     expect(digest('a')).to.not.equal(digest('b'))
   })
 })

@@ -1,4 +1,4 @@
-// Handlers that never end, or end when their time is over: waiters are told, and the key is free after maxHoldMs.
+// Handlers that never end, or only after their time is over: waiters are told, and the key is free after maxHoldMs.
 
 import { expect } from 'chai'
 import { openTopic } from '../support/fidelity-table.js'
@@ -15,7 +15,7 @@ describe('handlers that do not end in time', () => {
       afterEach(() => life.stop())
 
       it('never: waiters get 503 after waitMs; after maxHoldMs its signal aborts and the next one runs', async () => {
-        // Long enough for a machine that is busy to have answered the waiter by then.
+        // Long enough for a busy machine to answer the waiter by then.
         life = await startLife(kind, { ...options, maxHoldMs: 1_000, waitMs: 60 })
         const socket = await life.dial('/', 'POST')
         await until(() => life.runs.length === 1, 'it runs')

@@ -1,4 +1,4 @@
-// What people mount around dspinlock, each before and after it: the holder's client and duplicates get what they would get without it.
+// Common middleware around dspinlock, each before and after it: the holder's client and duplicates get what they would get without it.
 
 import { mkdtempSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -30,7 +30,7 @@ const BOTH: readonly Place[] = ['before', 'after']
 
 interface Library {
   readonly name: string
-  /** Made anew for each route, as each has its state. */
+  /** Makes it anew for each route, because each has its state. */
   readonly make: () => RequestHandler
   readonly places?: readonly Place[]
   readonly behaviour: Omit<Behaviour, 'what' | 'except'>
@@ -38,7 +38,7 @@ interface Library {
   readonly isFramedOutside?: boolean
 }
 
-/** What Express makes of `res` is there, whatever Node's types say. */
+/** Express adds these to `res`, although Node's types do not have them. */
 const express = ({ req, res }: Answering): { readonly req: Request; readonly res: Response } => ({
   req: req as Request,
   res: res as Response,
@@ -91,7 +91,7 @@ const libraries: readonly Library[] = [
   {
     name: 'compression of a body in chunks, flushed',
     make: () => compression({ threshold: 0 }),
-    // Where chunks were flushed, the compressed bytes show it.
+    // Compressed bytes show where chunks were flushed.
     places: ['after'],
     behaviour: {
       headers: ['Accept-Encoding: gzip'],

@@ -1,4 +1,4 @@
-// What is published of each request: what came of it, by which route, and what a replay was made of.
+// What is published about each request: its outcome, its route, and the source of a replay.
 
 import { randomUUID } from 'node:crypto'
 import { type EnterTrace, type HoldTrace, LockEngine, memoryStore, tracing } from '@dspinlock/core'
@@ -54,7 +54,7 @@ describe('outcomes of requests', () => {
       await here.ask('/t/x')
       await here.ask(`/t/${tenant}/x`)
     }
-    // The first one is not known to be one.
+    // The first tenant's name is not yet known to be a parameter.
     expect(new Set(ends().map(({ route }) => route))).to.deep.equal(new Set(['/t/x', '/t/ann/x', '/t/*/x']))
   })
 
@@ -177,7 +177,7 @@ describe('outcomes of requests', () => {
 
 describe('replays, traced', () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
-  /** As a tracer does. */
+  /** Sets a traceparent, as a tracer does. */
   const mark = (hold: unknown): void => {
     ;(hold as HoldTrace).traceparent = traceparent
   }

@@ -1,4 +1,4 @@
-// What a response was made from is in its key, or named by its Vary: one request never decides what another one is told.
+// Whatever a response was made from is in its key or named by its Vary, so one request never decides what another is told.
 
 import { once } from 'node:events'
 import { connect, createServer } from 'node:http2'
@@ -221,7 +221,7 @@ describe('poisoning on HTTP/2', () => {
     const app = new Koa()
     app.use(koaDspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000, identity: 'public' }))
     app.use(ctx => {
-      // What Koa takes for the host depends on its version: any of them may be in a link.
+      // Koa's idea of the host depends on its version, and any of them may be in a link.
       const { ':authority': authority, ':scheme': scheme, host } = ctx.req.headers
       ctx.body = `${String(scheme)}://${String(authority)}|${host}/next`
     })

@@ -1,4 +1,4 @@
-// A record is data, never trusted: what was written comes back, and anything else is no record.
+// A record is data, never trusted: what was encoded is decoded again, and anything else is no record.
 
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { decodeRecord, encodeRecord, type RecordedResponse, tombstone } from '@dspinlock/http/support'
@@ -24,7 +24,7 @@ const response: fc.Arbitrary<RecordedResponse> = fc.oneof(
   fc.tuple(plain, traceparent).map(([given, place]) => ({ ...given, traceparent: place })),
 )
 
-/** Whether Node would put it on the wire as it is. */
+/** Whether Node would put the value on the wire unchanged. */
 function isSafe({ headers, removed, vary, message }: RecordedResponse): boolean {
   try {
     for (const [name, value] of headers) {

@@ -1,4 +1,4 @@
-// The fields that a replay has of its own: Date, Age, Cache-Status, its length; and the statuses that have one.
+// The fields that a replay has of its own (Date, Age, Cache-Status, its length), and the statuses that are replayed.
 
 import { STATUS_CODES } from 'node:http'
 import { memoryStore } from '@dspinlock/core'
@@ -124,7 +124,7 @@ describe('fields of a replay', () => {
     ['nobody in particular', {}],
   ] as const) {
     it(`statuses that have a replay, to ${who}`, async () => {
-      // RFC 9110, section 15, and RFC 6585: of one transfer, or not begun; what was wrong with one request need not be with another.
+      // RFC 9110, section 15, and RFC 6585: these belong to one transfer, or were not begun; what was wrong with one request need not be wrong with another.
       const isReplayed = (status: number): boolean => {
         if (status >= 500 || [206, 304, 408, 425, 428, 429, 431].includes(status)) return false
         return who === 'somebody' || status < 400 || status === 404 || status === 410

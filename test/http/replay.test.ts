@@ -1,4 +1,4 @@
-// A replay is what the first client got, whatever way the handler answered.
+// A replay is what the first client got, however the handler answered.
 
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
@@ -104,7 +104,7 @@ for (const { name, express } of frameworks) {
         const first = await server.ask('/json', { headers: { 'if-none-match': '"other"' } })
         const etag = String(first.headers.etag)
         const unchanged = await server.ask('/json', { headers: { 'if-none-match': etag } })
-        // Express computes an ETag for 201, too; only a 200 is conditional.
+        // Express computes an ETag for 201, too, but only a 200 is conditional.
         expect(unchanged.status).to.equal(201)
         const text = await server.ask('/text')
         const again = await server.ask('/text', { headers: { 'if-none-match': String(text.headers.etag) } })
@@ -124,7 +124,7 @@ for (const { name, express } of frameworks) {
   }
 }
 
-/** The body, taken from the response as serverless-http and its like do it. */
+/** Takes the body from the response as serverless-http and similar tools do. */
 function answerWithoutServer(
   listener: (req: IncomingMessage, res: ServerResponse) => void,
   url: string,

@@ -1,4 +1,4 @@
-// What a request says stays between client and handler: not in logs, errors, traces or metrics, not in Redis, not in what we answer.
+// What a request contains stays between client and handler: it is not in logs, errors, traces, metrics, Redis or our own answers.
 
 import { createHash, randomUUID } from 'node:crypto'
 import { tracingChannel } from 'node:diagnostics_channel'
@@ -19,7 +19,7 @@ import { redisUrl } from '../support/redis.js'
 const marks = ['Path', 'Query', 'Auth', 'Cookie', 'Body', 'Key', 'Vary', 'Custom', 'Host'].map(of => `canary${of}`)
 const answered = ['canaryAnswer', 'canaryHeader', 'canarySetCookie']
 
-/** Runs, replays, refusals, mismatches, malformed keys and failures, all of it with secrets in every place. */
+/** Runs, replays, refusals, mismatches, malformed keys and failures, all with secrets in every place. */
 async function makeTraffic(options: DspinlockOptions): Promise<string[]> {
   const broken = storeWith({ claim: () => Promise.reject(new Error('no such store')) })
   const app = express()
@@ -54,7 +54,7 @@ async function makeTraffic(options: DspinlockOptions): Promise<string[]> {
   const answers: string[] = []
   const send = async (path: string, asked: Ask): Promise<void> => {
     const { status, headers, body } = await server.ask(path, asked)
-    // What the handler itself sends is its own matter.
+    // What the handler itself sends does not count.
     if (headers['x-secret'] === undefined) answers.push(JSON.stringify([status, headers, body]))
   }
   for (let n = 0; n < 2; n++) {

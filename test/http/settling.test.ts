@@ -41,7 +41,7 @@ for (const [name, makeStore] of stores) {
           const way = Number(req.params['n']) % 3
           if (way === 0) return void res.send(`run ${runs}.`)
           if (way === 1) {
-            // The client has all of it before the end.
+            // The client has the whole body before the end.
             res.setHeader('Content-Length', 6)
             res.write(`run ${runs}`)
             res.write('.')

@@ -1,4 +1,4 @@
-// A server and its only client; tells how many bytes of each request grew old. With the argument `async` its store answers with promises, as one on a network does.
+// A server and its only client; prints how many bytes of each request grew old. With the argument `async`, its store answers with promises, as a remote one does.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -31,7 +31,7 @@ function openStore(): Store {
 const listener = guard((_req, res) => void res.end('done'), { methods: ['GET'], store: openStore() })
 const server = createServer(listener).listen(0, '127.0.0.1')
 await once(server, 'listening')
-// The client's own objects are to be as few as can be.
+// The client is to make as few objects of its own as possible.
 const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
 let asked = 0
 async function ask(times: number): Promise<void> {

@@ -1,4 +1,4 @@
-// What a request leaves dies young: collecting what has grown old costs more than seeing the request through.
+// Objects that a request leaves die young, because collecting old ones costs more than handling the request.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-// Streams: every chunk leaves when it is written, back-pressure is passed on, and nothing is kept up.
+// Streams: every chunk leaves when it is written, back-pressure is passed on, and nothing is held up.
 
 import { pipeline, Readable, Transform } from 'node:stream'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-// Trailers: of responses, which go to the first client only, and of requests, which the handler still gets.
+// Trailers: those of responses go to the first client only, and the handler still gets those of requests.
 
 import { text } from 'node:stream/consumers'
 import { type Behaviour, describeBehaviours, nodeHttp } from '../support/behaviour.js'

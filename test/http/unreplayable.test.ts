@@ -1,4 +1,4 @@
-// What succeeded but cannot be replayed: reads run for everybody at once, effects happen once and duplicates are told so.
+// A success that cannot be replayed: reads run for everybody at once; effects happen once, and duplicates are told so.
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'

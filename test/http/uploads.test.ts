@@ -1,4 +1,4 @@
-// Nothing is claimed for a body that is not there yet: who sends half of one and stalls holds nobody up.
+// Nothing is claimed before the body is complete: a client that sends half of one and stalls holds nobody up.
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'

@@ -1,4 +1,4 @@
-// A response that varies by a request header is for those who sent the same one.
+// A response that varies by a request header goes only to clients that sent the same value.
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'

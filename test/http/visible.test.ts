@@ -1,4 +1,4 @@
-// What a handler can see of request and response besides what it answers: objects, events, state and async context.
+// What a handler can see of request and response, besides what it answers: objects, events, state and async context.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { IncomingMessage, ServerResponse } from 'node:http'

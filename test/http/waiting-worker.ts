@@ -1,4 +1,4 @@
-// Two servers and their only client; tells how many bytes of heap a request that waits for its turn takes beyond one that is with its handler.
+// Two servers and their only client; prints how many more bytes of heap a request takes while it waits for its turn than while it is in its handler.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -9,7 +9,7 @@ import express, { type RequestHandler } from 'express'
 const REQUESTS = 400
 const { gc } = globalThis as unknown as { gc(this: void): void }
 
-/** The growth for each of `REQUESTS` equal requests that nobody answers; what the client has of them is the same for all servers. */
+/** The growth for each of `REQUESTS` equal requests that nobody answers; what the client has of them is the same for both servers. */
 async function weigh(handlers: readonly RequestHandler[]): Promise<number> {
   let missing = 0
   let onAll = (): void => {}
@@ -31,19 +31,19 @@ async function weigh(handlers: readonly RequestHandler[]): Promise<number> {
       socket.write('GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer 9b1deb4d3b7d4bad\r\n\r\n')
     }
     await all
-    // What is about to end may do so, and leave what only the next collection finds.
+    // Lets whatever is about to end do so, so that the next collection finds it.
     for (let round = 0; round < 5; round++) {
       await new Promise(resolve => setImmediate(resolve))
       gc()
     }
     return process.memoryUsage().heapUsed
   }
-  // What is made once, at the first requests, is no request's.
+  // What is made once, at the first requests, does not count as part of any request.
   const before = await ask(100)
   return ((await ask(REQUESTS)) - before) / REQUESTS
 }
 
-// Compiled code and tables that grow or go come into it now and then: what is in the middle is of neither.
+// Compiled code and tables that grow or shrink disturb a measurement now and then, so the median is taken.
 const [bare, guarded]: [number[], number[]] = [[], []]
 for (let round = 0; round < 5; round++) {
   bare.push(await weigh([]))

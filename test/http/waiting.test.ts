@@ -1,4 +1,4 @@
-// Many may wait for one key: what each of them takes is bounded.
+// Many may wait for one key: the memory that each of them takes is bounded.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-// Everything that ctx.body can be, and how it was set, is replayed as it was sent.
+// Everything that ctx.body can be, however it was set, is replayed as it was sent.
 
 import { Readable } from 'node:stream'
 import { dspinlock } from '@dspinlock/koa'
@@ -25,7 +25,7 @@ const answers: Record<string, (ctx: Context) => void> = {
   list: ctx => void (ctx.body = ['one']),
   number: ctx => void (ctx.body = 42),
   date: ctx => void (ctx.body = new Date(0)),
-  // An object lists its indices first, whatever the order in which they come from elsewhere.
+  // An object lists its indices first, even if they come in another order from elsewhere.
   'index-last': ctx => {
     ctx.body = { rows: [0, new Proxy({ b: -1.5, 1: 2 }, { ownKeys: () => ['b', '1'] })] }
   },
@@ -42,7 +42,7 @@ const answers: Record<string, (ctx: Context) => void> = {
   'message-only': ctx => void (ctx.message = 'Nothing Here'),
   stream: ctx => void (ctx.body = Readable.from(['one ', 'twö'])),
   'empty-stream': ctx => void (ctx.body = Readable.from([])),
-  // As koa-send does: the length comes before the others.
+  // Like koa-send: the length is set before the other headers.
   file: ctx => {
     ctx.length = 3
     ctx.set('Last-Modified', new Date(0).toUTCString())
@@ -67,7 +67,7 @@ const answers: Record<string, (ctx: Context) => void> = {
   },
   redirect: ctx => ctx.redirect('/elsewhere'),
 }
-/** JSON as other languages write it, where Node can say so (22 and later). */
+/** JSON as other languages write it, if this Node can write it (22 and later). */
 const { rawJSON } = JSON as { rawJSON?: (text: string) => unknown }
 const raws = ['-0', '1.0', '1e3', '0.0000001', '12345678901234567890', '"\\u0041"', '"\\/"']
 for (const [at, text] of raws.entries()) {

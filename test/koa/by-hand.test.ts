@@ -1,4 +1,4 @@
-// A response that is sent past Koa, or that Koa cannot send, is nobody's record, but the hold ends with it; what throws goes where it would have gone.
+// A response that is sent past Koa, or that Koa cannot send, makes no record, but the hold ends with it; errors go where they would have gone.
 
 import type { ServerResponse } from 'node:http'
 import { dspinlock } from '@dspinlock/koa'

@@ -1,4 +1,4 @@
-// Koa on HTTP/2, which knows no reason phrase and no socket of a response.
+// Koa on HTTP/2, where there is no reason phrase and a response has no socket of its own.
 
 import { once } from 'node:events'
 import { connect, createServer, type IncomingHttpHeaders } from 'node:http2'

@@ -1,4 +1,4 @@
-// What is mounted outside applies to a replay as to the original; what is inside is recorded.
+// Middleware outside applies to a replay as to the original; middleware inside is recorded.
 
 import { gunzipSync } from 'node:zlib'
 import { dspinlock } from '@dspinlock/koa'

@@ -1,13 +1,13 @@
-// A store in this process that answers as one across a network does, and settles when it is told to.
+// A store in this process that answers as a remote one does, and settles when it is told to.
 
 import { memoryStore, type Store } from '@dspinlock/core'
 import { Gate } from '../support/http.js'
 
 export interface SlowStore {
   readonly store: Store
-  /** How many holds were about to end. */
+  /** How many holds are waiting to end. */
   ends(): number
-  /** Lets them. */
+  /** Lets them end. */
   open(): void
   /** Makes the next ones wait again. */
   shut(): void

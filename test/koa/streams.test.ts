@@ -1,4 +1,4 @@
-// Streams flow as they would, and the hold ends with them.
+// Streams flow as they would without dspinlock, and the hold ends with them.
 
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
@@ -27,7 +27,7 @@ for (const { name, Koa } of koas) {
       app.use(async (ctx, next) => {
         await next()
         if (ctx.path === '/aside') ctx.body = 'something else'
-        // As koa-etag does, whose tag is of the file's size and time.
+        // Like koa-etag, which makes the tag from the file's size and time.
         const { path } = (ctx.body ?? {}) as { path?: unknown }
         if (typeof path === 'string') ctx.set('X-Path', path)
       })
@@ -67,7 +67,7 @@ for (const { name, Koa } of koas) {
       const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
       return incoming
     }
-    /** What arrived so far, as it arrives. */
+    /** What has arrived so far. */
     const listen = (incoming: IncomingMessage): { text: string; ended: boolean } => {
       const seen = { text: '', ended: false }
       incoming.on('data', chunk => {
@@ -98,7 +98,7 @@ for (const { name, Koa } of koas) {
       let written = 0
       const chunk = Buffer.alloc(65_536)
       const limit = 64 * 1_024 * 1_024
-      // With nobody reading, a write waits for room for good; with no back-pressure at all the loop meets its limit.
+      // If nobody reads, a write waits for room for ever; without back-pressure, the loop would reach its limit.
       while (written < limit) {
         const hasRoom = body?.write(chunk) ?? false
         written += chunk.length
@@ -146,7 +146,7 @@ for (const { name, Koa } of koas) {
       await until(() => bare.text === 'first ', 'the first chunk arrives')
       bodies[0]?.destroy(new Error('of the source'))
       await until(() => errors.length > 0, 'it is reported')
-      // Koa 3 reports it again when the socket goes.
+      // Koa 3 reports the error again when the socket closes.
       await new Promise(resolve => setTimeout(resolve, 20))
       const expected = errors
       bodies = []
@@ -176,7 +176,7 @@ for (const { name, Koa } of koas) {
         await until(() => bodies.length === 1, 'it runs')
         bodies[0]?.destroy(new Error('early'))
         const said = await answer
-        // Koa 3 reports it again when the socket goes, which may be after the client has noticed.
+        // Koa 3 reports the error again when the socket closes, which may be after the client has noticed.
         await new Promise(resolve => setTimeout(resolve, 20))
         outcomes.push([said, errors])
       }

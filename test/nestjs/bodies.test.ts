@@ -1,4 +1,4 @@
-// Bodies as the platform parsed them tell duplicates apart; uploads inside and outside of us.
+// Bodies as the platform parsed them tell duplicates apart; uploads are handled inside and outside of dspinlock.
 
 import { Dspinlock, DspinlockModule } from '@dspinlock/nestjs'
 import { Body, Controller, Post, Query, UploadedFile, UseInterceptors, ValidationPipe } from '@nestjs/common'

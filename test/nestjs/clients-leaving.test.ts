@@ -41,7 +41,7 @@ interface AnyRequest {
   readonly socket: { once(event: 'close', listener: () => void): void }
 }
 
-/** As one that looks up who asks. */
+/** A guard that takes time to look up who is asking. */
 class SlowGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     begin(context.switchToHttp().getRequest<AnyRequest>())
@@ -50,7 +50,7 @@ class SlowGuard implements CanActivate {
   }
 }
 
-/** As one that holds something for the time of a request. */
+/** An interceptor that holds something for the time of a request. */
 class OutsideInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     outside.push('begun')

@@ -1,4 +1,4 @@
-// An exception is recorded as its filter rendered it; what failed leaves nothing.
+// An exception is recorded as its filter rendered it; a failure leaves no record.
 
 import { Dspinlock, DspinlockModule } from '@dspinlock/nestjs'
 import {
@@ -51,7 +51,7 @@ class CatchAllFilter implements ExceptionFilter {
   }
 }
 
-/** What is refused to nobody in particular is not shared. */
+/** Sent by somebody in particular, because a refusal to nobody in particular is not shared. */
 const headers = { authorization: 'Bearer somebody' }
 
 @Controller()

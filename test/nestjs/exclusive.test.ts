@@ -67,7 +67,7 @@ class SpecialLedger extends Ledger {
   @Inject(Ledger) readonly plain!: Ledger
 }
 
-/** What several classes inherit, and each fills in. */
+/** A class that several classes inherit, each of which fills in a part. */
 abstract class Repository {
   abstract load(id: string): string
   @Exclusive((id: string) => id, { duplicates: 'replay', ttlMs: 60_000 })

@@ -1,4 +1,4 @@
-// Subclasses say who asks, for what, what to leave alone, and how a refusal looks.
+// Subclasses decide who is asking, for what, what to leave alone, and how a refusal looks.
 
 import { Dspinlock, DspinlockGuard, DspinlockInterceptor, DspinlockModule, type Problem } from '@dspinlock/nestjs'
 import {
@@ -54,7 +54,7 @@ class OwnInterceptor extends DspinlockInterceptor {
   }
 }
 
-/** Only what it says differs. */
+/** Differs only in what it says. */
 @Injectable()
 class AnsweringInterceptor extends DspinlockInterceptor {
   @Inject(HttpAdapterHost) private readonly host!: HttpAdapterHost

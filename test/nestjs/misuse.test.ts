@@ -1,4 +1,4 @@
-// Mistakes are told when the application starts, with what to write instead.
+// Mistakes throw when the application starts, and the error says what to write instead.
 
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -32,7 +32,7 @@ import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { createNest, nestMajor, platforms } from '../support/nest.js'
 
-/** The error that starting an application ends in. */
+/** The error with which starting an application fails. */
 async function startError(metadata: ModuleMetadata): Promise<Error> {
   let app: Awaited<ReturnType<typeof createNest>> | undefined
   try {

@@ -57,7 +57,7 @@ class ReportsController {
   }
 }
 
-/** A module of its own, which does not import ours. */
+/** A module that does not import ours. */
 @Module({ controllers: [ReportsController] })
 class FeatureModule {}
 

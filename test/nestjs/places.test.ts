@@ -1,4 +1,4 @@
-// Our place among guards, interceptors, middleware and hooks: what is outside applies to a replay, what is inside ran once.
+// Our place among guards, interceptors, middleware and hooks: what is outside applies to a replay; what is inside ran once.
 
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -105,7 +105,7 @@ class ImpatientInterceptor implements NestInterceptor {
   }
 }
 
-/** Takes what is in the value, which fails where there is none. */
+/** Unwraps the value, and fails if there is none. */
 @Injectable()
 class ItemsInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -113,7 +113,7 @@ class ItemsInterceptor implements NestInterceptor {
   }
 }
 
-/** Says no without asking further. */
+/** Refuses without calling the next one. */
 @Injectable()
 class AuthGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
@@ -209,7 +209,7 @@ class OutsideController {
   }
 }
 
-/** Both are bound here, one for all routes and one by the decorator. */
+/** Both are bound here: one for all routes, and one by the decorator. */
 @Controller('twice')
 @Dspinlock(replayed)
 class TwiceController {
@@ -219,7 +219,7 @@ class TwiceController {
   }
 }
 
-/** Says whose request it is in a header, as CORS does. */
+/** Writes into a response header whose request it is, as CORS does. */
 function addHeaders(app: INestApplication, kind: string): void {
   const instance = app.getHttpAdapter().getInstance() as { addHook?(name: string, hook: unknown): void }
   if (kind === 'express') {

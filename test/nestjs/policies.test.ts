@@ -1,4 +1,4 @@
-// Each policy, wherever the interceptor is bound, with real duplicates.
+// Each policy with real duplicates, wherever the interceptor is bound.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import {
@@ -21,7 +21,7 @@ let runs = 0
 let inside = 0
 let overlapped = false
 
-/** For work that lasts until a test has seen what it wants to see meanwhile. */
+/** For work that lasts until a test has seen what it needs to see meanwhile. */
 let gate = new Gate()
 
 async function work(lasting: Promise<unknown> = turn()): Promise<{ run: number }> {
@@ -178,7 +178,7 @@ for (const platform of platforms) {
     it('a named set gives its options to the routes that name it, and they may differ', async () => {
       const [first, second] = [await server.ask('/global/named'), await server.ask('/global/named')]
       expect([second.body, runs]).to.deep.equal([first.body, 1])
-      // Its policy is its own: no ttlMs of the set, or the second would be refused.
+      // It has a policy of its own, without the module's ttlMs: otherwise the second request would be refused.
       expect([
         (await server.ask('/global/renamed')).status,
         (await server.ask('/global/renamed')).status,
@@ -198,7 +198,7 @@ for (const platform of platforms) {
       expect(await read('/open', { method: 'DELETE' })).to.deep.equal({})
       expect(await read('/open', json({}))).to.deep.equal({ role: 'holder' })
       expect(await read('/open')).to.deep.equal({ role: 'holder' })
-      // The interceptor alone says nothing against the controller's decorator.
+      // The interceptor by itself does not override the controller's decorator.
       expect(await read('/open/bound')).to.deep.equal({})
     })
 

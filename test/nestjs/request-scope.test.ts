@@ -1,4 +1,4 @@
-// Interceptors and guards of one's own that Nest makes anew for each request.
+// Interceptors and guards of the user's own that Nest makes anew for each request.
 
 import { Dspinlock, DspinlockGuard, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
 import {
@@ -24,7 +24,7 @@ interface Asking {
   readonly headers: Record<string, string | undefined>
 }
 
-/** Known to Nest for as long as a request lasts. */
+/** A provider that Nest keeps for as long as a request lasts. */
 @Injectable({ scope: Scope.REQUEST })
 class Tenant {
   constructor(@Inject(REQUEST) readonly request: Asking) {}
@@ -49,11 +49,11 @@ class TenantGuard extends DspinlockGuard {
   }
 }
 
-/** For as long as there is a tenant. */
+/** An interceptor that lasts as long as its tenant. */
 @Injectable({ scope: Scope.REQUEST, durable: true })
 class DurableInterceptor extends DspinlockInterceptor {}
 
-/** Has a start of its own, and forgets ours. */
+/** Has an onModuleInit of its own, and does not call ours. */
 @Injectable()
 class StartingInterceptor extends DspinlockInterceptor {
   override onModuleInit(): void {}

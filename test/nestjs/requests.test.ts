@@ -1,4 +1,4 @@
-// What requests and stores may do besides: conditions, identities, credentials, variants, outages.
+// Other things that requests and stores may do: conditions, identities, credentials, variants, outages.
 
 import type { DspinlockOptions, Store } from '@dspinlock/nestjs'
 import { redisStore } from '@dspinlock/redis'
@@ -47,7 +47,7 @@ const routes: readonly PlainRoute[] = [
   { method: 'POST', path: 'plain', handler: () => ({ run: ++runs }) },
 ]
 
-/** Nobody listens there. */
+/** The address of a Redis that does not exist. */
 const away = (): Store => redisStore('redis://127.0.0.1:1', { commandTimeoutMs: 100 })
 
 for (const platform of platforms) {

@@ -26,7 +26,7 @@ import { redisUrl } from '../support/redis.js'
 const file = join(mkdtempSync(join(tmpdir(), 'dspinlock-file-')), 'file.txt')
 writeFileSync(file, 'contents of the file\n'.repeat(5_000))
 
-/** What the responses of both platforms can do alike. */
+/** What the responses of both platforms have in common. */
 interface AnyResponse {
   status(code: number): this
   send(body: unknown): void
@@ -127,7 +127,7 @@ class ResultsController {
   }
 }
 
-/** Needs no template engine: the point is who calls it, and how often. */
+/** No template engine is needed to see who calls it, and how often. */
 function setViews(app: INestApplication, { kind }: Platform): void {
   const view = (name: string, data: object): string => `<${name.split('/').at(-1)} ${JSON.stringify(data)}>`
   const instance = app.getHttpAdapter().getInstance() as Record<string, (...args: unknown[]) => unknown>

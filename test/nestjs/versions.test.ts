@@ -1,4 +1,4 @@
-// Versions of a route that differ in a header only are different work, with answers of their own.
+// Versions of a route that differ only in a header are different work, each with its own answers.
 
 import type { IncomingMessage } from 'node:http'
 import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
@@ -41,7 +41,7 @@ interface FastifyOfKinds {
   addConstraintStrategy(strategy: object): void
 }
 
-/** Fastify then chooses by the header `x-kind`. */
+/** With this, Fastify chooses by the header `x-kind`. */
 const kinds = {
   name: 'kind',
   validate: () => true,

@@ -1,4 +1,4 @@
-// Metrics, with the real SDK: every instrument with its unit, its values and its attributes, none of which names a key.
+// Metrics with the real SDK: every instrument with its unit, its values and its attributes, none of which names a key.
 
 import { LockEngine, memoryStore, tracing } from '@dspinlock/core'
 import { instrumentDspinlock } from '@dspinlock/opentelemetry'
@@ -129,7 +129,7 @@ describe('metrics', () => {
     ])
     expect(after_.get('dspinlock.records.size')?.descriptor.unit).to.equal('By')
     expect(points(after_, 'dspinlock.leases.lost')).to.deep.equal([[1, { reason: 'lease', route: 'job' }]])
-    // Connections that other tests cut may still be complaining.
+    // Connections that other tests cut may still report trouble.
     expect(points(after_, 'dspinlock.store.errors')).to.deep.include([1, { source: 'core', operation: 'claim' }])
   })
 

@@ -1,4 +1,4 @@
-// Spans, with the real SDK: which there are, how they hang together, and that a duplicate points at its holder.
+// Spans with the real SDK: which there are, their parents, and that a duplicate links to its holder.
 
 import { randomUUID } from 'node:crypto'
 import { HoldTimeoutError, LockEngine, memoryStore } from '@dspinlock/core'
@@ -52,7 +52,7 @@ describe('spans', () => {
   const idOf = (span: ReadableSpan | Span | undefined): string | undefined => span?.spanContext().spanId
   const linksOf = (span: ReadableSpan | undefined): (string | undefined)[] =>
     (span?.links ?? []).map(({ context: to }) => to.spanId)
-  /** As instrumentation of Node's http does: each request in a span of its own. */
+  /** Like instrumentation of Node's http: each request is in a span of its own. */
   const inSpan =
     (of: Span[]): RequestHandler =>
     (_req, _res, next) => {

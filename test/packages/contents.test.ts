@@ -1,4 +1,4 @@
-// A published package holds what its users need and nothing else, and tools that judge packages have nothing against it.
+// A published package contains what its users need and nothing else, and tools that check packages have no complaints.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { type Package, type Packed, packAll, packages, top } from './published.j
 
 const beside = ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json']
 
-/** What a packed file is there for; undefined if for nothing. */
+/** What a packed file is needed for; undefined if for nothing. */
 function reasonFor(path: string, sources: ReadonlySet<string>): string | undefined {
   if (beside.includes(path)) return 'for people'
   if (/^bin\/[\w-]+\.js$/.test(path)) return 'a command'
@@ -56,13 +56,13 @@ for (const { folder, manifest } of packages as readonly Package[]) {
       expect(messages.map(message => formatMessage(message, pkg, { color: false }))).to.deep.equal([])
     })
 
-    // The command line has no types: nobody imports it.
+    // The command line has no types, because nobody imports it.
     if (manifest.exports === undefined) return
     it('its types resolve as its code does', async function () {
       this.timeout(60_000)
       const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(bytesOf(packed.tarball))))
       if (analysis.types === false) throw new Error('no types were found')
-      // The profile esm-only: CommonJS gets at these packages by `require` of an ES module, as the test of use shows.
+      // The profile is esm-only: CommonJS uses these packages by `require` of an ES module, as use.test.ts shows.
       const ignored = ['node10', 'node16-cjs']
       const problems = analysis.problems.filter(
         problem => !('resolutionKind' in problem && ignored.includes(problem.resolutionKind)),

@@ -1,4 +1,4 @@
-// What package.json promises, in every package alike.
+// What every package.json promises, alike in all packages.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ for (const { manifest } of packages) {
 }
 
 describe('peer ranges', () => {
-  /** Versions that the tests run on, by name; an alias such as express4 counts for what it stands for. */
+  /** Versions that the tests run on, by name; an alias such as express4 counts as the package that it stands for. */
   const tested = new Map<string, Set<string>>()
   for (const path of ['package.json', 'test/nest11/package.json']) {
     const { devDependencies = {}, dependencies = {} } = readManifest(path)

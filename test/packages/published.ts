@@ -1,4 +1,4 @@
-// The packages as npm would publish them: packed once, and installed once from their tarballs beside the oldest peers we promise.
+// The packages as npm would publish them: packed once, and installed once from their tarballs with the oldest peers that we promise.
 
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ export interface Manifest {
 }
 
 export interface Package {
-  /** Its folder below packages. */
+  /** The package's folder below packages. */
   readonly folder: string
   readonly manifest: Manifest
 }
@@ -50,7 +50,7 @@ process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 let packing: Promise<readonly Packed[]> | undefined
 
-/** Packs every package; once for all tests. */
+/** Packs every package, once for all tests. */
 export function packAll(): Promise<readonly Packed[]> {
   packing ??= pack()
   return packing
@@ -70,7 +70,7 @@ async function pack(): Promise<readonly Packed[]> {
 
 type PackReport = Record<string, { name: string; filename: string; files: { path: string }[] }>
 
-/** The oldest version that a peer range lets in: its first number. */
+/** The oldest version that a peer range allows: its first number. */
 export function lowestOf(range: string): string {
   return /\d+\.\d+\.\d+/.exec(range)?.[0] ?? 'latest'
 }

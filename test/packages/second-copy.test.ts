@@ -1,4 +1,4 @@
-// Two copies of the packages in one process, as npm installs them for two dependents that want different versions, are one guard to a request.
+// Two copies of the packages in one process, as npm installs them for two dependents that want different versions, act as one guard on a request.
 
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// Packages stay small, and an import costs what it uses.
+// Packages stay small, and an import costs only what it uses.
 
 import { expect } from 'chai'
 import { describeWeight, weigh, weights } from './sizes.js'

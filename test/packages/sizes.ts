@@ -6,17 +6,17 @@ import { packages, top } from './published.js'
 
 export interface Weight {
   readonly what: string
-  /** An entry that imports what is weighed. */
+  /** The source of an entry that imports what is weighed. */
   readonly code: string
-  /** What counts elsewhere. */
+  /** Packages that are not counted here, because they count elsewhere. */
   readonly apart?: readonly string[]
-  /** Bytes, minified and compressed by gzip, that it must not exceed; undefined: only told. */
+  /** The most bytes that it may have, minified and compressed by gzip; undefined: its size is only reported. */
   readonly limit?: number
 }
 
 const KB = 1024
 const core = ['@dspinlock/core', '@dspinlock/core/*']
-/** core imports it by name, at the first lock that is given parameters of Redis and no store. */
+/** core imports this package by name, at the first lock that is given parameters of Redis and no store. */
 const redis = '@dspinlock/redis'
 
 export const weights: readonly Weight[] = [
@@ -49,12 +49,12 @@ export interface Weighed extends Weight {
   readonly compressed: number
 }
 
-/** Peers are not ours to weigh. */
+/** Peer dependencies do not count. */
 const peers = packages
   .flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {}))
   .filter(name => !name.startsWith('@dspinlock/'))
 
-/** What is imported when it is wanted is no part of what an import costs. */
+/** What is imported on demand does not count as part of an import. */
 const withoutLazyParts: Plugin = {
   name: 'without lazy parts',
   setup(builder) {

@@ -1,4 +1,4 @@
-// The packages work where people install them: from tarballs, beside the oldest peers, from each kind of module.
+// The packages work where people install them: from tarballs, with the oldest peers, from each kind of module.
 
 import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const options = {
   outDir: 'out',
 }
 
-/** Compiles the consumer in a folder of its own beside node_modules; resolves to what the compiler has to say. */
+/** Compiles the consumer in a folder of its own beside node_modules; resolves to what the compiler reports. */
 async function compile(app: string, name: string, extension: string, compilerOptions: object): Promise<string> {
   const folder = join(app, name)
   mkdirSync(folder, { recursive: true })
@@ -39,7 +39,7 @@ async function compile(app: string, name: string, extension: string, compilerOpt
   return stdout
 }
 
-/** Runs a compiled consumer: what it printed, and what Node had to warn of. */
+/** Runs a compiled consumer; returns what it printed, and what Node warned about. */
 async function use(file: string): Promise<{ answers: unknown; warnings: string }> {
   const { stdout, stderr } = await run(process.execPath, [file], { env: env() })
   return { answers: JSON.parse(stdout), warnings: stderr }
@@ -84,7 +84,7 @@ describe('packages installed from their tarballs beside the oldest peers', funct
   it("TypeScript beside Node's newest types, whose declarations differ: ours stand a check of libraries", async () => {
     const newest = await installWithTypes('^26.0.0')
     const complaints = await compile(newest, 'strict', 'mts', { module: 'nodenext', skipLibCheck: false })
-    // These name nothing but what is Node's; the frameworks' oldest declarations have faults of their own.
+    // These use only Node's own names; the oldest declarations of the frameworks have faults of their own.
     expect(complaints.split('\n').filter(line => /@dspinlock\/(core|http)\//.test(line))).to.deep.equal([])
   })
 

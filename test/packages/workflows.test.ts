@@ -1,4 +1,4 @@
-// The workflows can be read, run what there is, and run what the README tells people to.
+// The workflows can be parsed, run only scripts that exist, and run what the README tells people to run.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

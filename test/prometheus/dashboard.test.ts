@@ -1,4 +1,4 @@
-// The Grafana dashboard asks for metrics and labels that there are.
+// The Grafana dashboard asks only for metrics and labels that exist.
 
 import { readFileSync } from 'node:fs'
 import { dspinlockMetrics } from '@dspinlock/prometheus'
@@ -16,7 +16,7 @@ const dashboard = JSON.parse(
 ) as Dashboard
 
 describe('the Grafana dashboard', () => {
-  /** Names of samples as Prometheus stores them, each with the labels that it has. */
+  /** Names of samples as Prometheus stores them, each with its labels. */
   const samples = new Map<string, Set<string>>()
 
   before(async () => {

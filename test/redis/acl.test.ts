@@ -1,4 +1,4 @@
-// The Redis user that docs/redis.md describes may do all that the store does, and a user without INFO or SCAN still locks.
+// The Redis user that docs/redis.md describes may do everything the store does, and a user without INFO or SCAN can still lock.
 
 import { readFileSync } from 'node:fs'
 import { LockEngine, type Store } from '@dspinlock/core'

@@ -1,4 +1,4 @@
-// Keys and options that are odd or wrong, on Redis: they work, or are refused with a remedy, and leave nothing locked.
+// Odd or wrong keys and options on Redis: they work, or are refused with a remedy, and leave nothing locked.
 
 import { randomUUID } from 'node:crypto'
 import { channels, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
@@ -47,7 +47,7 @@ describe('bad input on Redis', () => {
       for await (const state of store.list()) listed.push(state.key)
       expect(listed).to.have.length(1)
       if (key.length <= 512) expect(listed).to.deep.equal([key])
-      // All that there is of one key has one hash tag, so that a cluster keeps it together.
+      // All names of one key have one hash tag, so that a cluster keeps them together.
       const names = await redis.keys(`${prefix}:*`)
       expect(new Set(names.map(name => /\{[^}]*\}/.exec(name)?.[0])).size).to.equal(1)
       await hold.release()
@@ -113,7 +113,7 @@ describe('bad input on Redis', () => {
     const { redis_version: version = '' } = Object.fromEntries(
       (await redis.info('server')).split('\r\n').map(line => line.split(':')),
     ) as Record<string, string>
-    // The same length: the reply says how long it is.
+    // Has the same length, because the reply says how long it is.
     const old = `5${version.slice(1)}`
     proxy.rewriteReply = reply =>
       Buffer.from(reply.toString('latin1').replace(`redis_version:${version}`, `redis_version:${old}`), 'latin1')

@@ -1,4 +1,4 @@
-// What is issued in one turn of the event loop goes to Redis together, and is as if each had gone alone.
+// Operations issued in one turn of the event loop go to Redis together, with the same results as if each had gone alone.
 
 import { LockEngine } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
@@ -54,7 +54,7 @@ describe('operations of one turn', () => {
     const engine = new LockEngine({ store })
     const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
     await holdOf(await engine.enter('done', replay)).settle(Uint8Array.of(1))
-    // Full: what is there may be read, and nothing may be written.
+    // A full Redis allows reading, and refuses writing.
     await askServer(redis.port, 'CONFIG', 'SET', 'maxmemory', 1)
     const [fresh, again] = await Promise.allSettled([engine.enter('new', replay), engine.enter('done', replay)])
     expect(String(fresh.status === 'rejected' && fresh.reason)).to.match(/OOM.*raise maxmemory/)

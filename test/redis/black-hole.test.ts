@@ -1,4 +1,4 @@
-// A Redis that accepts connections and never answers: every request is answered in time all the same, and nothing hangs.
+// A Redis that accepts connections and never answers: every request is still answered in time, and nothing hangs.
 
 import { dspinlock } from '@dspinlock/express'
 import { type RedisConnection, redisStore } from '@dspinlock/redis'
@@ -12,7 +12,7 @@ import { redisUrl } from '../support/redis.js'
 import { untilSo } from '../support/redis-admin.js'
 
 const COMMAND_TIMEOUT_MS = 200
-/** For everything else that a busy machine does meanwhile. */
+/** Time allowed for everything else that a busy machine does meanwhile. */
 const SLACK_MS = 1_500
 
 async function timed<T>(work: Promise<T>): Promise<[T, number]> {

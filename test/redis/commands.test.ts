@@ -15,7 +15,7 @@ describe('commands for each request', () => {
   const servers: TestServer[] = []
   const engines: LockEngine[] = []
   let runs = 0
-  /** The work lasts until then. */
+  /** The work lasts until this resolves. */
   let gate = new Gate()
 
   before(async () => {
@@ -45,7 +45,7 @@ describe('commands for each request', () => {
     await redis.stop()
   })
 
-  /** Scripts called by clients, and messages published by them. */
+  /** The number of script calls by clients, and of messages published by scripts. */
   const count = async (work: () => Promise<unknown>): Promise<{ scripts: number; messages: number }> => {
     await client.config('RESETSTAT')
     await work()

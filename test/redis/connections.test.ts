@@ -1,4 +1,4 @@
-// What a store may be given to connect with, what becomes of it, and what is refused at start.
+// What a store may be given as its connection, what it does with that, and what is refused at start.
 
 import { LockEngine, type Store } from '@dspinlock/core'
 import { type IoredisClient, type NodeRedisClient, type RedisConnection, redisStore } from '@dspinlock/redis'

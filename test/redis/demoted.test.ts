@@ -1,4 +1,4 @@
-// An address leads to another server from now on, and the one that it led to lives on as a replica: what is connected follows.
+// An address leads to another server from now on, and the old server lives on as a replica: connections follow the address.
 
 import { LockEngine, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
@@ -28,7 +28,7 @@ describe('a server that is demoted', () => {
     await Promise.all([old.stop(), promoted.stop()])
   })
 
-  /** Nobody asks by itself while the test runs. */
+  /** Long enough that no waiter polls while the test runs. */
   const makeEngine = (): LockEngine => {
     const store = redisStore(proxy.url)
     const engine = new LockEngine({ store, pollMs: 60_000 })
@@ -61,7 +61,7 @@ describe('a server that is demoted', () => {
     await holdOf(await engine.enter('warm')).release()
     await untilSo('it listens', async () => (await countListening(old)) === 1)
     const asked = new Promise<void>(resolve => {
-      // Who connects waits, and looks again a second later.
+      // A caller waits while the client connects, and looks again a second later.
       proxy.rewriteReply = reply => {
         const text = reply.toString('latin1')
         if (text.includes('loading:0')) resolve()

@@ -1,4 +1,4 @@
-// What a command inside of the script was refused with, as Redis 6.2 says it, is treated as what newer servers say.
+// Errors of commands inside the script, in the form in which Redis 6.2 reports them, are treated like those of newer servers.
 
 import { randomUUID } from 'node:crypto'
 import { LockEngine } from '@dspinlock/core'

@@ -1,4 +1,4 @@
-// forget reaches every process: the holder stops, and whoever waits looks again.
+// forget reaches every process: the holder stops, and all waiters look again.
 
 import { randomUUID } from 'node:crypto'
 import { LockEngine, type Store } from '@dspinlock/core'
@@ -15,7 +15,7 @@ describe('forgetting a key', () => {
   beforeEach(() => {
     const prefix = `forget-${randomUUID()}`
     stores = Array.from({ length: 4 }, () => redisStore(redisUrl(), { prefix }))
-    // Only messages tell.
+    // Polling is off, so only messages can tell.
     engines = stores.map(store => new LockEngine({ store, pollMs: 60_000 }))
   })
   afterEach(async () => {

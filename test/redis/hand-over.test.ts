@@ -1,4 +1,4 @@
-// What handing a key over costs Redis: the same however many wait, and next to nothing inside one process.
+// What handing a key over costs Redis: the same however many wait, and almost nothing within one process.
 
 import { channels, type Hold, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
@@ -7,7 +7,7 @@ import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { holdOf } from '../support/engine.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
 
-/** Nobody asks by itself while a test runs. */
+/** Long enough that no waiter polls while a test runs. */
 const pollMs = 60_000
 const waitMs = 60_000
 const leaseMs = 60_000
@@ -22,7 +22,7 @@ describe('handing a key over', () => {
   })
   after(() => redis.stop())
 
-  /** Each has a store of its own, with a channel and connections, as a process has. */
+  /** Engines with a store, a channel and connections of their own, as in processes of their own. */
   const makeEngines = async (count: number): Promise<void> => {
     stores = Array.from({ length: count }, () => redisStore(redis.url))
     engines = stores.map(store => new LockEngine({ store, pollMs }))
@@ -30,7 +30,7 @@ describe('handing a key over', () => {
       const channels = (await askServer(redis.port, 'PUBSUB', 'CHANNELS', 'dspinlock:wake:*')) as string[]
       return channels.length === count
     })
-    // A script that the server does not know yet is sent twice.
+    // The first call sends the script twice, because the server does not know it yet.
     await holdOf(await engine(0).enter('warm', { leaseMs })).release()
   }
   afterEach(async () => {
@@ -44,13 +44,13 @@ describe('handing a key over', () => {
   const engine = (n: number): LockEngine => engines[n] as LockEngine
   const waiters = async (key: string): Promise<number> => (await engine(0).inspect(key))?.waiters ?? 0
 
-  /** Commands that Redis carried out meanwhile, those of scripts among them. */
+  /** The number of commands that Redis carried out meanwhile, those of scripts included. */
   const count = async (work: () => Promise<unknown>): Promise<Record<string, number>> => {
     await askServer(redis.port, 'CONFIG', 'RESETSTAT')
     await work()
     const stats = String(await askServer(redis.port, 'INFO', 'commandstats'))
     const calls = [...stats.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, name, n]) => [name, Number(n)] as const)
-    // What the count itself takes: its connections, and the question.
+    // The count itself takes connections, and the question.
     return Object.fromEntries(calls.filter(([name]) => !/^(info|config|hello|client|select)/.test(String(name))))
   }
 
@@ -71,7 +71,7 @@ describe('handing a key over', () => {
           turns.map(async (turn, n) => {
             const hold = await turn
             order.push(n)
-            // Started under the short lease of the hand-over, it is to be renewed before it ends.
+            // Started under the short lease of a hand-over, the hold has to be renewed before that ends.
             await untilSo('it is renewed', async () => hold.signal.aborted || (await leaseLeft(redis.port)) > 1_000)
             await hold.release()
           }),
@@ -79,7 +79,7 @@ describe('handing a key over', () => {
       })
       expect(order, 'in order of arrival').to.deep.equal(turns.map((_, n) => n))
       const { evalsha = 0, eval: evals = 0, publish = 0 } = calls
-      // One release each and one renewal each, and one message for each of them; the last release has nobody to tell.
+      // Each hand-over takes a release, a renewal and a message; the last release has nobody to tell.
       expect(publish, 'messages').to.equal(waiting)
       expect(evalsha + evals, 'scripts').to.equal(2 * waiting + 1)
       const inside = ['get', 'set', 'zrange', 'zrem', 'pexpire', 'time']
@@ -87,7 +87,7 @@ describe('handing a key over', () => {
       costs.push({ waiting, perHandOver })
       const [one] = costs
       for (const name of inside) {
-        // The first release and the last one are not hand-overs of the same kind, and with one waiter there is nothing else.
+        // The first and the last release are not hand-overs of this kind, and with one waiter there are no others.
         expect(perHandOver[name], `${name} for each hand-over`).to.be.at.most((one?.perHandOver[name] ?? 0) + 0.01)
       }
     })
@@ -104,7 +104,7 @@ describe('handing a key over', () => {
       await first.release()
       expect(await served).to.equal(true)
     })
-    // Each operation reads the state once: two releases.
+    // Each of the two releases reads the state once.
     expect(calls['get']).to.equal(2)
   })
 

@@ -1,4 +1,4 @@
-// Records kept in the process: replays without a command, and never longer than the record is there.
+// Records kept in the process: replays cost no command, and last no longer than the record exists.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -42,7 +42,7 @@ describe('records kept in the process', () => {
   afterEach(async () => {
     for (const close of closing.reverse()) await close()
     closing = []
-    // Redis notices a closed connection a little later, and who listens is counted by the next test.
+    // Redis notices a closed connection a little later, and the next test counts the listeners.
     await until(async () => (await countListening()) === 0)
   })
   after(async () => {
@@ -52,7 +52,7 @@ describe('records kept in the process', () => {
 
   const makeKey = (): string => `key-${++keys}`
 
-  /** An engine with a store of its own, as another process would have, that listens already. */
+  /** An engine with a store of its own, as in another process, that is listening already. */
   const makeEngine = async (
     options: RedisStoreOptions = { localCache },
     connection: RedisConnection = redis.url,
@@ -215,7 +215,7 @@ describe('records kept in the process', () => {
     await follow(b, key)
     proxy.refuse()
     proxy.cut()
-    // Nothing is answered from memory as soon as the loss is seen: without Redis there is no answer.
+    // From the moment when the loss is noticed, nothing is answered from memory: without Redis there is no answer.
     await until(async () => (await b.enter(key, replay).catch((reason: unknown) => reason)) instanceof StoreError)
     expect(await a.forget(key, fence)).to.equal(true)
     proxy.heal()
@@ -262,7 +262,7 @@ describe('records kept in the process', () => {
     }
     const recall = (engine: LockEngine, key: string, options: EnterOptions = replay): Entry | undefined =>
       engine.enterAtOnce(key, new Policy(options))
-    /** What is published about `key` meanwhile; how long anything took apart. */
+    /** What is published about `key` meanwhile, without how long anything took. */
     const listen = async (key: string, work: () => unknown) => {
       const ear = hear<EnterTrace>(tracing as never, message => message.key === key)
       const events: unknown[] = []
@@ -311,7 +311,7 @@ describe('records kept in the process', () => {
       expect(recalled).to.deep.equal(asked)
       expect(recalled.events).to.deep.equal([{ key, role: 'follower', error: undefined, isShort: true }])
       expect(recalled.traces.at(-1)).to.include({ on: 'enter asyncEnd', label: 'reports', role: 'follower' })
-      // What is not known at once is published when it is.
+      // An answer that is not there at once is published only when it comes.
       await engine.forget(key, (await engine.inspect(key))?.fence ?? 0)
       const missed = await listen(key, () => expect(recall(engine, key)).to.equal(undefined))
       expect(missed).to.deep.equal({ traces: [], events: [] })
@@ -328,7 +328,7 @@ describe('records kept in the process', () => {
     it('not while somebody in this process asks for the key, holds it or waits for it', async () => {
       const { engine, key } = await makeKnowing()
       const turn = engine.enter(key, { duplicates: 'serialise' })
-      // Redis has been sent nothing yet: the record is kept still.
+      // Nothing was sent to Redis yet, so the record is still kept.
       expect(recall(engine, key)).to.equal(undefined)
       const entry = await turn
       if (entry.role !== 'holder') throw new Error(`not the holder: ${entry.role}`)

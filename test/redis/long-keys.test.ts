@@ -1,4 +1,4 @@
-// Keys that are named by their digest in Redis: people see them, too.
+// Keys that are named by their digest in Redis can be listed and inspected, too.
 
 import { randomUUID } from 'node:crypto'
 import { LockEngine, type Store } from '@dspinlock/core'

@@ -1,4 +1,4 @@
-// A holder whose Redis is out of reach: it knows by its own clock when its lease is over, and what it does later changes nothing.
+// A holder whose Redis cannot be reached knows by its own clock when its lease is over, and what it does later changes nothing.
 
 import { channels, LockEngine, type LostEvent, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'

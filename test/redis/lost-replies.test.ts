@@ -1,4 +1,4 @@
-// The server carried a command out and its reply was lost: the repetition is told the same, through every client.
+// If the server carried out a command but its reply was lost, the repeated command gets the same answer, through every client.
 
 import { randomUUID } from 'node:crypto'
 import type { ClaimReply, ClaimRequest, Store } from '@dspinlock/core'
@@ -15,9 +15,9 @@ for (const client of ['a URL', ...clientNames] as const) {
     const prefix = `lost-${randomUUID()}`
     let proxy: FaultProxy
     let connected: ConnectedClient | undefined
-    /** Behind the proxy. */
+    /** A store behind the proxy. */
     let store: Store
-    /** Beside it: what the server really has. */
+    /** A store beside the proxy, to see the state on the server. */
     let direct: Store
     let mailbox: string
     let other: string
@@ -35,7 +35,7 @@ for (const client of ['a URL', ...clientNames] as const) {
       if (reply.state !== 'held') throw new Error(`expected to hold, but the claim was answered ${reply.state}`)
       return { token, fence: reply.fence }
     }
-    /** Does it with the reply to the first command that names `token` cut off, and makes sure that there was one. */
+    /** Runs it with the reply to the first command that names `token` cut off, and checks that there was one. */
     const withoutReply = async <T>(token: string, work: () => T | Promise<T>): Promise<T> => {
       let sent = 0
       proxy.onRequest = request => {
@@ -55,7 +55,7 @@ for (const client of ['a URL', ...clientNames] as const) {
       store = redisStore(connected?.connection() ?? proxy.url, options)
       direct = redisStore(redisUrl(), options)
       ;[mailbox, other] = await Promise.all([listening(store), listening(direct)])
-      // A script that the server does not know yet is answered NOSCRIPT, which is not the reply that is to be lost.
+      // A script that the server does not know yet is answered with NOSCRIPT, which is not the reply that is to be lost.
       key = 'warm'
       const one = await hold()
       await store.renew({ key, token: one.token, leaseMs: LEASE_MS })
@@ -147,7 +147,7 @@ for (const client of ['a URL', ...clientNames] as const) {
   })
 }
 
-/** The name of a mailbox to which messages arrive. */
+/** The id of a mailbox to which messages arrive. */
 function listening(store: Store): Promise<string> {
   return new Promise(resolve => {
     const { id } = store.open(wake => {

@@ -1,4 +1,4 @@
-// What others put under our names in Redis is no lock and no record.
+// What other programs write under our names in Redis is neither a lock nor a record.
 
 import { channels, type Entry, LockEngine, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
@@ -70,7 +70,7 @@ describe('a record in Redis that no middleware wrote', () => {
       const troubles: string[] = []
       const onTrouble = (event: unknown): void => {
         const { source, operation } = event as TroubleEvent
-        // The tests before this one may have left connections behind that still complain.
+        // Connections that earlier tests left behind may still report trouble.
         if (source === 'http') troubles.push(operation)
       }
       channels.trouble.subscribe(onTrouble)

@@ -1,4 +1,4 @@
-// Redis away: an answer within the command timeout, as the option says, and locking again once it is back.
+// While Redis is away, requests are answered within the command timeout, as the option says, and locking works again once it is back.
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -196,7 +196,7 @@ describe('Redis away', () => {
     const client = new Redis({ port, enableReadyCheck: false, maxRetriesPerRequest: 0 })
     client.on('error', () => {})
     await once(client, 'ready')
-    // No time for another try.
+    // There is no time for another try.
     const other = redisStore(client, { commandTimeoutMs: 20 })
     try {
       const error = await failure(Promise.resolve(other.inspect('key')))

@@ -1,4 +1,4 @@
-// Clients made from plain parameters: each way of reaching a Redis, and a lock over each.
+// Clients made from plain parameters: each way to reach a Redis, and a lock over each.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-// What a client itself fails with while connections and nodes come and go: tried again, as what Redis says of it is.
+// Errors of the clients themselves, while connections and nodes come and go, lead to another try, as Redis' own passing errors do.
 
 import { LockEngine } from '@dspinlock/core'
 import { type RedisConnection, redisStore } from '@dspinlock/redis'
@@ -8,13 +8,13 @@ import * as nodeRedis from 'redis'
 import { failure, holdOf } from '../support/engine.js'
 import { redisUrl } from '../support/redis.js'
 
-/** Node's, where a name has two addresses and nothing listens on either. */
+/** Node's error for a name with two addresses where nothing listens on either. */
 const refused = new AggregateError([
   new Error('connect ECONNREFUSED ::1:6379'),
   new Error('connect ECONNREFUSED 127.0.0.1:6379'),
 ])
 
-/** ioredis has no classes for its own. */
+/** ioredis has no classes for its own errors. */
 const failures: readonly (readonly [string, Error])[] = [
   ['ioredis', new Error('Too many Cluster redirections. Last error: ReplyError: CLUSTERDOWN The cluster is down')],
   ['ioredis', new Error('Too many Cluster redirections. Last error: ReplyError: MOVED 3 127.0.0.1:1')],
@@ -37,7 +37,7 @@ describe('what passes by itself', () => {
   })
   after(() => client.disconnect())
 
-  /** A client on which every command fails with `error`, as long as there are any of them left. */
+  /** A client on which commands fail with `error`, as often as `times` says. */
   const failing = (error: Error, times: number): RedisConnection =>
     ({
       isOpen: true,

@@ -1,4 +1,4 @@
-// A Redis user who may not do all that the scripts do: which command it was, and what to give.
+// A Redis user that may not do everything the scripts do: the error says which command was refused, and what to give.
 
 import { randomUUID } from 'node:crypto'
 import { channels, LockEngine, type TroubleEvent } from '@dspinlock/core'
@@ -10,7 +10,7 @@ import { failure } from '../support/failure.js'
 import { redisUrl } from '../support/redis.js'
 import { untilSo } from '../support/redis-admin.js'
 
-/** Until so many refusals were told of. */
+/** Resolves when `times` refusals were reported. */
 function untilRefused(times: number): Promise<void> {
   let told = 0
   return new Promise(resolve => {

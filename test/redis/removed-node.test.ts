@@ -1,4 +1,4 @@
-// A node that is taken out of its cluster: what is said in the cluster does not reach it any more, though it may answer.
+// A node that was taken out of its cluster does not get the cluster's messages any more, though it may still answer.
 
 import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
@@ -6,11 +6,11 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { askServer, untilSo } from '../support/redis-admin.js'
 
-/** As a cluster's client would have them: what is beside each node, and which of them it knows. */
+/** Like a cluster's client: the client for each node, and the nodes that it knows. */
 interface Nodes {
   connection: RedisConnection
   know(server: RedisServer): void
-  /** Once somebody wants to listen beside one of them. */
+  /** Resolves when the store wants to listen beside one of the nodes. */
   readonly asked: Promise<void>
   close(): void
 }

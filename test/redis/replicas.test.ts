@@ -1,4 +1,4 @@
-// minReplicas: a claim that too few replicas have does not count, and leaves nothing locked.
+// minReplicas: a claim that too few replicas acknowledge does not count, and leaves nothing locked.
 
 import { LockEngine, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
@@ -50,7 +50,7 @@ describe('minReplicas', () => {
           const hold = holdOf(await one.enter(key, { leaseMs: 300 }))
           const next = other.enter(key)
           await untilSo('it waits', async () => (await one.inspect(key))?.waiters === 1)
-          // Renewed: a third of the lease passes twice.
+          // Two thirds of the lease pass, so the hold is renewed.
           await new Promise(resolve => setTimeout(resolve, 250))
           expect(hold.signal.aborted).to.equal(false)
           expect(await hold.release()).to.equal(true)

@@ -1,4 +1,4 @@
-// What the script keeps of one key from operation to operation: fences, marks, times to live, how claims ended, records.
+// What the script keeps about a key from one operation to the next: fences, marks, times to live, how claims ended, records.
 
 import {
   type ClaimReply,
@@ -56,7 +56,7 @@ describe('what the script keeps of a key', () => {
     (await store.release({ key, token, passMs, maxLocalTurns: 0 })).mine
   const settle = async (token: string, record: Uint8Array, ttlMs: number): Promise<boolean> =>
     store.settle({ key, token, record, ttlMs, retainMs: 1_000 })
-  /** Milliseconds that Redis keeps the key's state for, and at most as many fewer as a slow test takes. */
+  /** Asserts for how many milliseconds Redis still keeps the key's state, with an allowance for a slow test. */
   const expectKept = async (ms: number, of = key): Promise<void> => {
     expect(await redis.pttl(name(of)), `time to live of ${of}`).to.be.within(ms - 5_000, ms)
   }
@@ -112,7 +112,7 @@ describe('what the script keeps of a key', () => {
     await hold(`${a}.4`)
     await settle(`${a}.4`, Buffer.from('x'), 0)
     await release(`${a}.4`)
-    // The older record is shown to nobody, but kept for those who waited for it.
+    // The older record is given to no newcomer, but is kept for those that waited for it.
     await expectKept(50_000)
   })
 

@@ -14,7 +14,7 @@ import {
 import { RedisCluster } from '../support/redis-cluster.js'
 import { RedisSentinels } from '../support/redis-sentinels.js'
 
-/** `topology`: asked for when the tests begin. */
+/** `topology` is called when the tests begin. */
 function keepsTheContract(client: ClientName, topology: () => Topology): void {
   let connected: ConnectedClient
   before(async () => {
@@ -62,7 +62,7 @@ describe('store contract: Redis behind Sentinels', () => {
     sentinels = await RedisSentinels.start()
   })
   after(() => sentinels.stop())
-  // GLIDE does not know Sentinels, what node-redis 5 has for them cannot be duplicated, and ioredis 5 does as 6.
+  // GLIDE does not support Sentinels, the sentinel client of node-redis 5 cannot be duplicated, and ioredis 5 behaves like 6.
   for (const client of ['ioredis', 'node-redis'] as const) {
     describe(`through ${client}`, () =>
       keepsTheContract(client, () => ({ kind: 'sentinel', nodes: sentinels.sentinels, name: sentinels.name })))

@@ -3,31 +3,31 @@
 import type { Dated, WorkerHistory } from './history.js'
 
 export type BreachName =
-  /** Two holders of one key at once, each within its lease. */
+  /** Two holders of one key at once, both within their leases. */
   | 'overlap'
   /** A later hold with a fence that is not greater. */
   | 'fence'
-  /** The register refused a holder within its lease: somebody with a higher fence had been there. */
+  /** The register refused a holder within its lease, because a writer with a higher fence had been there. */
   | 'refused-holder'
-  /** The register took a write under a fence lower than one it had taken before. */
+  /** The register accepted a write under a lower fence than one that it had accepted before. */
   | 'stale-write'
-  /** A settling was accepted although a later hold had begun. */
+  /** A settle was accepted although a later hold had begun. */
   | 'stale-settle'
-  /** A duplicate was given what a holder left after a later hold had begun. */
+  /** A duplicate was given the record of a holder although a later hold had begun. */
   | 'stale-record'
-  /** A duplicate was given what nobody settled. */
+  /** A duplicate was given a record that nobody left. */
   | 'phantom-record'
-  /** Two duplicates were given different answers for one record. */
+  /** Two duplicates were given different results from one record. */
   | 'two-answers'
-  /** A record was there, and within its time somebody ran all the same. */
+  /** A record was there, and within its time the work was run all the same. */
   | 'ran-twice'
-  /** A holder went on after its lease had run out, and its signal did not say so. */
+  /** A holder went on after its lease had run out, and its signal had not aborted. */
   | 'unaware'
   /** A caller was not answered in time. */
   | 'endless-wait'
-  /** An error reached nobody, or the process ended by itself. */
+  /** An error that no caller got, or a process that ended by itself. */
   | 'crash'
-  /** Closed, and still alive. */
+  /** A process that is still alive although everything is closed. */
   | 'kept-alive'
 
 export interface Breach {
@@ -35,10 +35,10 @@ export interface Breach {
   readonly what: string
 }
 
-/** What happened to a process, or to the server's data, as the injector knows it. */
+/** What happened to a process, or to the server's data, as far as the injector knows. */
 export interface Incident {
   readonly kind: 'killed' | 'stopped' | 'data-lost' | 'not-exited'
-  /** The worker; '' for the server. */
+  /** The id of the worker; '' for the server. */
   readonly worker: string
   readonly from: number
   readonly to: number
@@ -55,28 +55,28 @@ export interface Verdict {
     /** Holds that ended before their holder ended them. */
     lost: number
     writesRefused: number
-    /** What looks like a breach, and is explained by data that the server lost. */
+    /** What looks like a breach, but is explained by data that the server lost. */
     excused: number
   }
 }
 
-/** A server reads its clock in whole milliseconds. */
+/** Tolerance for a server's clock, which is read in whole milliseconds. */
 const CLOCK_MS = 2
-/** Between a lease's end and code that looks at the signal. */
+/** Tolerance for the time between the end of a lease and code that looks at the signal. */
 const AWARE_WITHIN_MS = 5
 
 interface Held {
   readonly worker: string
   readonly key: string
   readonly fence: number
-  /** When the store gave it the key: its word may come much later. */
+  /** When the store gave the key; the holder may learn of it much later. */
   readonly grantedAt: number
   readonly enter: number
-  /** Until when its holder acts as such: it left, it knew, it was killed, or its lease ended. */
+  /** Until when the holder acts as such: until it left, knew that it lost the key, or was killed, or its lease ended. */
   end: number
 }
 
-/** `serverAheadMs`: the server's clock, of which fences are made, minus the histories'. */
+/** `serverAheadMs`: the time of the server's clock, from which fences are made, minus that of the histories. */
 export function check(
   histories: readonly WorkerHistory[],
   incidents: readonly Incident[],
@@ -85,7 +85,7 @@ export function check(
   const breaches: Breach[] = []
   const counts = { holds: 0, records: 0, follows: 0, refusals: 0, errors: 0, lost: 0, writesRefused: 0, excused: 0 }
   const losses = incidents.filter(incident => incident.kind === 'data-lost')
-  /** `name` stands, unless data was lost between `since` and `until`. */
+  /** Reports the breach `name`, unless data was lost between `since` and `until`. */
   const judge = (name: BreachName, what: string, since: number, until: number): void => {
     if (losses.some(loss => loss.from <= until && loss.to >= since)) counts.excused++
     else breaches.push({ name, what })
@@ -152,7 +152,7 @@ function readHolds(history: WorkerHistory, incidents: readonly Incident[], serve
 type Judge = (name: BreachName, what: string, since: number, until: number) => void
 type Add = (name: BreachName, what: string) => void
 
-/** `list` in order of entering. */
+/** The holds of `list` in order of entering. */
 function checkHolds(list: readonly Held[], judge: Judge): void {
   const byEnd = [...list].sort((a, b) => a.end - b.end)
   const fences = new Set<number>()
@@ -162,7 +162,7 @@ function checkHolds(list: readonly Held[], judge: Judge): void {
   for (const hold of list) {
     if (fences.has(hold.fence)) judge('fence', `${tell(hold)}: another hold had the same fence`, hold.enter, hold.enter)
     fences.add(hold.fence)
-    // Entered after its lease: its holder knows, or is reported as unaware.
+    // It entered after its lease had ended: then its holder knows, or is reported as unaware.
     if (hold.enter >= hold.end) continue
     if (longest !== undefined && hold.enter + CLOCK_MS < longest.end) {
       judge('overlap', `${tell(hold)} began while ${tell(longest)} lasted`, longest.grantedAt, hold.enter)
@@ -223,7 +223,7 @@ function checkRecords(
         event.at,
       )
     }
-    // Newcomers are given the record from its answer on, and by the server's clock not for longer than this.
+    // Newcomers are given the record from the answer on, and, by the server's clock, for no longer than this.
     const until = sentAt + event.visibleMs - CLOCK_MS
     const again = byFence.slice(firstAbove(byFence, fence)).find(hold => hold.enter > event.at && hold.enter < until)
     if (again !== undefined) {
@@ -250,7 +250,7 @@ function checkRecords(
   }
 }
 
-/** The place of the first hold with a higher fence, in a list in order of fences. */
+/** The index of the first hold with a higher fence, in a list in order of fences. */
 function firstAbove(list: readonly Held[], fence: number): number {
   let low = 0
   let high = list.length

@@ -1,4 +1,4 @@
-// What a worker writes down while it works, and how a run's histories are read back.
+// What a worker writes down while it works, and reading the histories of a run.
 
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,14 +9,14 @@ export function now(): number {
 }
 
 export type HistoryEvent =
-  /** The worker runs; it is process `pid`. */
+  /** The worker is running; its process is `pid`. */
   | { readonly event: 'start'; readonly pid: number }
   /** A caller asks for the key, and must have its answer by `endBy`. */
   | { readonly event: 'ask'; readonly op: number; readonly key: string; readonly endBy: number }
   | { readonly event: 'answer'; readonly op: number; readonly outcome: string }
-  /** The store said that the key is the process's until then at the least. */
+  /** The store said that the process holds the key at least until then. */
   | { readonly event: 'lease'; readonly key: string; readonly fence: number; readonly until: number }
-  /** The holder begins; `aborted`: what its signal says at that moment. */
+  /** The holder begins; `aborted` is the state of its signal at that moment. */
   | { readonly event: 'enter'; readonly key: string; readonly fence: number; readonly aborted: boolean }
   | { readonly event: 'lost'; readonly key: string; readonly fence: number }
   | {
@@ -29,7 +29,7 @@ export type HistoryEvent =
   | { readonly event: 'leave'; readonly key: string; readonly fence: number; readonly aborted: boolean }
   /** The holder is about to leave a record. */
   | { readonly event: 'settle'; readonly key: string; readonly fence: number; readonly record: string }
-  /** It was answered. `visibleMs`: for how long newcomers are to be given the record. */
+  /** The settle was answered. `visibleMs`: for how long newcomers are to be given the record. */
   | {
       readonly event: 'settled'
       readonly key: string
@@ -42,16 +42,16 @@ export type HistoryEvent =
   /** A duplicate was given a record. */
   | { readonly event: 'follow'; readonly key: string; readonly record: string }
   | { readonly event: 'wake'; readonly kind: string }
-  /** The event loop did not turn from `since` on. */
+  /** The event loop has been blocked since `since`. */
   | { readonly event: 'stall'; readonly since: number }
-  /** Something escaped: an uncaught error or an unhandled rejection. */
+  /** An uncaught error or an unhandled rejection. */
   | { readonly event: 'crash'; readonly error: string }
-  /** Every caller was answered, engine and store are closed: nothing keeps the process any more. */
+  /** Every caller was answered, and engine and store are closed, so nothing keeps the process alive any more. */
   | { readonly event: 'bye' }
 
 export type Dated = HistoryEvent & { readonly at: number }
 
-/** Each line is in the file before the next step, so that a killed worker leaves all that it did. */
+/** Each line is written to the file before the next step, so that a killed worker leaves a record of everything that it did. */
 export class HistoryWriter {
   readonly #file: number
 
@@ -78,7 +78,7 @@ export function readHistories(directory: string): WorkerHistory[] {
     .filter(name => name.endsWith('.history'))
     .map(name => {
       const lines = readFileSync(join(directory, name), 'utf8').split('\n')
-      // A process killed in the middle of a line leaves a part of it.
+      // A process that is killed while it writes a line leaves a part of it.
       const whole = lines.slice(0, -1)
       return { name: name.slice(0, -'.history'.length), events: whole.map(line => JSON.parse(line) as Dated) }
     })

@@ -1,4 +1,4 @@
-// Which fault comes when, from a seed; and what each does.
+// Decides from a seed which fault comes when, and carries it out.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FaultProxy } from '../../support/fault-proxy.js'
@@ -6,7 +6,7 @@ import type { Incident } from './checker.js'
 import { now } from './history.js'
 import { randomFrom, shuffle } from './random.js'
 
-/** What can be done to workers behind proxies, and to one primary with its replica. */
+/** Faults for workers behind proxies, and for one primary with its replica. */
 export const faultKinds = [
   'kill worker',
   'stop worker',
@@ -21,7 +21,7 @@ export const faultKinds = [
   'restart empty',
   'fail over',
 ] as const
-/** What can be done where clients find their servers by themselves, so that there is no proxy between. */
+/** Faults where clients find their servers by themselves, so that there is no proxy in between. */
 export const sentinelFaultKinds = ['kill worker', 'stop worker', 'client kill', 'script flush', 'fail over'] as const
 export const clusterFaultKinds = [...sentinelFaultKinds, 'migrate slot'] as const
 export type FaultKind = (typeof faultKinds)[number] | (typeof clusterFaultKinds)[number]
@@ -31,16 +31,16 @@ export interface Victim {
   readonly name: string
   readonly proxy: FaultProxy | undefined
   signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
-  /** Another process in its place. */
+  /** Starts another process in its place. */
   replace(): Promise<void>
 }
 
-/** What is tormented. Some faults are not for every kind of servers. */
+/** The servers that are tormented. Some faults are not for every kind of servers. */
 export interface Servers {
   restart?(): Promise<void>
-  /** `lost`: called when the old data is out of reach and the new server answers. */
+  /** `lost` is called when the old data is out of reach and the new server answers. */
   restartEmpty?(lost: () => void): Promise<void>
-  /** Moves the slot of one of the keys to another master. `choice`: from 0 to below 1. */
+  /** Moves the slot of one of the keys to another master. `choice` is at least 0 and below 1. */
   migrateSlot?(choice: number): Promise<void>
   failOver(lost: () => void, choice: number): Promise<void>
   flushScripts(): Promise<void>
@@ -50,7 +50,7 @@ export interface Servers {
 export interface InjectorOptions {
   readonly seed: number
   readonly kinds: readonly FaultKind[]
-  /** From one fault's beginning to the next one's, on average. */
+  /** The average time from the beginning of one fault to that of the next. */
   readonly everyMs: number
   readonly leaseMs: number
   readonly victims: () => readonly Victim[]
@@ -59,12 +59,12 @@ export interface InjectorOptions {
 
 export class Injector {
   readonly incidents: Incident[] = []
-  /** How often each of the kinds was injected. */
+  /** How many faults of each kind were injected. */
   readonly counts: Map<FaultKind, number>
   readonly #options: InjectorOptions
   readonly #random: () => number
   readonly #underWay = new Set<Promise<void>>()
-  /** Workers that something is being done to: one fault at a time each. */
+  /** Workers with a fault under way: each has one at a time. */
   readonly #busy = new Set<string>()
   #serverBusy: Promise<void> = Promise.resolve()
 
@@ -161,7 +161,7 @@ export class Injector {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
   }
 
-  /** One after another: a server that is being restarted cannot fail over. */
+  /** Faults of servers come one after another, because a server that is being restarted cannot fail over. */
   #onServer(kind: FaultKind, work: (servers: Servers) => Promise<void>): Promise<void> {
     this.#serverBusy = this.#serverBusy.then(async () => {
       this.#count(kind)

@@ -1,4 +1,4 @@
-// Chance that can be repeated.
+// Random numbers that can be repeated.
 
 /** Numbers from 0 to below 1, always the same for one seed (mulberry32). */
 export function randomFrom(seed: number): () => number {

@@ -1,4 +1,4 @@
-// The fenced register: a database that refuses a writer whose fence is lower than one it has seen. No fault reaches it.
+// The fenced register: a database that refuses a writer whose fence is lower than one that it has seen. No fault reaches it.
 
 import { Redis } from 'ioredis'
 
@@ -16,7 +16,7 @@ export class Register {
     this.#redis = new Redis(url)
   }
 
-  /** Whether the write was taken. */
+  /** Resolves to whether the write was accepted. */
   async write(key: string, fence: number): Promise<boolean> {
     return (await this.#redis.eval(WRITE, 1, key, fence)) === 1
   }

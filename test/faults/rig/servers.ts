@@ -1,4 +1,4 @@
-// What is tormented: a primary and its replica with an append-only file each, a cluster, or what Sentinels watch.
+// The servers that are tormented: a primary and its replica, each with an append-only file; a cluster; or servers that Sentinels watch.
 
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { askServer, untilSo } from '../../support/redis-admin.js'
@@ -11,11 +11,11 @@ import { keys } from './works.js'
 
 export interface Tormented extends Servers {
   readonly kinds: readonly FaultKind[]
-  /** For a worker's proxy; undefined: clients find the servers by themselves. */
+  /** The port for a worker's proxy; undefined: clients find the servers by themselves. */
   readonly port: number | undefined
   /** Called when proxies have to go to another port. */
   onMove: (port: number) => void
-  /** `proxyUrl`: of the worker's own proxy. */
+  /** `proxyUrl` is that of the worker's own proxy. */
   topologyFor(proxyUrl: string): Topology
   stop(): Promise<void>
 }
@@ -26,8 +26,8 @@ export function startTormented(kind: Topology['kind']): Promise<Tormented> {
 }
 
 /**
- * The file is written before a reply is sent, and what the kernel has is not lost with the process: a restart loses
- * nothing. The replica is fed afterwards: a failover may.
+ * The file is written before a reply is sent, and what the kernel has is not lost with the process, so a restart loses
+ * nothing. The replica gets the data after the reply, so a failover may lose some.
  */
 const serverArguments = [
   '--appendonly',
@@ -67,7 +67,7 @@ class TormentedPair implements Tormented {
   }
 
   async restart(): Promise<void> {
-    // After it followed another server, the file counts only once it is rewritten.
+    // After it has followed another server, its file counts only once it is rewritten.
     await untilSo('the append-only file is whole', async () => {
       const info = String(await askServer(this.port, 'INFO', 'persistence'))
       return ['aof_enabled:1', 'aof_rewrite_in_progress:0', 'aof_rewrite_scheduled:0'].every(is => info.includes(is))
@@ -83,7 +83,7 @@ class TormentedPair implements Tormented {
     lost()
   }
 
-  /** The primary dies, the replica takes its place, and the old primary comes back empty as the new one's replica. */
+  /** Kills the primary, puts the replica in its place, and starts the old primary, empty, as the new one's replica. */
   async failOver(lost: () => void): Promise<void> {
     await this.#primary.kill()
     await askServer(this.#replica.port, 'REPLICAOF', 'NO', 'ONE')
@@ -93,7 +93,7 @@ class TormentedPair implements Tormented {
     this.onMove(this.port)
     lost()
     await dead.wipe()
-    // Never a master again, not even for a moment: somebody might find it.
+    // It must never be a master again, not even for a moment, because a client might find it.
     await dead.start(['--replicaof', '127.0.0.1', String(this.port)])
     await this.#follow()
   }
@@ -205,7 +205,7 @@ async function killClients(port: number): Promise<void> {
   await askServer(port, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
 }
 
-/** The name in Redis of one of the keys that the workers work on. */
+/** The name in Redis of one of the keys of the workers. */
 function chooseName(choice: number): string {
   return stateOf(keys[Math.floor(choice * keys.length)] ?? '')
 }

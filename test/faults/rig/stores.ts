@@ -1,4 +1,4 @@
-// How a worker opens its store: through the client and to the servers that the run is about.
+// Opens a worker's store: with the client and the servers of the run.
 
 import type { Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
@@ -6,14 +6,14 @@ import { type ClientName, connectClient, type Topology } from '../../support/red
 
 export const PREFIX = 'torture'
 
-/** How Redis knows a key of the rig; these need no escaping. */
+/** The name in Redis of a key of the rig; these keys need no escaping. */
 export function stateOf(key: string): string {
   return `${PREFIX}:{=${key}}`
 }
 
 export interface OpenStore {
   readonly store: Store
-  /** Closes the client, where it was made outside of the store. */
+  /** Closes the client if it was made outside of the store. */
   close(): Promise<void>
 }
 
@@ -24,7 +24,7 @@ export async function openStore(settings: {
 }): Promise<OpenStore> {
   const { topology, client, minReplicas } = settings
   const options = { prefix: PREFIX, minReplicas }
-  // What a URL alone makes, with the settings that the store prefers.
+  // The same as the store makes from a URL, with the settings that it prefers.
   if (client === 'default' && topology.kind === 'single') {
     return { store: redisStore(topology.url, options), close: async () => {} }
   }

@@ -10,14 +10,14 @@ import { stateOf } from './stores.js'
 export const defects = ['no-renewal', 'no-owner-check', 'non-atomic-claim'] as const
 export type Defect = (typeof defects)[number]
 
-/** `url`: of the same Redis. */
+/** `url` is that of the same Redis. */
 export function breakStore(store: Store, defect: Defect, url: string): { store: Store; close: () => void } {
   const redis = new Redis(url, { maxRetriesPerRequest: 0 })
   redis.on('error', () => {})
   const changes: Record<Defect, Partial<Store>> = {
-    // Says that it renewed, and did not.
+    // Says that it renewed, but did not.
     'no-renewal': { renew: async () => true },
-    // Whoever settles is made the holder first.
+    // Makes the one that settles the holder first.
     'no-owner-check': {
       settle: async request => {
         const inAMinute = Date.now() + 60_000
@@ -25,7 +25,7 @@ export function breakStore(store: Store, defect: Defect, url: string): { store: 
         return store.settle(request)
       },
     },
-    // Looks first, and takes in another step what it saw free.
+    // Looks first, and takes a key that it saw free in a second step.
     'non-atomic-claim': {
       claim: async request => {
         const seen = await store.inspect(request.key)

@@ -1,4 +1,4 @@
-// One run: servers, workers and faults for a time, then the verdict over all that was written down.
+// One run: servers, workers and faults for a while, then the verdict on everything that was written down.
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,16 +20,16 @@ export interface TortureOptions {
   readonly seed: number
   readonly seconds: number
   readonly workers?: number
-  /** How many callers each worker has. */
+  /** The number of callers of each worker. */
   readonly callers?: number
   readonly leaseMs?: number
   /** The share of holds that last longer than a lease. */
   readonly longShare?: number
-  /** Default: all that there are for these servers. */
+  /** Default: all faults that there are for these servers. */
   readonly kinds?: readonly FaultKind[]
   readonly everyMs?: number
   readonly servers?: Topology['kind']
-  /** Default: what the store makes of an address by itself. */
+  /** Default: the client that the store makes for an address. */
   readonly client?: ClientName
   readonly defect?: Defect
 }
@@ -40,7 +40,7 @@ export interface TortureResult extends Verdict {
   readonly workers: number
 }
 
-/** What a worker that was told to stop may take: its longest wait, and a command that times out. */
+/** How long a worker that was told to stop may take: its longest wait, and a command that times out. */
 const EXIT_WITHIN_MS = 20_000
 
 export async function torture(options: TortureOptions): Promise<TortureResult> {
@@ -58,7 +58,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     const proxy = servers.port === undefined ? undefined : await FaultProxy.open(servers.port)
     if (proxy !== undefined && servers.port !== undefined) {
       proxies.add(proxy)
-      // The servers may have moved while it was opened.
+      // The servers may have moved while the proxy was opened.
       proxy.target = servers.port
     }
     const name = `worker-${++hired}`
@@ -134,7 +134,7 @@ class Worker implements Victim {
     await this.#hireNext()
   }
 
-  /** Lets it answer its callers and exit. False: it did not, and was killed. */
+  /** Lets the worker answer its callers and exit. False: it did not, and was killed. */
   async finish(): Promise<boolean> {
     if (this.#child.connected) this.#child.send('stop')
     const late = new AbortController()

@@ -1,4 +1,4 @@
-// A store that writes down what it is told about leases and wakes, and changes nothing.
+// A store that writes down what it learns about leases and wakes, and changes nothing.
 
 import type {
   ClaimReply,
@@ -14,9 +14,9 @@ import { storeWith } from '../../support/engine.js'
 import { type HistoryWriter, now } from './history.js'
 
 export function watchStore(store: Store, history: HistoryWriter): Store {
-  /** What is known of a token's hold. */
+  /** What is known about the hold of a token. */
   const holds = new Map<string, { readonly key: string; readonly fence: number }>()
-  /** Which key a token waits for: a wake names the token only. */
+  /** The key that a token waits for, because a wake names only the token. */
   const asked = new Map<string, string>()
 
   const note = (key: string, token: string, fence: number, until: number): void => {

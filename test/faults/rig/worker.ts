@@ -1,4 +1,4 @@
-// One worker process: callers that enter a few hot keys over and over, and write down what came of it.
+// One worker process: callers that enter a few hot keys over and over, and write down the results.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { channels, type EnterOptions, type Entry, type Hold, LockEngine, type Store } from '@dspinlock/core'
@@ -15,7 +15,7 @@ export interface WorkerSettings {
   readonly name: string
   readonly historyPath: string
   readonly topology: Topology
-  /** `default`: what the store makes of an address by itself. */
+  /** The client; `default` is the one that the store makes for an address. */
   readonly client: ClientName | 'default'
   readonly registerUrl: string
   readonly seed: number
@@ -28,7 +28,7 @@ export interface WorkerSettings {
 }
 
 const WAIT_MS = 3_000
-/** Beyond `waitMs`, what a caller may have to wait for an answer: the engine's first claim, and the command's own timeout. */
+/** How long, beyond `waitMs`, an answer may take: the engine's first claim, and the command's own timeout. */
 const ANSWER_WITHIN_MS = WAIT_MS + 5_000 + 2_000
 
 const settings = JSON.parse(process.env['RIG_WORKER'] ?? '') as WorkerSettings
@@ -53,7 +53,7 @@ async function work(engine: LockEngine, register: Register): Promise<void> {
     entry = await engine.enter(key, { ...options, leaseMs, waitMs: WAIT_MS })
   } catch (error) {
     history.write({ event: 'answer', op, outcome: `error ${(error as { code?: string }).code ?? String(error)}` })
-    // As a client that was told 503 would: not at once again.
+    // Not at once again, as a client that was told 503 would do.
     await delay(50)
     return
   }
@@ -75,7 +75,7 @@ async function hold(hold: Hold, options: EnterOptions, register: Register): Prom
   const { key, fence } = hold
   const { signal } = hold
   signal.addEventListener('abort', () => history.write({ event: 'lost', key, fence }))
-  // The time first: a stall between the two must not look like ignorance.
+  // The time is read first, so that a stall between the two does not look as if the holder had not known.
   let at = now()
   history.write({ event: 'enter', key, fence, aborted: hold.signal.aborted }, at)
   const workMs = chooseWorkMs()
@@ -137,7 +137,7 @@ async function main(): Promise<void> {
   process.once('message', () => {
     stopping = true
   })
-  // Without a rig there is nobody to stop it.
+  // Without a rig, nobody is there to stop it.
   process.once('disconnect', () => process.exit())
   process.send?.('ready')
   await callers

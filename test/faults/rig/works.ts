@@ -1,4 +1,4 @@
-// What is done under each key of the rig, and how often it is chosen.
+// The kinds of work under the keys of the rig, and how often each is chosen.
 
 import type { EnterOptions } from '@dspinlock/core'
 

@@ -31,7 +31,7 @@ import { type NestServer, platforms, startNest } from '../../support/nest.js'
 let runs = 0
 let gate = new Gate()
 
-/** Executes what is posted; there is nothing in it that a server library would do otherwise. */
+/** Executes the query that is posted, as a server library would. */
 class PlainDriver extends AbstractGraphQLDriver {
   async start(options: GqlModuleOptions): Promise<void> {
     const { schema } = options

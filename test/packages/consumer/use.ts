@@ -1,4 +1,4 @@
-// A program as users write it, one part for each package. It is compiled and run where only the tarballs are installed.
+// A program as users write it, with one part for each package. It is compiled and run where only the tarballs are installed.
 
 import 'reflect-metadata'
 import { once } from 'node:events'
@@ -31,7 +31,7 @@ const work = async (): Promise<string> => {
 
 const replay = { duplicates: 'replay' } as const
 
-/** Runs and answers of two requests at the same time. */
+/** How often the handler ran, and the answers, for two requests at the same time. */
 async function askTwice(port: number): Promise<string> {
   const before = runs
   const ask = async (): Promise<string> => {
