@@ -103,7 +103,7 @@ export function lifeCases(adapter: AdapterSpec): void {
   })
 
   describe('refusing and closing', () => {
-    it('who waits too long gets 503; closing answers waiters and newcomers, and the holder finishes', async () => {
+    it('a request that waits too long gets 503; closing answers waiters and newcomers, and the holder finishes', async () => {
       const gate = new Gate()
       const store = memoryStore()
       let runs = 0

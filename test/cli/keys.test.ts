@@ -106,7 +106,7 @@ describe('dspinlock on the command line', () => {
       expect(json).to.include({ key: 'recorded', state: 'settled', recordBytes: 2_048 })
     })
 
-    it('1 for a key that nothing is known of', async () => {
+    it('1 for an unknown key', async () => {
       const { code, out, err } = await cli('inspect', 'no such')
       expect([code, out]).to.deep.equal([1, ''])
       expect(err).to.equal(

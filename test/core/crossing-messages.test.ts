@@ -85,7 +85,7 @@ describe('messages that cross', () => {
     holdOf(await next)
   })
 
-  it('who still waits after a record that overtook an answer asks again at once, not with the next poll', async () => {
+  it('a waiter that is left after a record that overtook an answer asks again at once, not with the next poll', async () => {
     const inner = memoryStore()
     const late = pending<void>()
     let claims = 0
@@ -105,7 +105,7 @@ describe('messages that cross', () => {
     holdOf(await turn)
   })
 
-  it('who comes while an answer for somebody who left is under way has a try of its own', async () => {
+  it('a caller that comes while the answer for one that left is under way has a try of its own', async () => {
     const inner = memoryStore()
     const late = pending<void>()
     let claims = 0
@@ -191,7 +191,7 @@ describe('messages that cross', () => {
     expect(await next).to.include({ role: 'refused', reason: 'mismatch' })
   })
 
-  it('the record of a hold without a payload is for all who waited, without asking the store', async () => {
+  it('the record of a hold without a payload is for all that waited, without asking the store', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     const [first, next] = [engine.enter('k', { duplicates: 'replay' }), engine.enter('k', { ...replay, payload: 'b' })]
     await holdOf(await first).settle(Uint8Array.of(1))
@@ -315,7 +315,7 @@ describe('messages that cross', () => {
   /** Longer than a store in the same process takes to answer, so that a caller which comes afterwards is later by every clock. */
   const aMoment = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5))
 
-  it('a record whose message was lost is for who waited, and not for who came when the work was done', async () => {
+  it('a record whose message was lost is for callers that waited, and not for those that came after the work was done', async () => {
     const inner = memoryStore()
     const changes: Partial<Store> = { open: onWake => inner.open(wake => wake.kind === 'record' || onWake(wake)) }
     const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 100 })

@@ -148,7 +148,7 @@ describe('memory store: records', () => {
     ok(bench.read('less'))
   })
 
-  it('what somebody was given stays as it was when the record is gone and others took its place', () => {
+  it('bytes that a caller was given stay the same when the record is gone and others have taken its place', () => {
     const bench = new Bench()
     for (let number = 0; number < 600; number++) bench.leave(`${number}`, Buffer.from(`record ${number}`))
     const given = Array.from({ length: 600 }, (_, number) => bench.read(`${number}`) ?? Buffer.from('none'))

@@ -40,7 +40,7 @@ for (const [name, makeStore] of storeKinds) {
       expect(await lock.run(() => 'usable again')).to.equal('usable again')
     })
 
-    it('that nobody had noticed yet is an error of the release, and not of who holds the key since', async () => {
+    it('that nobody had noticed yet is an error of the release, and does not affect the new holder', async () => {
       const lock = await new HashDSpinlock('lost before release', { store }).acquire()
       await store.forget(lock.key, lock.fence)
       const other = await new LockEngine({ store }).enter(lock.key)

@@ -62,7 +62,7 @@ for (const [name, makeStore] of storeKinds) {
       expect(await new HashDSpinlock(value, options).run(work)).to.deep.equal(made)
     })
 
-    it('with cachedIfComputed, who waits is given the result when it is there', async () => {
+    it('with cachedIfComputed, a waiter gets the result when it is there', async () => {
       const options = { store, cachedIfComputed: true }
       let runs = 0
       let finish = (_result: string): void => {}

@@ -42,7 +42,7 @@ for (const [name, makeStore] of storeKinds) {
       await next.release()
     })
 
-    it('whoever waits decides by its own maxBlockMs, and the holder is told', async () => {
+    it('a waiter decides by its own maxBlockMs, and the holder is told', async () => {
       const slow = await new HashDSpinlock(value, { store, leaseMs: 300 }).acquire()
       const { signal } = slow
       const next = await new HashDSpinlock(value, { store, maxBlockMs: 50, spinlockSleepMs: 40 }).acquire()

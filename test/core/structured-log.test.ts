@@ -47,7 +47,7 @@ describe('a log with fields', () => {
     expect(entries[1]?.line).to.match(/^dspinlock:end ".+" settled after [\d.]+ ms/)
   })
 
-  it('a call that failed, and what somebody forgot, are information', async () => {
+  it('a failed call and a forget are logged as information', async () => {
     const hold = holdOf(await engine.enter(key))
     const err = await failure(engine.enter(key, { waitMs: 1 }))
     await engine.forget(key, hold.fence)
@@ -85,7 +85,7 @@ describe('a log with fields', () => {
     expect(plain.lines).to.deep.equal([`dspinlock:trouble test in probe for ${JSON.stringify(key)}: down`])
   })
 
-  it('a logger that throws is nobody’s trouble', async () => {
+  it('a logger that throws disturbs nobody', async () => {
     const detachBad = attachStructuredLogger(
       {
         debug: () => {

@@ -230,7 +230,7 @@ describe('a guard in front of a server', () => {
     expect((await ask('/work', json({}))).status).to.equal(503)
   })
 
-  it('wrong options are told at once', () => {
+  it('wrong options throw at once', () => {
     expect(() => guard(makePlain(), { duplicates: 'sometimes' } as never)).to.throw(TypeError, /duplicates/)
   })
 })

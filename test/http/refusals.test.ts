@@ -52,7 +52,7 @@ describe('refusals', () => {
     expect(() => dspinlock({ store })).to.throw(TypeError, /open store/)
   })
 
-  it('who waits too long gets 503 with Retry-After; closing refuses waiters and lets the holder finish', async () => {
+  it('a request that waits too long gets 503 with Retry-After; closing refuses waiters and lets the holder finish', async () => {
     const gate = new Gate()
     let runs = 0
     const guard = dspinlock({ waitMs: 30 })

@@ -32,7 +32,7 @@ describe('Vary', () => {
       .ask('/', { headers: { host: 'h', ...(language === undefined ? {} : { 'accept-language': language }) } })
       .then(answer => answer.body)
 
-  it('who waited in another language runs for itself, each language once', async () => {
+  it('a waiter with another language runs for itself, once for each language', async () => {
     const asking = ['de', 'en', 'de', 'en', undefined, 'en'].map(language => ask(language))
     await until(() => runs === 1 && guard.engine.waiters === 5, 'one runs, the others wait')
     gate.open()

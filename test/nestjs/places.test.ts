@@ -272,7 +272,7 @@ for (const platform of platforms) {
     })
     after(() => server.stop())
 
-    it('who is refused by a guard never sees a replay', async () => {
+    it('a request that a guard refuses never gets a replay', async () => {
       expect((await server.ask('/guarded', { headers: { 'x-user': 'somebody' } })).status).to.equal(200)
       const refused = await server.ask('/guarded', { headers: { 'x-user': 'nobody' } })
       expect([refused.status, runs]).to.deep.equal([403, 1])
@@ -333,11 +333,11 @@ for (const platform of platforms) {
       expect([second.body, (await server.ask('/quick', ask)).body, runs]).to.deep.equal(['quick', 'quick', 1])
     })
 
-    it('who tries again outside does so under the same hold', async () => {
+    it('an interceptor outside that tries again does so under the same hold', async () => {
       expect((await server.ask('/retried', json({}))).body).to.equal('run 3')
     })
 
-    it('who gives up waiting outside, and tries again, goes on waiting', async () => {
+    it('an interceptor outside that gives up waiting and tries again goes on waiting', async () => {
       const engine = server.app.get<LockEngine>(getLockEngineToken())
       pause.open()
       const holder = server.ask('/impatient', json({}))
@@ -352,7 +352,7 @@ for (const platform of platforms) {
       expect([(await holder).body, (await waiter).body]).to.deep.equal(['run 1', 'run 2'])
     })
 
-    it('who tries again outside when its turn is gone: 503, and nothing runs', async () => {
+    it('an interceptor outside that tries again when its turn is gone: 503, and nothing runs', async () => {
       const engine = server.app.get<LockEngine>(getLockEngineToken())
       const holder = server.ask('/impatient', json({}))
       await until(() => runs === 1, 'one runs')
@@ -366,12 +366,12 @@ for (const platform of platforms) {
       expect([(await waiter).status, tried, runs]).to.deep.equal([503, 2, 1])
     })
 
-    it('who tries again outside because of what it was given in place of a replay: nothing runs', async () => {
+    it('an interceptor outside that tries again because of what it got in place of a replay: nothing runs', async () => {
       const [first, second] = [await server.ask('/items', json({})), await server.ask('/items', json({}))]
       expect([first.body, second.body, runs]).to.deep.equal(['[1]', '[1]', 1])
     })
 
-    it('who tries again outside after an option threw: nothing runs', async () => {
+    it('an interceptor outside that tries again after an option threw: nothing runs', async () => {
       expect([(await server.ask('/unknown', json({}))).status, runs]).to.deep.equal([500, 0])
     })
 

@@ -117,7 +117,7 @@ for (const platform of platforms) {
     const of = (tenant: string): { headers: Record<string, string> } => ({ headers: { 'x-tenant-of-ours': tenant } })
     const post = (tenant: string): ReturnType<typeof json> => json({}, of(tenant).headers)
 
-    it('bound to a route: who asks is told by what belongs to the request', async () => {
+    it('bound to a route: the identity comes from a request-scoped provider', async () => {
       const answers: string[] = []
       for (const tenant of ['a', 'b', 'a', 'b']) answers.push((await server.ask('/bound', of(tenant))).body)
       expect(answers).to.deep.equal(['{"runs":1}', '{"runs":2}', '{"runs":1}', '{"runs":2}'])

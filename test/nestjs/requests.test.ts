@@ -80,7 +80,7 @@ for (const platform of platforms) {
       expect((await server.ask('/cookie', b)).body).to.equal('{"run":2}')
     })
 
-    it('who differs in what the response varies by runs for itself', async () => {
+    it('a request that differs in what the response varies by runs for itself', async () => {
       await start()
       const ask = (language: string): Promise<{ body: string }> =>
         server.ask('/language', { headers: { 'accept-language': language } })

@@ -215,7 +215,7 @@ describe('spans', () => {
     expect(exporter.getFinishedSpans()).to.deep.equal([])
   })
 
-  it('wrong options are told at once', () => {
+  it('wrong options throw at once', () => {
     expect(() => instrumentDspinlock({ tracerProvider: 5 as never })).to.throw(
       TypeError,
       'dspinlock: option tracerProvider must be an object with getTracer(), or false, but received 5',

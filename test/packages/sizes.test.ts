@@ -13,7 +13,7 @@ describe('sizes of packages', () => {
     })
   }
 
-  it('who imports the engine does not pay for HashDSpinlock', async () => {
+  it('an import of the engine alone does not include HashDSpinlock', async () => {
     const engine = await weigh({ what: '', code: `export { LockEngine } from '@dspinlock/core'` })
     const all = await weigh({ what: '', code: `export * from '@dspinlock/core'` })
     expect(engine.compressed).to.be.below(all.compressed / 1.5)

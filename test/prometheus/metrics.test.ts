@@ -91,7 +91,7 @@ describe('metrics for Prometheus', () => {
       .and.not.match(/dspinlock_requests/)
   })
 
-  it('what is no registry is told at once', () => {
+  it('something that is no registry is refused at once', () => {
     expect(() => dspinlockMetrics({} as never)).to.throw(
       TypeError,
       "a registry of prom-client, for example its own 'register'",

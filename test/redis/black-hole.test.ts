@@ -63,7 +63,7 @@ for (const [when, isConnected] of [
     })
 
     if (isConnected) {
-      it('who works ends as usual, and who waits for it is answered', async () => {
+      it('a holder ends as usual, and those that wait for it are answered', async () => {
         const holder = server.ask('/reject?work')
         await until(() => runs === 1, 'it runs')
         const waiting = server.ask('/reject?work')

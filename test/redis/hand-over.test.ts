@@ -93,7 +93,7 @@ describe('handing a key over', () => {
     })
   }
 
-  it('who ends the hold in the turn in which it came renews nothing', async () => {
+  it('a hold that ends in the turn in which it came is not renewed', async () => {
     await makeEngines(2)
     const first = holdOf(await engine(0).enter('k', { leaseMs }))
     const served = engine(1)
@@ -108,7 +108,7 @@ describe('handing a key over', () => {
     expect(calls['get']).to.equal(2)
   })
 
-  it('a message that is none of the script hands nothing over, and is told of', async () => {
+  it('a message that is not from the script hands nothing over, and is reported', async () => {
     await makeEngines(2)
     const first = holdOf(await engine(0).enter('k', { leaseMs }))
     let served = false

@@ -120,7 +120,7 @@ describe('records kept in the process', () => {
     expect(await countCommands(() => follow(a, key).then(() => follow(a, key)))).to.equal(2)
   })
 
-  it('a record is told to be as old as it is', async () => {
+  it('the age given for a record is its real age', async () => {
     const [a, b] = [await makeEngine(), await makeEngine()]
     const key = makeKey()
     await leave(a, key)
@@ -341,7 +341,7 @@ describe('records kept in the process', () => {
       await following.hold.release()
     })
 
-    it('not to who wants a turn, or comes with another payload', async () => {
+    it('not to a caller that wants a turn, or has another payload', async () => {
       const { engine, key } = await makeKnowing({ ...replay, payload: 'one' })
       expect(recall(engine, key, { duplicates: 'serialise' })).to.equal(undefined)
       expect(engine.enterAtOnce(key, replayPolicy, { payload: 'two' })).to.equal(undefined)

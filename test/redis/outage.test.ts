@@ -156,7 +156,7 @@ describe('Redis away', () => {
     }
   })
 
-  it('a process says so once, by a warning that nobody has to have listened for', async () => {
+  it('a process reports it once, by a warning that needs no listener', async () => {
     const code = `
       import { redisStore } from '@dspinlock/redis'
       const store = redisStore('${redis.url}', { commandTimeoutMs: 500 })
@@ -249,7 +249,7 @@ describe('Redis away', () => {
     }
   })
 
-  it('a wrong password is told to who asks, with what to check', async () => {
+  it('a wrong password is reported to the caller, with what to check', async () => {
     const locked = await startRedisServer(['--requirepass', 'right'])
     const other = redisStore(locked.url.replace('//', '//:wrong@'), { commandTimeoutMs: 300 })
     try {
