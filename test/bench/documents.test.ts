@@ -39,7 +39,7 @@ describe('numbers in the documentation', () => {
     expect(fillNumbers(filled, results)).to.equal(filled)
   })
 
-  it('that were not measured stay, and are told', () => {
+  it('that were not measured stay, and are reported', () => {
     const page = '<!--= http.b ratio -->1<!-- =--> <!--= http.a cpuUs -->2<!-- =-->'
     expect(fillNumbers(page, results)).to.equal(page)
     expect(findUnknownNumbers(page, results)).to.deep.equal(['http.b ratio', 'http.a cpuUs'])

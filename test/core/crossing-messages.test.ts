@@ -211,7 +211,7 @@ describe('messages that cross', () => {
   })
 
   for (const isAnswered of [true, false]) {
-    it(`who is first when another left ${isAnswered ? 'while it waited' : 'before it waited'} waits as it wishes`, async () => {
+    it(`the waiter that is first when another left ${isAnswered ? 'while it waited' : 'before it waited'} waits as it wishes`, async () => {
       const inner = memoryStore()
       const holder = holdOf(await new LockEngine({ store: inner }).enter('k', replay))
       const { engine, late } = answeredLate(inner)

@@ -184,7 +184,7 @@ describe('spinlock: hashes', () => {
     })
   }
 
-  it('what is nested too deeply has none, and the stack survives', () => {
+  it('a value that is nested too deeply has none, and the stack survives', () => {
     expect(() => hashValue(deep)).to.throw(NotHashableError, '500 levels')
   })
 })

@@ -169,7 +169,7 @@ describe('spinlock: stored results', () => {
     )
   })
 
-  it('what the hooks give is copied, and what they are given is a Buffer of their own', async () => {
+  it('what the hooks return is copied, and they are given a Buffer of their own', async () => {
     class Raw extends HashDSpinlock {
       override packRecord({ value }: SpinlockRecord): Uint8Array {
         return value as Buffer

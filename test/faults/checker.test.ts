@@ -81,7 +81,7 @@ describe('the checker', () => {
     expect(breachesOf([stale, [...hold(30, 35, 2), follow(50, 'r')]])).to.deep.equal(['stale-settle', 'stale-record'])
   })
 
-  it('names records of nobody, and two answers', () => {
+  it('names records that nobody left, and two answers from one record', () => {
     expect(breachesOf([[...hold(10, 20, 1), follow(30, 'x')]])).to.deep.equal(['phantom-record'])
     const two = [...hold(10, 20, 1), settle(18, 1, 'x'), settle(19, 1, 'y'), follow(30, 'x'), follow(31, 'y')]
     expect(breachesOf([two])).to.deep.equal(['two-answers'])

@@ -183,7 +183,7 @@ describe('a guard in front of a server', () => {
     expect([runs, new Set(bodies).size]).to.deep.equal([1, 1])
   })
 
-  it('a function among the options that throws: 500, told as trouble, and nothing of it to the client', async () => {
+  it('a function among the options that throws: 500, published as trouble, and nothing of the error to the client', async () => {
     const troubles: TroubleEvent[] = []
     // The channel is shared by the whole process, and a lock of another test may still report its closed store.
     const listen = (trouble: unknown): void => {

@@ -155,7 +155,7 @@ describe('outcomes of requests', () => {
     expect(outcomes()).to.deep.equal(['run', 'gone'])
   })
 
-  it('nothing is made while nobody listens, also for what ends later', async () => {
+  it('nothing is made while nobody listens, not even for requests that end later', async () => {
     ear.stop()
     const app = express()
     app.get('/', dspinlock({ duplicates: 'replay', ttlMs: 60_000 }), answer)

@@ -111,7 +111,7 @@ for (const { name, express } of frameworks) {
       expect(runs).to.equal(8)
     })
 
-    it('who forwarded it changes nothing: a client that retries from elsewhere is the same', async () => {
+    it('the forwarding address changes nothing: a client that retries from elsewhere is the same', async () => {
       await each(
         '/links',
         withHeaders(

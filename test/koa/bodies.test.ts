@@ -126,7 +126,7 @@ for (const { name, Koa } of koas) {
       })
     }
 
-    it('what somebody taught arrays to be in JSON is done to them once', async () => {
+    it('a toJSON that somebody gave to arrays is applied once', async () => {
       const prototype = Array.prototype as { toJSON?: (this: unknown[]) => unknown }
       prototype.toJSON = function () {
         return [...this, 'more']

@@ -285,7 +285,7 @@ describe('web streams on Koa 3', () => {
     ['mid-stream', true],
     ['before the first byte', false],
   ] as const) {
-    it(`its client leaves ${when}: who waits runs`, async () => {
+    it(`its client leaves ${when}: a waiter runs`, async () => {
       if (opensFirst) gate.open()
       const path = `/${when.replaceAll(' ', '-')}`
       const socket = await server.dial(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)

@@ -43,7 +43,7 @@ describe('a server that is demoted', () => {
     await askServer(old.port, 'REPLICAOF', '127.0.0.1', promoted.port)
   }
 
-  it('is left for the new one, by commands and by who listens', async () => {
+  it('is left for the new one, by commands and by the listening connection', async () => {
     const [one, other] = [makeEngine(), makeEngine()]
     for (const engine of [one, other]) await holdOf(await engine.enter('warm')).release()
     await untilSo('both listen', async () => (await countListening(old)) === 2)
@@ -56,7 +56,7 @@ describe('a server that is demoted', () => {
     await holdOf(await next).release()
   })
 
-  it('is left also by who was just about to listen there', async () => {
+  it('is also left by a connection that was just about to listen there', async () => {
     const engine = makeEngine()
     await holdOf(await engine.enter('warm')).release()
     await untilSo('it listens', async () => (await countListening(old)) === 1)
@@ -76,7 +76,7 @@ describe('a server that is demoted', () => {
     await untilSo('it listens there', async () => (await countListening(promoted)) === 1)
   })
 
-  it('is told of where no other is to be found', async () => {
+  it('is reported if there is no other', async () => {
     const engine = makeEngine()
     await holdOf(await engine.enter('warm')).release()
     await askServer(old.port, 'REPLICAOF', '127.0.0.1', promoted.port)

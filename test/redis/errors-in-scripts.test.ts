@@ -46,7 +46,7 @@ describe('an error in the script of Redis 6.2', () => {
     await engine.close()
   })
 
-  it('that does not is told with its remedy', async () => {
+  it('that does not is reported with its remedy', async () => {
     const engine = engineWith(wrapped("OOM command not allowed when used memory > 'maxmemory'."))
     expect((await failure(engine.enter('k'))).message).to.match(/: OOM command.*raise maxmemory/)
     await engine.close()

@@ -280,7 +280,7 @@ describe('records kept in the process', () => {
       return { traces: ear.heard.map(({ on, message }) => ({ on, ...message })), events }
     }
 
-    it('a record that is kept, as it is told otherwise, and nothing is left behind', async () => {
+    it('a record that is kept, with the same answer as otherwise, and nothing is left behind', async () => {
       const [a, other] = [await makeEngine(), await makeEngine({})]
       const key = makeKey()
       expect(recall(a, key)).to.equal(undefined)
@@ -365,7 +365,7 @@ describe('records kept in the process', () => {
       expect(await countCommands(() => follow(engine, key))).to.equal(1)
     })
 
-    it('not once it was forgotten, here at once and elsewhere as soon as that is told', async () => {
+    it('not once it was forgotten: here at once, and elsewhere as soon as the message arrives', async () => {
       const { engine, key } = await makeKnowing()
       const b = await makeEngine()
       await follow(b, key)
@@ -435,7 +435,7 @@ describe('records kept in the process', () => {
     })
   })
 
-  it('is refused for a client that cannot tell when it was cut off, and for options that are none', () => {
+  it('is refused for a client that cannot tell when it was cut off, and for wrong options', () => {
     const none = (): never => {
       throw new Error('not called')
     }

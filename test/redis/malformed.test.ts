@@ -63,7 +63,7 @@ describe('a record in Redis that no middleware wrote', () => {
     ['a status that cannot be sent', record => Buffer.from(record).fill(0, 4, 6)],
   ]
   for (const [what, change] of cases) {
-    it(`${what}: the handler runs, trouble is told, and no answer is made of it`, async () => {
+    it(`${what}: the handler runs, trouble is reported, and no answer is made from it`, async () => {
       const redis = new Redis(redisUrl())
       const prefix = `foreign-http-${process.pid}-${what.replaceAll(' ', '-')}`
       const store = redisStore(redisUrl(), { prefix })

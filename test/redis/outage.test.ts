@@ -174,7 +174,7 @@ describe('Redis away', () => {
     expect(error.message).to.match(/the redis store failed in list: /)
   })
 
-  it('the error says what keeps the connection from coming about, and not what ioredis could be told', async () => {
+  it('the error says why there is no connection, and not which option of ioredis might be set', async () => {
     const error = await failure(Promise.resolve(store.inspect('key')))
     expect(error.message).to.match(
       /^the redis store failed in inspect for the key "key": there is no connection; connecting failed with: connect ECONNREFUSED \S+; check that Redis runs there/,

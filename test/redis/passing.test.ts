@@ -63,7 +63,7 @@ describe('what passes by itself', () => {
     [new nodeRedis.TimeoutError(), 'TimeoutError'],
     [refused, 'connect ECONNREFUSED ::1:6379, connect ECONNREFUSED 127.0.0.1:6379'],
   ] as const) {
-    it(`is told in other words where it has none: ${told}`, async () => {
+    it(`is reported with other words if it has no message: ${told}`, async () => {
       const store = redisStore(failing(error, Number.POSITIVE_INFINITY), { commandTimeoutMs: 50 })
       const { message } = await failure(Promise.resolve(store.inspect('key')))
       expect(message).to.include(`failed in inspect for the key "key": ${told}`)

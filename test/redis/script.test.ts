@@ -72,7 +72,7 @@ describe('what the script keeps of a key', () => {
     expect(await hold(`${a}.4`), 'after it was forgotten').to.equal(first + 2)
   })
 
-  it('no fence that is none', async () => {
+  it('no fence that is not valid', async () => {
     const a = box()
     await hold(`${a}.1`)
     await release(`${a}.1`)
@@ -116,7 +116,7 @@ describe('what the script keeps of a key', () => {
     await expectKept(50_000)
   })
 
-  it('who waits, for as long as it may wait before it asks again', async () => {
+  it('waiters, for as long as they may wait before they ask again', async () => {
     const a = box()
     await hold(`${a}.1`, { leaseMs: 300_000 })
     await claim(`${box()}.1`, { wait: true })
@@ -130,7 +130,7 @@ describe('what the script keeps of a key', () => {
     expect((await claim(`${a}.2`)).state).to.equal('busy')
   })
 
-  it('a record, also when the clock was set back: for newcomers, and for nobody as one who waited for it', async () => {
+  it('a record, even if the clock was set back: for newcomers, and for nobody as a caller that waited for it', async () => {
     const a = box()
     const spoil = 'settled = settled + 3600000000 visible = visible + 3600000 kept = kept + 3600000'
     await hold(`${a}.1`)
@@ -193,7 +193,7 @@ describe('what the script keeps of a key', () => {
     expect(await release(`${a}.20`), 'after the higher one was told again').to.equal(true)
   })
 
-  it('how many turns in a row a process had, also while nobody waits', async () => {
+  it('how many turns in a row a process had, even while nobody waits', async () => {
     const [a, b] = [box(), box()]
     const handOn = async (from: number): Promise<string | undefined> => {
       const next = claimOf(`${a}.${from + 1}`, { wait: true })
@@ -281,7 +281,7 @@ describe('what the script keeps of a key', () => {
     expect(await claim(token)).to.include({ state: 'busy', leaseLeftMs: 0 })
   })
 
-  it('that something else was there, once: the claim is told, alone and with others', async () => {
+  it('that other data was there, once: the claim is told, alone and with others', async () => {
     const a = box()
     const told: (string | undefined)[] = []
     const onTrouble = (event: unknown): void => {
