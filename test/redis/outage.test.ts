@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { channels, LockEngine, type TroubleEvent } from '@dspinlock/core'
+import { channels, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -15,6 +15,8 @@ import { Cluster, Redis } from 'ioredis'
 import { failure, holdOf } from '../support/engine.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { serve, type TestServer } from '../support/http.js'
+import { untilSo } from '../support/redis-admin.js'
+import { RedisCluster } from '../support/redis-cluster.js'
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
@@ -223,18 +225,46 @@ describe('Redis away', () => {
     }
   })
 
+  async function expectClosed(client: Redis | Cluster): Promise<void> {
+    const [closed, replicated] = [0, 1].map(minReplicas =>
+      redisStore(client, { commandTimeoutMs: 100, replicasTimeoutMs: 50, minReplicas }),
+    ) as [Store, Store]
+    try {
+      const asking = [
+        Promise.resolve(closed.inspect('key')),
+        collect(closed.list()),
+        new LockEngine({ store: replicated }).enter('key'),
+      ]
+      for (const error of await Promise.all(asking.map(failure)))
+        expect(error.message).to.include(': The client is closed: ')
+    } finally {
+      await closed.close()
+      await replicated.close()
+    }
+  }
+
   for (const [what, client] of [
     ['a client', new Redis({ lazyConnect: true })],
     ['a cluster', new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })],
   ] as const) {
     it(`${what} of the application that was closed: the error says so`, async () => {
       client.disconnect()
-      const closed = redisStore(client, { commandTimeoutMs: 100 })
-      const error = await failure(Promise.resolve(closed.inspect('key')))
-      expect(error.message).to.include(': The client is closed: ')
-      await closed.close()
+      await expectClosed(client)
     })
   }
+
+  it('so it does where the cluster was in use', async () => {
+    const cluster = await RedisCluster.start()
+    try {
+      const client = new Cluster(cluster.nodes)
+      await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(key => client.set(key, '')))
+      client.disconnect()
+      await untilSo('it has ended', async () => client.nodes().length === 0 && client.status !== 'disconnecting')
+      await expectClosed(client)
+    } finally {
+      await cluster.stop()
+    }
+  })
 
   it('a walk that began while Redis was away goes on when it is back, and so does one that does not wait for the connection', async () => {
     const patient = redisStore(redis.url, { commandTimeoutMs: 10_000 })

@@ -141,8 +141,7 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
-    // With a client that has ended, a cluster of ioredis would never answer, and a single client would not say why.
-    if (this.#client.status === 'end') return Promise.reject(closedError())
+    if (isClosed(this.#client)) return Promise.reject(closedError())
     // Outside of a cluster, all operations of a turn are one command already, and corking would delay it by another turn.
     if (this.isCluster) this.#cork.hold()
     return callOn(this.#client, name, args)
@@ -154,6 +153,7 @@ export class IoredisStoreClient implements StoreClient {
     replicas: number,
     timeoutMs: number,
   ): Promise<readonly [unknown, number]> {
+    if (isClosed(this.#client)) throw closedError()
     // A pipeline goes to one connection; in a cluster, to the node of its first key.
     const pipeline = this.#client.pipeline() as Pipeline
     const replies = await pipeline
@@ -168,6 +168,7 @@ export class IoredisStoreClient implements StoreClient {
   }
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
+    if (isClosed(this.#client)) throw closedError()
     // ioredis puts its prefix before keys, but not before a pattern.
     const { keyPrefix } = this
     for (const node of this.#listNodes()) {
@@ -192,6 +193,14 @@ export class IoredisStoreClient implements StoreClient {
   #listNodes(): IoredisClient[] {
     return this.isCluster ? (this.#client as ClusterClient).nodes('master') : [this.#client]
   }
+}
+
+/**
+ * Asked before anything is sent: a closed cluster of ioredis never answers, and a closed single client does not say why. A cluster that has ended
+ * says `close` again with each further node that ends. A client that is about to connect again says it for less than a turn.
+ */
+function isClosed({ status }: IoredisClient): boolean {
+  return status === 'end' || status === 'close'
 }
 
 /** Calls the command's own method if there is one, because with `enableAutoPipelining` ioredis 5 and 6 drop the name that `callBuffer` is given. */
