@@ -85,6 +85,7 @@ describe('connections', () => {
     [{ host: 'redis', database: 3 }, /option database is none of ioredis/],
     [{ host: 'redis', db: Number(undefined) }, /option db must be the number of a database, but received NaN/],
     [{ host: 'redis', port: 'redis' }, /option port must be the number of a port, but received "redis"/],
+    [{ host: 'redis', port: 65_536 }, /option port must be the number of a port, but received 65536/],
     ['redis://localhost/jobs', /connection must be a URL whose path is the number of a database/],
     ['unix:///run/redis.sock?db=jobs', /connection must be a URL whose path is the number of a database/],
   ]

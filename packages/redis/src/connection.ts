@@ -78,7 +78,7 @@ function checkNumbers(options: IoredisClient['options']): void {
 /** A database that is no number, such as Number(undefined), would make ioredis throw an exception that nobody can catch. */
 function checkPlace({ db, port }: RedisOptions): void {
   if (!isNumeric(db)) throw optionError('db', db, 'the number of a database')
-  if (!isNumeric(port)) throw optionError('port', port, 'the number of a port')
+  if (!isNumeric(port) || Number(port) > 65_535) throw optionError('port', port, 'the number of a port')
 }
 
 /** A number, digits (which ioredis takes, too, as they come from an environment), or left out. */
