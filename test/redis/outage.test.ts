@@ -7,11 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { channels, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
-import { redisStore } from '@dspinlock/redis'
+import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
 import { Cluster, Redis } from 'ioredis'
+import { createCluster, type RedisClusterType } from 'redis'
 import { failure, holdOf } from '../support/engine.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { serve, type TestServer } from '../support/http.js'
@@ -225,7 +226,7 @@ describe('Redis away', () => {
     }
   })
 
-  async function expectClosed(client: Redis | Cluster): Promise<void> {
+  async function expectClosed(client: RedisConnection): Promise<void> {
     const [closed, replicated] = [0, 1].map(minReplicas =>
       redisStore(client, { commandTimeoutMs: 100, replicasTimeoutMs: 50, minReplicas }),
     ) as [Store, Store]
@@ -253,17 +254,41 @@ describe('Redis away', () => {
     })
   }
 
-  it('so it does where the cluster was in use', async () => {
-    const cluster = await RedisCluster.start()
-    try {
+  describe('a cluster', () => {
+    let cluster: RedisCluster
+    before(async function () {
+      this.timeout(30_000)
+      cluster = await RedisCluster.start()
+    })
+    after(() => cluster.stop())
+    const ofNodeRedis = (): RedisClusterType =>
+      createCluster({ rootNodes: cluster.nodes.map(({ host, port }) => ({ url: `redis://${host}:${port}` })) })
+
+    it('that was in use and closed: the error says so', async () => {
       const client = new Cluster(cluster.nodes)
       await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(key => client.set(key, '')))
       client.disconnect()
       await untilSo('it has ended', async () => client.nodes().length === 0 && client.status !== 'disconnecting')
       await expectClosed(client)
-    } finally {
-      await cluster.stop()
-    }
+      const other = ofNodeRedis()
+      await other.connect()
+      other.destroy()
+      await expectClosed(other)
+    })
+
+    it('whose client still connects: a walk through its keys waits for it, and does not look empty', async () => {
+      const early = new Cluster(cluster.nodes)
+      await new LockEngine({ store: redisStore(early) }).enter('key')
+      for (const client of [new Cluster(cluster.nodes), ofNodeRedis()]) {
+        const connected = client instanceof Cluster ? undefined : client.connect()
+        const store = redisStore(client)
+        expect((await collect(store.list())).map(({ key }) => key)).to.deep.equal(['key'])
+        await store.close()
+        await connected
+        await client.quit()
+      }
+      early.disconnect()
+    })
   })
 
   it('a walk that began while Redis was away goes on when it is back, and so does one that does not wait for the connection', async () => {

@@ -97,6 +97,7 @@ export function noReplicasError(): Error {
   return new Error('minReplicas does not work with a sentinel client of node-redis; use ioredis for it')
 }
 
+/** The client of a cluster has not asked yet which nodes are in it, or found none. */
 export function noNodeError(): Error {
   return new Error('The cluster has no node yet')
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
-import { closedError, cutOffError } from '../messages.js'
+import { closedError, cutOffError, noNodeError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
 
@@ -171,7 +171,10 @@ export class IoredisStoreClient implements StoreClient {
     if (isClosed(this.#client)) throw closedError()
     // ioredis puts its prefix before keys, but not before a pattern.
     const { keyPrefix } = this
-    for (const node of this.#listNodes()) {
+    const nodes = this.#listNodes()
+    // Nothing found on no node would look like an empty server.
+    if (nodes.length === 0) throw noNodeError()
+    for (const node of nodes) {
       const pages = scanWith(([name = '', ...args]) => callOn(node, name, args), asPattern(keyPrefix) + pattern)
       for await (const names of pages) yield names.map(name => name.slice(keyPrefix.length))
     }

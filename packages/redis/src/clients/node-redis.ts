@@ -86,7 +86,7 @@ export class NodeRedisStoreClient implements StoreClient {
   }
 
   async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
-    if (!this.#client.isOpen) throw notConnectedError()
+    this.#assertOpen()
     if (this.#kind === 'cluster')
       return (this.#client as unknown as Clustered).sendCommand(key, false, command, asBuffers)
     if (this.#kind === 'sentinel') return (this.#client as unknown as Guarded).sendCommand(false, command, asBuffers)
@@ -113,7 +113,10 @@ export class NodeRedisStoreClient implements StoreClient {
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
     if (this.#kind !== 'cluster') return yield* scanWith(command => this.send(undefined, command), pattern)
+    this.#assertOpen()
     const cluster = this.#client as unknown as Clustered
+    // Nothing found on no node would look like an empty server.
+    if (cluster.masters.length === 0) throw noNodeError()
     for (const master of cluster.masters) {
       const node = (await cluster.nodeClient(master)) as unknown as Single
       yield* scanWith(command => node.sendCommand(command), pattern)
@@ -126,6 +129,10 @@ export class NodeRedisStoreClient implements StoreClient {
 
   close(): void {
     // The owner of the client closes it.
+  }
+
+  #assertOpen(): void {
+    if (!this.#client.isOpen) throw notConnectedError()
   }
 }
 
