@@ -45,7 +45,8 @@ async function asIoredis(servers: readonly RedisServer[]): Promise<Nodes> {
   }
 }
 
-async function asNodeRedis(servers: readonly RedisServer[]): Promise<Nodes> {
+/** `minimizeConnections`: a node's client is made when somebody asks for it, and given once it has connected. */
+async function asNodeRedis(servers: readonly RedisServer[], minimizeConnections = false): Promise<Nodes> {
   const clients = new Map(servers.map(({ url }) => [url, createClient({ url })]))
   for (const client of clients.values()) await client.on('error', () => {}).connect()
   let tellAsked = (): void => {}
@@ -66,7 +67,8 @@ async function asNodeRedis(servers: readonly RedisServer[]): Promise<Nodes> {
       },
       nodeClient: ({ address }: { address: string }) => {
         tellAsked()
-        return clients.get(address)
+        const client = clients.get(address)
+        return minimizeConnections && !client?.isReady ? new Promise(() => {}) : client
       },
       sendCommand: (_key: string, _isReadOnly: boolean, command: string[]) => cluster?.sendCommand(command),
     } as unknown as RedisConnection,
@@ -91,6 +93,7 @@ describe('a node that is taken out of its cluster', () => {
   for (const [client, connect] of [
     ['ioredis', asIoredis],
     ['node-redis', asNodeRedis],
+    ['node-redis with minimizeConnections', (all: readonly RedisServer[]) => asNodeRedis(all, true)],
   ] as const) {
     it(`is left for one that is in it (${client})`, async () => {
       const nodes = await connect(servers)

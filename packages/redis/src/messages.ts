@@ -102,6 +102,11 @@ export function noNodeError(): Error {
   return new Error('The cluster has no node yet')
 }
 
+/** A client that connects to a node only once it needs it waits for a node that is away, and says nothing. */
+export function absentNodeError(address: string, timeoutMs: number): Error {
+  return new Error(`the cluster's node ${address} could not be connected to within ${timeoutMs} ms`)
+}
+
 export function unreadableScanError(): Error {
   return new Error('SCAN gave an answer that cannot be read')
 }

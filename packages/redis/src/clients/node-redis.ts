@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionError } from '@dspinlock/core/support'
-import { noNodeError, noReplicasError, notConnectedError } from '../messages.js'
+import { absentNodeError, noNodeError, noReplicasError, notConnectedError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
 /** The part that is used of a client that was given. */
@@ -51,7 +51,7 @@ const asBuffers: CommandOptions = { typeMapping: { 36: Buffer, 61: Buffer } }
 const RETRY_MS = 200
 /** How often it is checked whether a connection that only listens still lives, and whether its node is still part of the cluster. */
 const HEARTBEAT_MS = 5_000
-/** A connection that has not answered for this long is dead. */
+/** A connection that has not answered for this long is dead, and a node that could not be connected to for this long is away. */
 const SILENCE_MS = 4_000
 
 type Kind = 'single' | 'cluster' | 'sentinel'
@@ -243,7 +243,10 @@ class Listening {
     const node = cluster.masters[Math.floor(Math.random() * cluster.masters.length)]
     if (node === undefined) throw noNodeError()
     this.#address = node.address
-    return cluster.nodeClient(node)
+    const absence = delay(SILENCE_MS, undefined, { ref: false }).then((): never => {
+      throw absentNodeError(node.address, SILENCE_MS)
+    })
+    return Promise.race([cluster.nodeClient(node), absence])
   }
 
   #destroy(): void {
