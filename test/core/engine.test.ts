@@ -93,7 +93,7 @@ describe('LockEngine', () => {
     const holder = holdOf(await engine.enter('k'))
     const startedAt = performance.now()
     const ended: number[] = []
-    const waits = [90, 30, 60].map(async waitMs => {
+    const waits = [300, 100, 200].map(async waitMs => {
       const { code } = await failure(engine.enter('k', { waitMs }))
       ended.push(waitMs)
       expect([code, performance.now() - startedAt >= waitMs]).to.deep.equal(['ERR_DSPINLOCK_WAIT_TIMEOUT', true])
@@ -104,7 +104,7 @@ describe('LockEngine', () => {
     abort.abort()
     await aborted
     await Promise.all(waits)
-    expect([ended, engine.waiters]).to.deep.equal([[30, 60, 90], 0])
+    expect([ended, engine.waiters]).to.deep.equal([[100, 200, 300], 0])
     await holder.release()
   })
 
