@@ -19,8 +19,8 @@ declare global {
 }
 
 export interface DspinlockHandler {
-  /** Generic, so that handlers after it on a route keep the types of the route's parameters and of their bodies. */
-  <P, ResBody, ReqBody, ReqQuery, Locals extends Record<string, unknown>>(
+  /** Generic, so that handlers after it on a route keep the types of the route's parameters, of their bodies and of their locals. */
+  <P, ResBody, ReqBody, ReqQuery, Locals extends object>(
     req: Request<P, ResBody, ReqBody, ReqQuery, Locals>,
     res: Response<ResBody, Locals>,
     next: NextFunction,
