@@ -79,6 +79,14 @@ const heads: readonly Behaviour[] = [
     },
   },
   {
+    what: '`writeHead` with a flat list of names repeated, over headers that were set before (on Node 20 the last of them counts)',
+    answer: ({ res, attempt }) => {
+      res.setHeader('X-First', 'set')
+      attempt('writeHead', () => res.writeHead(200, ['X-Second', 'given', 'X-Second', 'given again', 'X-Third', '1']))
+      res.end('x')
+    },
+  },
+  {
     what: '`writeHead` with empty lists, which take away what was set before',
     answer: ({ res, attempt }) => {
       res.setHeader('X-Object', 'set')

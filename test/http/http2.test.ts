@@ -77,6 +77,13 @@ const cases: readonly Case[] = [
     },
   },
   {
+    what: '`writeHead` with an object of names that differ in their case: the last of them counts',
+    answer: (_req, res) => {
+      res.writeHead(200, { 'X-One': '1', 'x-one': '2' })
+      res.end('body')
+    },
+  },
+  {
     what: '`setHeader`, `appendHeader`, `getHeaders`',
     answer: (_req, res, note) => {
       res.setHeader('X-One', ['1'])
