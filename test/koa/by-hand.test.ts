@@ -40,6 +40,7 @@ for (const { name, Koa } of koas) {
         ctx.body = { amount: 1n }
       },
       '/big-rejected': ctx => void (ctx.body = { amount: 1n }),
+      '/function-rejected': ctx => void (ctx.body = () => {}),
       '/big-rendered-outside': ctx => void (ctx.body = { amount: 1n }),
       '/throws': ctx => ctx.throw(418, 'short and stout'),
       '/error': () => {
@@ -75,6 +76,7 @@ for (const { name, Koa } of koas) {
         '/respond': serialise,
         '/patient': patient,
         '/big-rejected': reject,
+        '/function-rejected': reject,
         '/taken-outside': reject,
       }
       app.use((ctx, next) => (guards[ctx.path] ?? guard)(ctx, next))
@@ -157,7 +159,7 @@ for (const { name, Koa } of koas) {
       expect([caught[1], caught[3]]).to.deep.equal([thrown, thrown])
     })
 
-    for (const path of ['/big', '/big-rejected']) {
+    for (const path of ['/big', '/big-rejected', '/function-rejected']) {
       it(`a body that Koa cannot send (${path.slice(1)}): it fails as without us, leaves nothing, and the next one runs`, async () => {
         for (let n = 0; n < 2; n++) {
           const answer = await server.ask(path, { method: 'POST' })

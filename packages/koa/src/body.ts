@@ -12,8 +12,8 @@ export interface Rendered {
 }
 
 export type Body =
-  /** `render` returns what Koa will send. */
-  | { readonly kind: 'whole'; readonly render: () => Rendered | 'unsendable' }
+  /** `render` returns what Koa will send; if nobody is to be given it (`isKept` is false), only whether Koa can send it. */
+  | { readonly kind: 'whole'; readonly render: (isKept: boolean) => Rendered | 'sendable' | 'unsendable' }
   | { readonly kind: 'stream'; readonly stream: Readable }
   | { readonly kind: 'web-stream'; readonly stream: ReadableStream }
 
@@ -31,7 +31,7 @@ export function bodyOf(ctx: Context): Body {
   if (body instanceof Response) {
     return body.body === null ? whole(Buffer.alloc(0), 'bytes') : { kind: 'web-stream', stream: body.body }
   }
-  return { kind: 'whole', render: () => renderJson(body) }
+  return { kind: 'whole', render: isKept => renderJson(body, isKept) }
 }
 
 function whole(bytes: Buffer, form: BodyForm): Body {
@@ -46,10 +46,13 @@ function isStream(body: unknown): body is Readable {
 }
 
 /** Renders JSON as Koa does. The body counts as bytes if a replay, rendered once more, could come out differently (JSON.rawJSON). */
-function renderJson(body: unknown): Rendered | 'unsendable' {
+function renderJson(body: unknown, isKept: boolean): Rendered | 'sendable' | 'unsendable' {
   try {
-    const text = JSON.stringify(body)
-    return { bytes: Buffer.from(text), form: isSameAgain(text) ? 'json' : 'bytes' }
+    // Of a function or a symbol it makes nothing, and Koa fails.
+    const text: string | undefined = JSON.stringify(body)
+    if (text === undefined) return 'unsendable'
+    // Finding out its form takes longer than rendering it.
+    return isKept ? { bytes: Buffer.from(text), form: isSameAgain(text) ? 'json' : 'bytes' } : 'sendable'
   } catch {
     return 'unsendable'
   }

@@ -47,7 +47,8 @@ export class Downstream implements Ending {
     }
     if (this.#stopped || isSentByHand(this.#ctx)) return
     const body = bodyOf(this.#ctx)
-    const rendered = body.kind === 'whole' && this.#settlement.leavesRecord ? body.render() : undefined
+    const { keepsBody, leavesRecord } = this.#settlement
+    const rendered = body.kind === 'whole' && leavesRecord ? body.render(keepsBody) : 'sendable'
     if (rendered === 'unsendable') return this.#waitForEnd()
     this.#watching.stop()
     const settled = settle(this.#ctx, this.#settlement, this.#baseline, body, rendered)
@@ -90,17 +91,18 @@ function settle(
   settlement: Settlement,
   baseline: Baseline | undefined,
   body: Body,
-  rendered: Rendered | undefined,
+  rendered: Rendered | 'sendable',
 ): Promise<void> | undefined {
   const { status } = ctx
   const head = baseline === undefined ? undefined : headOf(ctx, baseline)
   if (body.kind === 'whole') {
-    const tooLarge = rendered !== undefined && rendered.bytes.byteLength > settlement.maxRecordBytes
+    const kept = rendered === 'sendable' ? undefined : rendered
+    const tooLarge = kept !== undefined && kept.bytes.byteLength > settlement.maxRecordBytes
     return settlement.end({
       status,
       head,
-      body: tooLarge ? undefined : rendered?.bytes,
-      form: rendered?.form ?? 'bytes',
+      body: tooLarge ? undefined : kept?.bytes,
+      form: kept?.form ?? 'bytes',
       tooLarge,
       hasTrailers: false,
       complete: true,
