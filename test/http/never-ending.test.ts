@@ -15,8 +15,8 @@ describe('handlers that do not end in time', () => {
       afterEach(() => life.stop())
 
       it('never: waiters get 503 after waitMs; after maxHoldMs its signal aborts and the next one runs', async () => {
-        // Long enough for a busy machine to answer the waiter by then.
-        life = await startLife(kind, { ...options, maxHoldMs: 1_000, waitMs: 60 })
+        // Long enough for a busy machine to answer the waiter, and to renew the lease, by then.
+        life = await startLife(kind, { leaseMs: 600, maxHoldMs: 1_000, waitMs: 60 })
         const socket = await life.dial('/', 'POST')
         await until(() => life.runs.length === 1, 'it runs')
         const { lock } = life.runs[0] as Life['runs'][number]
