@@ -26,16 +26,19 @@ export function bodyOf(ctx: Context): Body {
   if (typeof body === 'string') return { kind: 'whole', render: () => ({ bytes: Buffer.from(body), form: 'text' }) }
   if (Buffer.isBuffer(body)) return whole(body, 'bytes')
   if (isStream(body)) return { kind: 'stream', stream: body }
-  if (body instanceof ReadableStream) return { kind: 'web-stream', stream: body }
-  if (body instanceof Blob) return { kind: 'web-stream', stream: body.stream() }
-  if (body instanceof Response) {
-    return body.body === null ? whole(Buffer.alloc(0), 'bytes') : { kind: 'web-stream', stream: body.body }
-  }
+  if (body instanceof ReadableStream) return webStream(body)
+  if (body instanceof Blob) return webStream(body.stream())
+  if (body instanceof Response) return body.body === null ? whole(Buffer.alloc(0), 'bytes') : webStream(body.body)
   return { kind: 'whole', render: isKept => renderJson(body, isKept) }
 }
 
 function whole(bytes: Buffer, form: BodyForm): Body {
   return { kind: 'whole', render: () => ({ bytes, form }) }
+}
+
+/** Koa cannot send one that somebody else has begun to read. */
+function webStream(stream: ReadableStream): Body {
+  return stream.locked ? { kind: 'whole', render: () => 'unsendable' } : { kind: 'web-stream', stream }
 }
 
 /** Koa 3 takes streams of other realms, too. */

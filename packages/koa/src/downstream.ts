@@ -115,8 +115,6 @@ function settle(
   ctx.res.once('close', () => outflow.cut())
   if (ctx.res.destroyed) outflow.cut()
   if (body.kind === 'stream') replaceBody(ctx, outflow.through(body.stream))
-  // Other code reads the stream already, so Koa is going to fail.
-  else if (body.stream.locked) outflow.cut()
   else replaceBody(ctx, outflow.throughWeb(body.stream))
   return undefined
 }
