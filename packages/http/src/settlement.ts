@@ -148,12 +148,21 @@ function settleWith<Req, Res>(
 function makeRecord<Req, Res>(
   { hold, settings, covered, isShared }: SettlementInput<Req, Res>,
   { headers }: Asked,
-  outcome: Outcome,
+  { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
 ): Uint8Array | undefined {
-  const { status, head, body, form } = outcome
   if (head === undefined || body === undefined) return undefined
   const keepsFailures = settings.serverErrors === 'keep'
-  const facts = { ...outcome, headers: head.headers, bodyBytes: body.byteLength, isShared, keepsFailures }
+  // Not by spreading the outcome, which takes longer than all the rest of this.
+  const facts = {
+    status,
+    headers: head.headers,
+    complete,
+    hasTrailers,
+    tooLarge,
+    bodyBytes: body.byteLength,
+    isShared,
+    keepsFailures,
+  }
   if (!isReplayable(facts)) return undefined
   const traceparent = traceOf(hold)?.traceparent
   const names = listUnkeyedVary(head.headers, covered)
