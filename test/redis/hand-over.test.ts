@@ -4,7 +4,7 @@ import { channels, type Hold, LockEngine, type Store, type TroubleEvent } from '
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
-import { holdOf } from '../support/engine.js'
+import { failure, holdOf } from '../support/engine.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
 
 /** Long enough that no waiter polls while a test runs. */
@@ -148,6 +148,15 @@ describe('handing a key over', () => {
     expect(new Set(troubles)).to.deep.equal(new Set(['wake']))
     await first.release()
     expect(await (await turn).release()).to.equal(true)
+  })
+
+  it('a process that closes gives back what it asked for before its store is closed, and the next one need not wait for the lease', async () => {
+    await makeEngines(2)
+    const entering = failure(engine(1).enter('k', { leaseMs }))
+    await engine(1).close()
+    await stores[1]?.close()
+    expect((await entering).code).to.equal('ERR_DSPINLOCK_CLOSED')
+    await holdOf(await engine(0).enter('k', { leaseMs, waitMs: 5_000 })).release()
   })
 
   it('300 waiters of one process cost one claim and one settling under replay', async () => {

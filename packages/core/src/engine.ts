@@ -3,7 +3,7 @@
 import { answerFor } from './answers.js'
 import type { EnterOptions, Entry } from './entry.js'
 import { asStoreError, ClosedError, keyTooLongError, optionError, WaiterLimitError } from './errors.js'
-import { channels } from './events.js'
+import { channels, publishTrouble } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { integer, parseOptions, timerMs } from './options.js'
@@ -71,8 +71,10 @@ export class LockEngine {
   readonly #host: LaneHost
   #nextToken = 0
   #waiters = 0
+  /** Leaves that the store has not answered yet. Closed before, it would let a key that it has just granted stay held by nobody. */
+  #leaves = 0
   #closing: Promise<void> | undefined
-  /** Called whenever a lane has gone; set only while closing. */
+  /** Called whenever a lane has gone or a leave was answered; set only while closing. */
   #onIdle: (() => void) | undefined
 
   constructor(options: EngineOptions) {
@@ -193,9 +195,9 @@ export class LockEngine {
   }
 
   /**
-   * Refuses newcomers and waiters with a ClosedError, waits for the holders to end, and detaches from the store, which
-   * stays open. Resolves after `timeoutMs` at the latest; a second call waits for the first. Holds that last longer are not renewed any
-   * more: their signals abort when their leases run out.
+   * Refuses newcomers and waiters with a ClosedError, waits for the holders to end and for the store to know that nobody waits here any
+   * more, and detaches from the store, which stays open. Resolves after `timeoutMs` at the latest; a second call waits for the first. Holds
+   * that last longer are not renewed any more: their signals abort when their leases run out.
    */
   close(options?: CloseOptions): Promise<void> {
     const { timeoutMs } = parseOptions('close', options, { timeoutMs: timerMs(30_000, 0) })
@@ -214,16 +216,15 @@ export class LockEngine {
 
   async #drain(timeoutMs: number): Promise<void> {
     for (const lane of this.#lanes.values()) lane.rejectAll(key => new ClosedError('engine', key))
-    if (this.#lanes.size > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeoutMs)
-        this.#onIdle = () => {
-          if (this.#lanes.size > 0) return
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, timeoutMs)
+      this.#onIdle = () => {
+        if (this.#lanes.size + this.#leaves > 0) return
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#onIdle()
+    })
     this.#keeper.stop()
     this.#mailbox.close()
   }
@@ -234,8 +235,9 @@ export class LockEngine {
   }
 
   #makeHost(pollMs: number): LaneHost {
+    const { store } = this
     return {
-      store: this.store,
+      store,
       keeper: this.#keeper,
       pollMs,
       newToken: lane => {
@@ -252,6 +254,16 @@ export class LockEngine {
         this.#waiters++
       },
       removeWaiter: () => void this.#waiters--,
+      leave: async (key, token) => {
+        this.#leaves++
+        try {
+          await store.leave(key, token)
+        } catch (error) {
+          publishTrouble('core', 'leave', error, key)
+        }
+        this.#leaves--
+        this.#onIdle?.()
+      },
       laneIdle: lane => {
         if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key)
         this.#onIdle?.()

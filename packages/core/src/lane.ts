@@ -28,6 +28,8 @@ export interface LaneHost extends WaiterCounter {
   /** Makes a new token; wakes for it come to `lane`. */
   newToken(lane: Lane): string
   dropToken(token: string): void
+  /** Tells the store that nobody asks under `token` any more. Never rejects. */
+  leave(key: string, token: string): Promise<void>
   /** The lane has no hold, no waiters and no claim under way. */
   laneIdle(lane: Lane): void
 }
@@ -411,11 +413,7 @@ export class Lane implements HoldOwner, WaiterOwner {
   }
 
   #leave(token: string): void {
-    void whenAnswered(
-      () => this.#host.store.leave(this.key, token),
-      () => {},
-      error => publishTrouble('core', 'leave', error, this.key),
-    )
+    void this.#host.leave(this.key, token)
   }
 
   #onClaimError(error: unknown): void {
