@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-const script = fileURLToPath(new URL('../../../packages/cli/bin/dspinlock.js', import.meta.url))
+export const script = fileURLToPath(new URL('../../../packages/cli/bin/dspinlock.js', import.meta.url))
 
 export interface Run {
   readonly code: number | null

@@ -1,9 +1,11 @@
-// Wrong arguments, and servers that cannot be reached: exit codes 2 and 3, one line on standard error, nothing secret in it.
+// Wrong arguments, servers that cannot be reached, and disks that are full: exit codes 2, 3 and 1, one line on standard error, nothing secret in it.
 
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { expect } from 'chai'
 import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { redisUrl } from '../support/redis.js'
-import { runCli } from './run.js'
+import { runCli, script } from './run.js'
 
 describe('dspinlock with wrong arguments', () => {
   const wrong: readonly (readonly [args: string[], says: RegExp])[] = [
@@ -78,5 +80,46 @@ describe('dspinlock and a Redis that is not there', () => {
   it('REDIS_URL names the server, too', async () => {
     const { code, out } = await runCli(['ls', '--prefix', 'nobody'], { REDIS_URL: redisUrl() })
     expect([code, out]).to.deep.equal([0, 'no live keys\n'])
+  })
+})
+
+describe('dspinlock whose output cannot be written', () => {
+  /** A file on a disk that is full; only Linux has it. */
+  const FULL = '/dev/full'
+
+  before(function () {
+    if (!existsSync(FULL)) this.skip()
+  })
+
+  const write = (args: string[], env: Record<string, string> = {}) => {
+    const full = openSync(FULL, 'w')
+    try {
+      const { status, stderr } = spawnSync(process.execPath, [script, ...args], {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', full, 'pipe'],
+        encoding: 'utf8',
+      })
+      return { code: status, err: stderr }
+    } finally {
+      closeSync(full)
+    }
+  }
+
+  for (const args of [
+    ['ls', '--json'],
+    ['inspect', '--help'],
+    ['watch', '--count', '1'],
+  ]) {
+    it(`1, and why: ${args.join(' ')}`, () => {
+      const { code, err } = write(args, { REDIS_URL: redisUrl() })
+      expect(code).to.equal(1)
+      expect(err).to.match(/^dspinlock: .+ could not be written .+ENOSPC.+\n$/)
+    })
+  }
+
+  it('what went wrong before is what is told', () => {
+    const { code, err } = write(['ls', '--url', 'http://'])
+    expect(code).to.equal(2)
+    expect(err).to.include('option url must be').and.not.include('ENOSPC')
   })
 })

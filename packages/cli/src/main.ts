@@ -1,13 +1,15 @@
 // Runs the command that this process was started with, and ends the process with the matching exit code.
 
 import { CommanderError } from 'commander'
-import { exitCodes, Failure, printable } from './messages.js'
+import { exitCodes, Failure, failures, printable } from './messages.js'
 import { makeProgram } from './program.js'
 
 // Process warnings are not shown: the command itself reports what is wrong, once.
 process.removeAllListeners('warning')
 // `dspinlock watch | head` closes the pipe, which is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitCodes.ok : 1))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? exitCodes.ok : process.exitCode || tell(failures.unwritten(error.message)))
+})
 
 const program = makeProgram({
   write: text => void process.stdout.write(text),
@@ -28,8 +30,9 @@ try {
 } catch (error) {
   process.exitCode = tell(error)
 }
-// Exits explicitly once all output has left, because a client that never connected would keep the process for another two seconds.
-process.stdout.write('', () => process.stderr.write('', () => process.exit()))
+// Exits explicitly once all output has left, because a client that never connected would keep the process for another two seconds. A failed
+// write is reported one turn after the write is over.
+process.stdout.write('', () => process.stderr.write('', () => setImmediate(() => process.exit())))
 
 function tell(error: unknown): number {
   // Commander has printed its own errors already.

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from 'commander'
 export const exitCodes = {
   /** Done; for `doctor`: nothing failed. */
   ok: 0,
-  /** There is no such key, it was not forgotten, or `doctor` found something that does not work. */
+  /** There is no such key, it was not forgotten, `doctor` found something that does not work, or the output could not be written. */
   no: 1,
   /** Wrong arguments; Redis was not contacted. */
   usage: 2,
@@ -36,6 +36,8 @@ export const failures = {
     ),
   hasChanged: (key: string): Failure =>
     new Failure(exitCodes.no, `the key ${quote(key)} has changed meanwhile, and was left alone; try again`),
+  unwritten: (why: string): Failure =>
+    new Failure(exitCodes.no, `what was found could not be written to standard output (${why})`),
   unreachable: (why: string, cause?: unknown): Failure => new Failure(exitCodes.redis, why, cause),
 }
 
