@@ -96,11 +96,13 @@ describe('dspinlock doctor', () => {
     const { url, client } = await start()
     await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-info', '-scan')
     const { run, report } = await examine(['--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
-    expect(run.code).to.equal(0)
+    expect([run.code, run.err]).to.deep.equal([0, ''])
     for (const name of ['server', 'listing', 'eviction']) {
       expect(find(report, name), name).to.include({ status: 'warn' })
     }
     expect(find(report, 'scripts')).to.include({ status: 'ok' })
+    const listed = await runCli(['ls', '--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
+    expect(listed.err).to.match(/^dspinlock: .+NOPERM.+\n$/)
   })
 
   it('a replica will not do', async () => {

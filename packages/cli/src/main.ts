@@ -6,6 +6,8 @@ import { makeProgram } from './program.js'
 
 // Process warnings are not shown: the command itself reports what is wrong, once.
 process.removeAllListeners('warning')
+// ioredis warns there, on each connection, of a user that may not use INFO. Locking needs no INFO, and doctor reports it.
+console.warn = () => {}
 // `dspinlock watch | head` closes the pipe, which is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? exitCodes.ok : process.exitCode || tell(failures.unwritten(error.message)))
