@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
 import { redisUrl } from '../support/redis.js'
+import { RedisCluster } from '../support/redis-cluster.js'
 import { type Run, runCli } from './run.js'
 
 interface Report {
@@ -112,6 +113,24 @@ describe('dspinlock doctor', () => {
     expect(run.code).to.equal(1)
     expect(find(report, 'server')?.detail).to.match(/is a replica, which takes no writes/)
     expect(find(report, 'scripts')).to.include({ status: 'fail' })
+  })
+
+  it('one node of a cluster, by its address, will not do: keys of the others could not be locked', async () => {
+    const cluster = await RedisCluster.start()
+    try {
+      const url = `redis://127.0.0.1:${cluster.nodes[0]?.port}`
+      const { run, report } = await examine(['--url', url])
+      expect(run.code).to.equal(1)
+      expect(find(report, 'server')).to.include({ status: 'fail' })
+      expect(find(report, 'server')?.detail).to.match(/one of 3 masters .+ --cluster/)
+      const asked = await Promise.all(
+        // Of these, each has its slot on another node.
+        ['foo', 'bar', 'hello'].map(key => runCli(['inspect', key, '--url', url, '--timeout', '0.5'])),
+      )
+      expect(asked.filter(({ err }) => /MOVED .+ --cluster/.test(err))).to.have.length(2)
+    } finally {
+      await cluster.stop()
+    }
   })
 
   it('a cluster', async () => {

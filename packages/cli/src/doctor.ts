@@ -48,7 +48,8 @@ const ok = (detail: string): Finding => ({ status: 'ok', detail })
 const warn = (detail: string): Finding => ({ status: 'warn', detail })
 const fail = (detail: string): Finding => ({ status: 'fail', detail })
 
-async function checkServer({ client }: Connection): Promise<Finding> {
+async function checkServer(connection: Connection): Promise<Finding> {
+  const { client } = connection
   const unfit = await findUnfit({ send: (_key, [name = '', ...args]) => client.call(String(name), ...args) })
   if (unfit !== undefined) return fail(unfit.message)
   const info = await ask(() => client.info())
@@ -57,7 +58,19 @@ async function checkServer({ client }: Connection): Promise<Finding> {
   const version = field(info, 'valkey_version') ?? field(info, 'redis_version') ?? 'of no known version'
   const role = field(info, 'role') ?? 'unknown'
   if (role === 'slave') return fail(`${name} ${version} is a replica, which takes no writes; connect to its master`)
+  const masters = client.isCluster ? 1 : await countMasters(connection, info)
+  if (masters > 1) {
+    return fail(
+      `${name} ${version} is one of ${masters} masters of a Cluster, and keys of the others are neither locked nor listed; name the Cluster by --cluster`,
+    )
+  }
   return ok(`${name} ${version}, ${field(info, 'redis_mode') ?? 'standalone'}, ${role}`)
+}
+
+/** Counts the masters that have slots. A Cluster of one master is used by its address, as a single server is. */
+async function countMasters({ client }: Connection, info: string): Promise<number> {
+  if (field(info, 'redis_mode') !== 'cluster') return 1
+  return Number(field(await ask(async () => String(await client.call('CLUSTER', 'INFO'))), 'cluster_size') ?? 1)
 }
 
 /** Claims, settles, reads and forgets a key of our own, which tries EVALSHA, the commands in the scripts, and the key pattern. */

@@ -9,6 +9,7 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
   [/DB index/, 'name a database that the server has: see its option databases'],
   [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
+  [/^MOVED/, 'the server is one of a Redis Cluster: use a client for clusters (on the command line, --cluster)'],
   [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
 ]
 
