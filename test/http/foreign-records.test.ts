@@ -9,7 +9,7 @@ import { expect } from 'chai'
 import express from 'express'
 import { Redis } from 'ioredis'
 import { holdOf } from '../support/engine.js'
-import { json, serve, type TestServer } from '../support/http.js'
+import { json, serve, type TestServer, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 import { readRecord, writeRecord } from '../support/redis-state.js'
 
@@ -159,6 +159,20 @@ describe('foreign records in Redis', () => {
     expect([refused.status, refused.headers['retry-after'], runs]).to.deep.equal([503, '1', 1])
     await both('/refund')
     expect((await old('/refund')).status).to.equal(503)
+  })
+
+  it('a server without any encryption keys refuses as well what it cannot open, and leaves the record to the others', async () => {
+    const [plain, encrypting] = [await start(), await start({ encryptionKeys: [key(1)] })]
+    await encrypting('/pay')
+    const refused = await plain('/pay')
+    expect([refused.status, refused.headers['retry-after'], runs]).to.deep.equal([503, '1', 1])
+    expect((await encrypting('/pay')).headers['cache-status']).to.equal('dspinlock; hit')
+    // One that waited is sent the record in a message.
+    const first = encrypting('/refund')
+    await until(() => atOnce === 1, 'it runs')
+    const waiter = plain('/refund')
+    await first
+    expect([(await waiter).status, runs]).to.deep.equal([503, 2])
   })
 
   it('wrong encryption keys are a TypeError at start that does not show them', () => {

@@ -25,6 +25,12 @@ export type Opened =
   /** Sealed with a key that is not among ours. */
   | { readonly kind: 'unknown-key' }
 
+export const unknownKey: Opened = { kind: 'unknown-key' }
+
+export function isSealed(bytes: Uint8Array): boolean {
+  return bytes.length >= HEAD_BYTES && viewOf(bytes).subarray(0, MAGIC.length).equals(MAGIC)
+}
+
 /** Seals with the first key and opens with any. To change the key, put a new one in front, and drop the old one after the longest `ttlMs`. */
 export class RecordSealer {
   readonly #keys: readonly SealKey[]
@@ -57,13 +63,13 @@ export class RecordSealer {
   }
 
   #decrypt(given: Uint8Array, lockKey: string): Opened {
+    if (!isSealed(given)) return { kind: 'malformed' }
     const frame = viewOf(given)
-    if (frame.length < HEAD_BYTES || !frame.subarray(0, MAGIC.length).equals(MAGIC)) return { kind: 'malformed' }
     let at = MAGIC.length
     const take = (length: number): Buffer => frame.subarray(at, (at += length))
     const id = take(KEY_ID_BYTES)
     const key = this.#keys.find(one => one.id.equals(id))
-    if (key === undefined) return { kind: 'unknown-key' }
+    if (key === undefined) return unknownKey
     const decipher = createDecipheriv('aes-256-gcm', key.secret, take(IV_BYTES), { authTagLength: TAG_BYTES })
     decipher.setAAD(Buffer.from(lockKey))
     decipher.setAuthTag(take(TAG_BYTES))

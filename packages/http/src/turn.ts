@@ -25,6 +25,7 @@ import { isSafeMethod } from './replayable.js'
 import { type Reply, sendReply } from './reply.js'
 import { type NameParts, nameRequest, type RequestName } from './request-name.js'
 import { leaveState, type RequestState } from './request-state.js'
+import { isSealed, unknownKey } from './sealed-record.js'
 import { HoldSettlement } from './settlement.js'
 import { shareShape } from './shared-shape.js'
 import { inTick } from './steps.js'
@@ -216,8 +217,9 @@ function openRecord<Req, Res>(
   { encryptionKeys }: GuardSettings<Req, Res>,
   key: string,
 ): HttpRecord | 'unknown-key' | undefined {
-  if (encryptionKeys === undefined) return decodeRecord(bytes)
-  const opened = encryptionKeys.open(bytes, key)
+  // A server without keys opens no more than one without the right one, and what it cannot open it must not take for nothing.
+  if (encryptionKeys === undefined && !isSealed(bytes)) return decodeRecord(bytes)
+  const opened = encryptionKeys?.open(bytes, key) ?? unknownKey
   if (opened.kind === 'opened') return decodeRecord(opened.bytes)
   if (opened.kind === 'malformed') return undefined
   publishTrouble('http', 'decrypt', new UnknownEncryptionKeyError(), key)
