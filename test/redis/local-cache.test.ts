@@ -168,6 +168,34 @@ describe('records kept in the process', () => {
     expect([(await follow(a, key)).record, (await follow(b, key)).record]).to.deep.equal(['new', 'new'])
   })
 
+  it('a record that was fetched while forget had to try again is gone once it returns, before the message of it', async () => {
+    const proxy = await FaultProxy.open(redis.port)
+    closing.push(() => proxy.close())
+    const own = new Redis(redis.url)
+    closing.push(() => own.disconnect())
+    const { duplicate } = own
+    // Only what is said to all goes through the proxy.
+    own.duplicate = options => duplicate.call(own, { ...options, port: proxy.port })
+    const a = await makeEngine({ localCache }, own)
+    const key = makeKey()
+    const fence = await leave(a, key)
+    await follow(a, key)
+    proxy.delay(1_000)
+    let isRefused = false
+    const commands = own as unknown as { evalshaBuffer?: () => Promise<never> }
+    commands.evalshaBuffer = async () => {
+      isRefused = true
+      // That of the prototype again.
+      delete commands.evalshaBuffer
+      throw new Error('LOADING Redis is loading the dataset in memory')
+    }
+    const forgetting = a.forget(key, fence)
+    await until(() => isRefused)
+    await follow(a, key)
+    expect(await forgetting).to.equal(true)
+    expect(await enter(a, key)).to.equal('holder')
+  })
+
   it('a hold that ends the record drops it in every process', async () => {
     const [a, b] = [await makeEngine(), await makeEngine()]
     const key = makeKey()

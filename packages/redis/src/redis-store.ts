@@ -201,9 +201,14 @@ export class RedisStore implements Store {
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
-    // Dropped now, and again when the message about it arrives, as in all other processes.
-    this.#cache?.drop(nameState(this.#prefix, key))
-    return this.#run('forget', key, composeGiven('', 0, undefined, String(fence ?? 0)), isYes)
+    const state = nameState(this.#prefix, key)
+    const drop = (): void => this.#cache?.drop(state)
+    drop()
+    return this.#runOn(state, 'forget', key, composeGiven('', 0, undefined, String(fence ?? 0)), reply => {
+      // While it was tried again, a claim may have fetched the record once more, and the message about the drop may still be under way.
+      drop()
+      return isYes(reply)
+    })
   }
 
   inspect(key: string): Promise<KeyState | undefined> {
