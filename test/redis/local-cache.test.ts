@@ -102,6 +102,17 @@ describe('records kept in the process', () => {
     return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
   }
 
+  /** An engine whose commands do not wait for the messages that it is sent. */
+  const makeListeningApart = async () => {
+    const proxy = await FaultProxy.open(redis.port)
+    closing.push(() => proxy.close())
+    const own = new Redis(redis.url)
+    closing.push(() => own.disconnect())
+    const { duplicate } = own
+    own.duplicate = options => duplicate.call(own, { ...options, port: proxy.port })
+    return { a: await makeEngine({ localCache }, own), own, delayMessages: () => proxy.delay(1_000) }
+  }
+
   it('the first replay in a process costs one command, the others none', async () => {
     const [a, b] = [await makeEngine(), await makeEngine()]
     const key = makeKey()
@@ -169,18 +180,11 @@ describe('records kept in the process', () => {
   })
 
   it('a record that was fetched while forget had to try again is gone once it returns, before the message of it', async () => {
-    const proxy = await FaultProxy.open(redis.port)
-    closing.push(() => proxy.close())
-    const own = new Redis(redis.url)
-    closing.push(() => own.disconnect())
-    const { duplicate } = own
-    // Only what is said to all goes through the proxy.
-    own.duplicate = options => duplicate.call(own, { ...options, port: proxy.port })
-    const a = await makeEngine({ localCache }, own)
+    const { a, own, delayMessages } = await makeListeningApart()
     const key = makeKey()
     const fence = await leave(a, key)
     await follow(a, key)
-    proxy.delay(1_000)
+    delayMessages()
     let isRefused = false
     const commands = own as unknown as { evalshaBuffer?: () => Promise<never> }
     commands.evalshaBuffer = async () => {
@@ -204,6 +208,25 @@ describe('records kept in the process', () => {
     expect(await enter(a, key, { duplicates: 'serialise' })).to.equal('holder')
     await until(async () => (await enter(b, key)) === 'holder')
     await until(async () => (await enter(a, key)) === 'holder')
+  })
+
+  it('a hold that ends the record drops it at once in its own process, before the message of it', async () => {
+    const { a, delayMessages } = await makeListeningApart()
+    const handOn = async (key: string): Promise<void> => {
+      const first = await a.enter(key)
+      const second = a.enter(key)
+      if (first.role === 'holder') await first.hold.release()
+      const entry = await second
+      if (entry.role === 'holder') await entry.hold.release()
+    }
+    delayMessages()
+    for (const hold of [(key: string) => enter(a, key, {}), handOn]) {
+      const key = makeKey()
+      await leave(a, key)
+      await follow(a, key)
+      await hold(key)
+      expect(await enter(a, key)).to.equal('holder')
+    }
   })
 
   it('another payload under the key is refused as ever', async () => {

@@ -78,6 +78,11 @@ export class LocalCache {
 
   drop(name: string): void {
     this.#epoch++
+    this.remove(name)
+  }
+
+  /** For who was told that it is gone: answers that are still under way were asked for later, and cannot hold it. */
+  remove(name: string): void {
     this.#records.delete(name)
   }
 

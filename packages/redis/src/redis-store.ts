@@ -320,6 +320,8 @@ export class RedisStore implements Store {
     const parsed = parseClaim(reply, sentAt)
     if (parsed === undefined) throw this.#unreadable('claim', key)
     if (hasForeignMark(reply)) this.#tellForeign(key)
+    // The message that a hold has ended the record may come after the hold itself.
+    if (parsed.state === 'held') this.#cache?.remove(nameState(this.#prefix, key))
     return parsed
   }
 
