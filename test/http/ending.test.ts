@@ -1,6 +1,8 @@
 // The end of a response that comes twice, too late, by an error, or never.
 
+import { createReadStream } from 'node:fs'
 import type { Server } from 'node:http'
+import { pipeline } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'
@@ -94,6 +96,14 @@ const endings: readonly Behaviour[] = [
       res.write('begun')
       await received('begun')
       res.destroy(new Error('planned'))
+    },
+    duplicate: 'runs',
+  },
+  {
+    what: 'an error before the head: the response is destroyed, as `pipeline` does it',
+    answer: ({ res }) => {
+      // A file that is not there.
+      pipeline(createReadStream('/no/such/file'), res, () => {})
     },
     duplicate: 'runs',
   },

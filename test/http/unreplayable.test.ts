@@ -125,5 +125,17 @@ describe('pass marks', () => {
       await life.stop()
       topic.row('a write', SAME, 'all are told that it is done (409)')
     })
+
+    it(`on ${kind}: a write whose response is destroyed for an error before its head counts as done`, async () => {
+      const life = await startLife(kind, { duplicates: 'replay', ttlMs: 60_000 }, ({ res }) => {
+        res.destroy(new Error('planned'))
+      })
+      const socket = await life.dial('/', 'POST')
+      await new Promise(resolve => socket.once('close', resolve))
+      expect((await life.ask('/', 'POST')).status).to.equal(409)
+      expect(life.runs).to.have.length(1)
+      await life.free()
+      await life.stop()
+    })
   }
 })

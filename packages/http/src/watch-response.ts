@@ -51,8 +51,9 @@ class ResponseWatch implements Watching, RecordingOwner {
   }
 
   onAbandoned(hasHead: boolean): void {
-    // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs.
-    if (!hasHead) return
+    // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs. Unless
+    // it was the handler that gave up, for an error (docs/decisions/123).
+    if (!hasHead) return this.#res.errored ? this.cut() : undefined
     // After the head, the source of the response (a pipe, say) may have stopped for good. A handler that goes on ends the response soon.
     setTimeout(() => {
       void this.#settlement.end(this.#outcomeOf(this.#recorder.recording, false))
