@@ -171,6 +171,19 @@ for (const { name, express } of frameworks) {
       expect(runs).to.equal(others.length)
     })
 
+    it('a header of another name is one where something in front renames it', async () => {
+      const server = await start({}, app =>
+        app.use((req, _res, next) => {
+          req.headers['idempotency-key'] ??= req.headers['x-request-id']
+          next()
+        }),
+      )
+      const ask = async (path: string, body: unknown): Promise<number> =>
+        (await server.ask(path, pay(undefined, body, { 'x-request-id': 'renamed' }))).status
+      const statuses = [await ask('/pay', 1), await ask('/pay', 1), await ask('/pay', 2), await ask('/refund', 1)]
+      expect([statuses, runs]).to.deep.equal([[201, 201, 422, 201], 2])
+    })
+
     it('errors below 500 are answers; 500 and above run again, or are kept where asked', async () => {
       status = 402
       await required.ask('/pay', pay('"declined"'))
