@@ -3,7 +3,7 @@
 import { createReadStream, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream'
+import { PassThrough, pipeline } from 'node:stream'
 import { expect } from 'chai'
 import { openTopic } from '../support/fidelity-table.js'
 import { until } from '../support/http.js'
@@ -125,6 +125,32 @@ describe('clients that leave', () => {
           topic.row(
             `the holder’s, in mid-body, and its source stops (${isRead ? 'a read' : 'a write'})`,
             'what came of the body is dropped after `settleTimeoutMs`',
+            isRead ? 'runs for itself' : 'is told that it is done (409)',
+          )
+        })
+      }
+
+      for (const [when, method] of [
+        ['before', 'GET'],
+        ['after', 'GET'],
+        ['before', 'POST'],
+        ['after', 'POST'],
+      ] as const) {
+        const isRead = method === 'GET'
+        it(`${method}: the holder’s, before the first byte of a stream that was piped ${when} that: ${isRead ? 'the next one runs' : 'it counts as done'}`, async () => {
+          await start({ duplicates: 'replay', ttlMs: 60_000 }, ({ res }) => {
+            if (life.runs.length > 1) res.end('its own')
+            else if (when === 'before') new PassThrough().pipe(res)
+          })
+          const run = await leave('/', method)
+          if (when === 'after') pipeline(createReadStream(large), run.res, () => {})
+          const { status, body } = await life.ask('/', method)
+          if (isRead) expect([status, body, life.runs.length]).to.deep.equal([200, 'its own', 2])
+          else expect([status, life.runs.length]).to.deep.equal([409, 1])
+          await life.free()
+          topic.row(
+            `the holder’s, before the first byte, and a stream is piped into the response (${isRead ? 'a read' : 'a write'})`,
+            'nothing comes of it: its hold ends after `settleTimeoutMs`',
             isRead ? 'runs for itself' : 'is told that it is done (409)',
           )
         })

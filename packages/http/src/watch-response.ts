@@ -51,13 +51,14 @@ class ResponseWatch implements Watching, RecordingOwner {
   }
 
   onAbandoned(hasHead: boolean): void {
+    const res = this.#res
+    // The source of the response (a pipe, say) may have stopped for good. A handler that goes on ends the response soon.
+    const cutLater = (): unknown => setTimeout(() => this.cut(), this.#settlement.settleTimeoutMs).unref()
+    if (hasHead) cutLater()
+    else if (res.errored) this.cut()
     // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs. Unless
-    // it was the handler that gave up, for an error (docs/decisions/123).
-    if (!hasHead) return this.#res.errored ? this.cut() : undefined
-    // After the head, the source of the response (a pipe, say) may have stopped for good. A handler that goes on ends the response soon.
-    setTimeout(() => {
-      void this.#settlement.end(this.#outcomeOf(this.#recorder.recording, false))
-    }, this.#settlement.settleTimeoutMs).unref()
+    // the response is a stream, whose bytes nobody takes any more, or the handler itself gave up (docs/decisions/123, 124).
+    else res.once('pipe', cutLater).once('unpipe', cutLater)
   }
 
   release(): void {
