@@ -201,6 +201,22 @@ for (const { name, express } of frameworks) {
       expect([kept.status, kept.headers['idempotent-replayed']]).to.deep.equal([503, 'true'])
     })
 
+    it('where the connection times out while the first is in flight, a retry waits for its answer', async () => {
+      gate = new Gate()
+      const server = await start({}, app =>
+        app.use((_req, res, next) => {
+          if (runs === 0) res.setTimeout(20)
+          next()
+        }),
+      )
+      const first = await server.ask('/pay', pay('"timeout"')).catch((error: unknown) => error)
+      expect(first).to.be.instanceOf(Error)
+      expect(runs).to.equal(1)
+      const retry = server.ask('/pay', pay('"timeout"'))
+      gate.open()
+      expect([(await retry).status, runs]).to.deep.equal([201, 1])
+    })
+
     it('try again later (429) and its like are no answers: the retry runs', async () => {
       for (const refusal of [408, 425, 428, 429, 431]) {
         status = refusal
