@@ -486,6 +486,35 @@ describe('records kept in the process', () => {
     })
   })
 
+  it('a malformed record in its memory makes nothing run again that was done meanwhile', async () => {
+    const { a, delayMessages } = await makeListeningApart()
+    const b = await makeEngine({})
+    let runs = 0
+    const makeServer = async (engine: LockEngine) => {
+      const app = express()
+      app.post('/', dspinlock({ engine, ...replay }), (_req, res) => void res.send(`run ${++runs}`))
+      const server = await serve(app)
+      closing.push(() => server.stop())
+      return async () => (await server.ask('/', { method: 'POST', headers: { host: 'h' } })).body
+    }
+    const [askA, askB] = [await makeServer(a), await makeServer(b)]
+    await client.flushall()
+    expect(await askB()).to.equal('run 1')
+    const forget = async (): Promise<string> => {
+      for await (const { key, fence } of b.store.list()) {
+        await b.forget(key, fence)
+        return key
+      }
+      throw new Error('there is none')
+    }
+    const key = await forget()
+    await leave(b, key, 'malformed')
+    await follow(a, key)
+    delayMessages()
+    await forget()
+    expect([await askB(), await askA(), runs]).to.deep.equal(['run 2', 'run 2', 2])
+  })
+
   it('is refused for a client that cannot tell when it was cut off, and for wrong options', () => {
     const none = (): never => {
       throw new Error('not called')

@@ -212,7 +212,10 @@ export class RedisStore implements Store {
   }
 
   inspect(key: string): Promise<KeyState | undefined> {
-    return this.#inspectNamed(key, nameState(this.#prefix, key))
+    const state = nameState(this.#prefix, key)
+    // The fence is that of what Redis has: who forgets by it, because of a record from memory, could mean another one.
+    this.#cache?.drop(state)
+    return this.#inspectNamed(key, state)
   }
 
   async *list(): AsyncIterableIterator<KeyState> {
