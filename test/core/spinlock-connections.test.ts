@@ -11,9 +11,12 @@ import { promisify } from 'node:util'
 import { closeSpinlocks, HashDSpinlock } from '@dspinlock/core'
 import { createRedisConnection } from '@dspinlock/redis'
 import { expect } from 'chai'
-import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
+import * as nodeRedis from 'redis'
+import * as nodeRedis5 from 'redis5'
 import { failure } from '../support/failure.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
 
 const run = promisify(execFile)
 
@@ -100,6 +103,38 @@ describe('spinlock: connections', () => {
     const script = fileURLToPath(new URL('./hold-past-client.js', import.meta.url))
     const { stdout, stderr } = await run(process.execPath, [script, redis.url], { timeout: 5_000 })
     expect({ stdout, stderr }).to.deep.equal({ stdout: 'ended', stderr: '' })
+  })
+
+  it('who waits is told as soon as the client ends, also of a cluster through node-redis, which says so by another name', async () => {
+    const bus = String(await findFreePort())
+    const node = await startRedisServer([
+      ...['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1'],
+    ])
+    try {
+      await askServer(node.port, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+      await untilSo('the cluster is up', async () =>
+        String(await askServer(node.port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'),
+      )
+      const rootNodes = [{ url: node.url }]
+      const holder = nodeRedis.createCluster({ rootNodes })
+      await holder.connect()
+      for (const client of [nodeRedis.createCluster({ rootNodes }), nodeRedis5.createCluster({ rootNodes })]) {
+        await client.connect()
+        const held = await new HashDSpinlock('ends', { redis: holder }).acquire()
+        const waiting = failure(new HashDSpinlock('ends', { redis: client, maxSpinlockTries: 100 }).acquire())
+        await untilSo('it waits', async () => {
+          const crowds = (await askServer(node.port, 'KEYS', 'dspinlock:*:w')) as string[]
+          return crowds.length === 1
+        })
+        client.destroy()
+        expect((await waiting).code).to.equal('ERR_DSPINLOCK_CLOSED')
+        await held.release()
+        await askServer(node.port, 'FLUSHALL')
+      }
+      holder.destroy()
+    } finally {
+      await node.stop()
+    }
   })
 
   it('a client that is none after all is a StoreNotInitialisedError', async () => {

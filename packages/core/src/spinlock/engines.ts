@@ -135,8 +135,10 @@ async function importRedisPackage(key: string): Promise<RedisPackage> {
 /** When the owner ends a client, the connection for wakes that was opened beside it is closed, too. Returns a function that removes the listener. */
 function onEnd(client: object, listener: () => void): () => void {
   const { once, removeListener } = client as Partial<Record<'once' | 'removeListener', Listen>>
-  once?.call(client, 'end', listener)
-  return () => removeListener?.call(client, 'end', listener)
+  // A cluster of node-redis has a name of its own for it.
+  const event = 'masters' in client ? 'disconnect' : 'end'
+  once?.call(client, event, listener)
+  return () => removeListener?.call(client, event, listener)
 }
 
 type Listen = (event: string, listener: () => void) => unknown
