@@ -17,9 +17,9 @@ export interface EngineOptions {
   /** Where claims and records live. */
   readonly store: Store
   /** How many callers may wait in this process. Default 10 000; one more gets a WaiterLimitError. */
-  readonly maxWaiters?: number
+  readonly maxWaiters?: number | undefined
   /** How many callers may wait for one key in this process. Default 1 000. */
-  readonly maxWaitersPerKey?: number
+  readonly maxWaitersPerKey?: number | undefined
   /**
    * How often a waiter asks the store again in case a message was lost, in milliseconds; each time 10 to 30 per cent sooner, at random.
    * Default 1 000. If a key was handed over to a process that has died, the others lose no more than about that time.

@@ -29,19 +29,14 @@ export function leaseEngine(wishes: EngineWishes): EngineLease {
   logByEnvironment()
   if (wishes.engine !== undefined) return { engine: wishes.engine, close: async () => {} }
   const { maxWaiters, maxWaitersPerKey } = wishes
-  const limits = {
-    ...(maxWaiters === undefined ? {} : { maxWaiters }),
-    ...(maxWaitersPerKey === undefined ? {} : { maxWaitersPerKey }),
-  }
+  const limits = { maxWaiters, maxWaitersPerKey }
   if (wishes.store === undefined) {
-    if (cluster.isWorker) {
-      warn('DSPINLOCK_W_MEMORY_CLUSTER')
-    }
+    if (cluster.isWorker) warn('DSPINLOCK_W_MEMORY_CLUSTER')
     const store = memoryStore()
     const engine = new LockEngine({ store, ...limits })
     return { engine, close: () => engine.close().then(() => store.close()) }
   }
-  if (Object.keys(limits).length > 0) {
+  if ((maxWaiters ?? maxWaitersPerKey) !== undefined) {
     const engine = new LockEngine({ store: wishes.store, ...limits })
     return { engine, close: () => engine.close() }
   }

@@ -2,6 +2,7 @@
 
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { HeaderPairs } from './replayable.js'
+import { isHttp1, nodeMajor } from './versions.js'
 
 export interface Head {
   readonly status: number
@@ -23,7 +24,7 @@ interface Field {
 export type Baseline = readonly Field[]
 
 /** Node 20 sets the headers of a list one by one, as it does those of an object, so that equal names replace each other. */
-const setsListsSingly = Number.parseInt(process.versions.node, 10) < 22
+const setsListsSingly = nodeMajor < 22
 
 /** The headers that are set before the handler runs: for each follower they will be set anew, maybe with other values. */
 export function takeBaseline(res: ServerResponse): Baseline {
@@ -41,7 +42,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   // Headers that Node sets one by one replace each other if their names differ only in case: those of an object where anything was set
   // before, and always on HTTP/2. On Node 20 the same goes for equal names in a list.
   const isList = Array.isArray(given)
-  const keepsAll = isHttp1(res) ? fields.length === 0 || (isList && !setsListsSingly) : isList
+  const keepsAll = isHttp1(res.req) ? fields.length === 0 || (isList && !setsListsSingly) : isList
   for (const field of readGiven(given)) {
     const at = fields.findIndex(({ key }) => key === field.key)
     const known = fields[at]
@@ -104,11 +105,7 @@ function readGiven(given: unknown): Field[] {
 
 /** HTTP/2 has no status message (RFC 9113, section 8.3.2), and Node prints a warning if it is read. */
 function readMessage(res: ServerResponse): string | undefined {
-  return isHttp1(res) ? res.statusMessage : undefined
-}
-
-function isHttp1({ req }: ServerResponse): boolean {
-  return req.httpVersionMajor < 2
+  return isHttp1(res.req) ? res.statusMessage : undefined
 }
 
 /** Names in the case in which they were set; HTTP/2's compatibility layer only knows lower case. */

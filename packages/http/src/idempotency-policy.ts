@@ -35,15 +35,11 @@ export function idempotencyPolicy<Req, Res>(options: GuardOptions<Req, Res>): Id
     throw optionError('idempotencyKey', undefined, "'optional', 'required' or an object of options")
   const facts = {
     header: 'Idempotency-Key',
-    required: rules.required,
-    minLength: rules.minLength,
-    maxLength: rules.maxLength,
+    ...rules,
     pattern: rules.pattern?.source,
-    strict: rules.strict,
     expiresAfterSeconds: policy.ttlMs / 1_000,
     whileInFlight: policy.waits ? 'wait' : 'reject',
     repeatsServerErrors: serverErrors === 'keep',
-    docsUrl: rules.docsUrl,
   } as const
   return Object.freeze({ ...facts, text: describe(facts) })
 }

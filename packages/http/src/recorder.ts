@@ -132,13 +132,13 @@ export class Recorder {
     })
     // Only HTTP/2's compatibility layer has setTrailer; an HTTP/1 response keeps a note of its trailers itself.
     if (!('setTrailer' in res)) return
-    const noting = (method: unknown): Method =>
-      function (this: ServerResponse, ...args: unknown[]) {
+    for (const name of ['addTrailers', 'setTrailer'] as const) {
+      const method = watched[name]
+      replaceMethod(watched, name, function (this: ServerResponse, ...args: unknown[]) {
         recorder.#hasTrailers = true
         return call(method, this, args)
-      }
-    replaceMethod(watched, 'addTrailers', noting(watched.addTrailers))
-    replaceMethod(watched, 'setTrailer', noting(watched.setTrailer))
+      })
+    }
   }
 
   #isBusy(): boolean {

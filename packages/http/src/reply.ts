@@ -4,6 +4,7 @@ import { ServerResponse, STATUS_CODES } from 'node:http'
 import { isGone } from './gone.js'
 import type { BodyForm } from './record.js'
 import type { HeaderPairs } from './replayable.js'
+import { isHttp1 } from './versions.js'
 import { viewOf } from './view.js'
 
 export interface Reply {
@@ -40,8 +41,8 @@ const MAX_TEXT_BYTES = 16_384
 export function sendReply(res: ServerResponse, reply: Reply): void {
   if (res.headersSent || isGone(res.req)) return
   const { body } = reply
-  const isHttp1 = res.req.httpVersionMajor < 2
-  if (isHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
+  const ofHttp1 = isHttp1(res.req)
+  if (ofHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
   res.statusCode = reply.status
   if (body === undefined) {
     setHeaders(res, reply)
@@ -61,7 +62,7 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   // encoding. A response that waits for its socket behind others (pipelining) has to end with a string: with bytes, Node would put its
   // head before all that waits, even a 100 (Continue).
   if (
-    isHttp1 &&
+    ofHttp1 &&
     (res.socket === null ||
       (body.byteLength <= MAX_TEXT_BYTES && 'writableLength' in res.socket && !Object.hasOwn(res, 'end')))
   )

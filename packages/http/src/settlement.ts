@@ -91,7 +91,7 @@ export class HoldSettlement<Req, Res> implements Settlement {
 
   fail(status: number): Promise<void> | undefined {
     // A handler that refuses by throwing leaves no record; for failures, the option `serverErrors` decides.
-    return status >= 500 ? this.end(unseen(status)) : this.release()
+    return status >= 500 ? this.end({ ...unseen, status }) : this.release()
   }
 
   release(): Promise<void> | undefined {
@@ -110,16 +110,14 @@ export class HoldSettlement<Req, Res> implements Settlement {
   }
 }
 
-function unseen(status: number): Outcome {
-  return {
-    status,
-    head: undefined,
-    body: undefined,
-    form: 'bytes',
-    tooLarge: false,
-    hasTrailers: false,
-    complete: true,
-  }
+/** Of a response that is not ours to see. */
+const unseen: Omit<Outcome, 'status'> = {
+  head: undefined,
+  body: undefined,
+  form: 'bytes',
+  tooLarge: false,
+  hasTrailers: false,
+  complete: true,
 }
 
 function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: Outcome): MaybePromise<boolean> {

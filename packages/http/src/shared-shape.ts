@@ -1,12 +1,13 @@
 // Gives all requests one hidden class, and all responses one, in frameworks that set their prototypes.
 
 import type { Exchange } from './exchange.js'
+import { nodeMajor } from './versions.js'
 
 /**
  * Before Node 24 (V8 13), an object whose prototype was set gets a new hidden class of its own with each property that is added. The class
  * takes time and 1 KB of old space, and every inline cache that meets the object misses, in the framework, in Node and in handlers.
  */
-const isOfUse = Number.parseInt(process.versions.node, 10) < 24
+const isOfUse = nodeMajor < 24
 
 /**
  * Makes V8 keep the object's properties in a dictionary: all dictionaries share one hidden class, which adding properties does not

@@ -6,6 +6,7 @@ import { Recorder, type Recording, type RecordingOwner } from './recorder.js'
 import { isSafeMethod } from './replayable.js'
 import type { Ending } from './request-state.js'
 import type { Outcome, Settlement } from './settlement.js'
+import { isHttp1 } from './versions.js'
 
 export interface Watching extends Ending {
   /** Stops watching; the hold is then for other code to end. */
@@ -36,7 +37,7 @@ class ResponseWatch implements Watching, RecordingOwner {
     this.keepsBody = keepsBody
     this.maxBytes = settlement.maxRecordBytes
     // An HTTP/2 response has no socket of its own that could be held back.
-    this.holdsBack = settlement.holdsBack && req.httpVersionMajor < 2
+    this.holdsBack = settlement.holdsBack && isHttp1(req)
     this.#res = res
     this.#settlement = settlement
     this.#isSafe = isSafeMethod(req.method)
