@@ -43,5 +43,37 @@ for (const { name, Koa } of koas) {
       expect(runs).to.equal(2)
       expect(warnings).to.deep.equal([])
     })
+
+    it('what has trailers is not replayed without them', async () => {
+      let runs = 0
+      const app = new Koa()
+      app.use(dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 }))
+      app.use(ctx => {
+        runs++
+        // HTTP/2 has trailers also where the length is known.
+        if (ctx.path === '/whole') ctx.res.addTrailers({ 'x-sum': '2' })
+        const stream = Readable.from(['a', 'b']).once('end', () => ctx.res.addTrailers({ 'x-sum': '2' }))
+        ctx.body = ctx.path === '/stream' ? stream : 'ab'
+      })
+      const callback = app.callback()
+      const server = createServer((req, res) => void callback(req, res)).listen(0)
+      await once(server, 'listening')
+      const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      for (const path of ['/stream', '/whole']) {
+        for (let n = 0; n < 2; n++) {
+          const asked = client.request({ ':path': path })
+          let sum: unknown
+          asked.on('trailers', (trailers: IncomingHttpHeaders) => {
+            sum = trailers['x-sum']
+          })
+          const [body] = await Promise.all([text(asked), once(asked, 'close')])
+          expect([body, sum]).to.deep.equal(['ab', '2'])
+        }
+      }
+      client.close()
+      server.close()
+      await once(server, 'close')
+      expect(runs).to.equal(4)
+    })
   })
 }

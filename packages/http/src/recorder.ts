@@ -95,8 +95,12 @@ export class Recorder {
       body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
-      hasTrailers: keep && (this.#hasTrailers || hasTrailers(this.#res)),
+      hasTrailers: this.hasTrailers,
     }
+  }
+
+  get hasTrailers(): boolean {
+    return this.#hasTrailers || hasTrailers(this.#res)
   }
 
   /**
@@ -122,14 +126,15 @@ export class Recorder {
         ? call(before.write, this, args)
         : recorder.#write(before, res, args)
     })
-    if (!recorder.#owner.keepsBody) return
-    replaceMethod(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
-      // The head is taken before the call, because middleware mounted before us adds its headers during it.
-      const head = recorder.#done || res.headersSent ? recorder.#head : recorder.#takeHead(args)
-      const result = call(before.writeHead, this, args)
-      recorder.#head = head
-      return result
-    })
+    if (recorder.#owner.keepsBody) {
+      replaceMethod(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
+        // The head is taken before the call, because middleware mounted before us adds its headers during it.
+        const head = recorder.#done || res.headersSent ? recorder.#head : recorder.#takeHead(args)
+        const result = call(before.writeHead, this, args)
+        recorder.#head = head
+        return result
+      })
+    }
     // Only HTTP/2's compatibility layer has setTrailer; an HTTP/1 response keeps a note of its trailers itself.
     if (!('setTrailer' in res)) return
     for (const name of ['addTrailers', 'setTrailer'] as const) {

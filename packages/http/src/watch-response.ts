@@ -9,6 +9,8 @@ import type { Outcome, Settlement } from './settlement.js'
 import { isHttp1 } from './versions.js'
 
 export interface Watching extends Ending {
+  /** Whether trailers were set so far; also known after `stop`. */
+  readonly hasTrailers: boolean
   /** Stops watching; the hold is then for other code to end. */
   stop(): void
 }
@@ -42,6 +44,10 @@ class ResponseWatch implements Watching, RecordingOwner {
     this.#settlement = settlement
     this.#isSafe = isSafeMethod(req.method)
     this.#recorder = new Recorder(res, this)
+  }
+
+  get hasTrailers(): boolean {
+    return this.#recorder.hasTrailers
   }
 
   onEnd(recording: Recording, letGo: (() => void) | undefined): void {

@@ -51,7 +51,7 @@ export class Downstream implements Ending {
     const rendered = body.kind === 'whole' && leavesRecord ? body.render(keepsBody) : 'sendable'
     if (rendered === 'unsendable') return this.#waitForEnd()
     this.#watching.stop()
-    const settled = settle(this.#ctx, this.#settlement, this.#baseline, body, rendered)
+    const settled = settle(this.#ctx, this.#settlement, this.#watching, this.#baseline, body, rendered)
     if (settled !== undefined) await settled
   }
 
@@ -89,6 +89,7 @@ function isSentByHand(ctx: Context): boolean {
 function settle(
   ctx: Context,
   settlement: Settlement,
+  watching: Watching,
   baseline: Baseline | undefined,
   body: Body,
   rendered: Rendered | 'sendable',
@@ -104,13 +105,13 @@ function settle(
       body: tooLarge ? undefined : kept?.bytes,
       form: kept?.form ?? 'bytes',
       tooLarge,
-      hasTrailers: false,
+      hasTrailers: watching.hasTrailers,
       complete: true,
     })
   }
   const contentLength = ctx.res.getHeader('Content-Length')
   const length = contentLength === undefined ? undefined : Number(contentLength)
-  const outflow = new Outflow({ res: ctx.res, settlement, status, head, length })
+  const outflow = new Outflow({ watching, settlement, status, head, length })
   // Koa destroys a stream with its response. For a stream that was replaced outside or never read, the hold ends then as well.
   ctx.res.once('close', () => outflow.cut())
   if (ctx.res.destroyed) outflow.cut()

@@ -1,12 +1,11 @@
 // A streamed body on its way out: each chunk passes at once, but the end only when the store has the record.
 
-import type { ServerResponse } from 'node:http'
 import { pipeline, type Readable, Transform } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
-import { type Head, hasTrailers, type Settlement } from '@dspinlock/http'
+import type { Head, Settlement, Watching } from '@dspinlock/http'
 
 export interface OutflowFacts {
-  readonly res: ServerResponse
+  readonly watching: Watching
   readonly settlement: Settlement
   readonly status: number
   readonly head: Head | undefined
@@ -120,11 +119,12 @@ export class Outflow {
   #end(complete: boolean): Promise<void> | undefined {
     if (this.#ended) return undefined
     this.#ended = true
-    const { res, settlement, status, head } = this.#facts
+    const { watching, settlement, status, head } = this.#facts
     const isKept = settlement.keepsBody && !this.#tooLarge && !this.#unreadable
     const body = isKept ? Buffer.concat(this.#chunks) : undefined
     this.#chunks = []
     const tooLarge = this.#tooLarge
-    return settlement.end({ status, head, body, form: 'bytes', tooLarge, hasTrailers: hasTrailers(res), complete })
+    const { hasTrailers } = watching
+    return settlement.end({ status, head, body, form: 'bytes', tooLarge, hasTrailers, complete })
   }
 }
