@@ -52,6 +52,8 @@ function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
     `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds; after ${[...NOT_BEGUN].join(', ')}${facts.repeatsServerErrors ? '' : ' and 500 or above'} it is carried out again.`,
     `While the first request is under way, a retry ${facts.whileInFlight === 'wait' ? 'waits' : 'gets 409 with Retry-After'}.`,
     `A key with another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
-    ...(facts.docsUrl === undefined ? [] : [`More: ${facts.docsUrl}`]),
-  ].join(' ')
+    facts.docsUrl === undefined ? '' : `More: ${facts.docsUrl}`,
+  ]
+    .join(' ')
+    .trim()
 }

@@ -51,7 +51,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
     'Too many requests of yours are under way. Try again later.',
   ],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
-  'too-many-waiters': [503, 'Too many duplicates', 'Too many of the same request are waiting. Try again later.'],
+  'too-many-waiters': [503, 'Too many duplicates', 'Too many duplicates are waiting. Try again later.'],
   unavailable: [503, 'Temporarily unavailable', 'Duplicates cannot be told apart at the moment. Try again later.'],
   closing: [503, 'Shutting down', 'This server is shutting down. Try again later.'],
 }
@@ -121,9 +121,7 @@ export class UnknownEncryptionKeyError extends Error {
 }
 
 export const calledWithRequest = (): TypeError =>
-  new TypeError(
-    'dspinlock: dspinlock() makes a middleware and was called as one; write app.use(dspinlock()), with parentheses',
-  )
+  new TypeError('dspinlock: dspinlock() makes the middleware; write app.use(dspinlock()), with parentheses')
 
 /** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>

@@ -116,15 +116,11 @@ export class Recorder {
     // The functions below use the response as their `this`, as callers expect.
     replaceMethod(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(before.end, res, args)
-      return recorder.#isBusy() || this.writableEnded
-        ? call(before.end, this, args)
-        : recorder.#end(before.end, res, args)
+      return recorder.#isPassedOn() ? call(before.end, this, args) : recorder.#end(before.end, res, args)
     })
     replaceMethod(watched, 'write', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#lateWrite(before, res, args)
-      return recorder.#isBusy() || this.writableEnded
-        ? call(before.write, this, args)
-        : recorder.#write(before, res, args)
+      return recorder.#isPassedOn() ? call(before.write, this, args) : recorder.#write(before, res, args)
     })
     if (recorder.#owner.keepsBody) {
       replaceMethod(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
@@ -146,8 +142,9 @@ export class Recorder {
     }
   }
 
-  #isBusy(): boolean {
-    return this.#done || this.#inside
+  /** Whether a call is only passed on: it is one that Node makes itself, or comes too late to be part of the answer. */
+  #isPassedOn(): boolean {
+    return this.#done || this.#inside || this.#res.writableEnded
   }
 
   /** Whether all bytes were written but the last, which is kept. */
