@@ -82,6 +82,22 @@ for (const { name, Koa } of koas) {
       expect(await twice('/passed-on')).to.equal(2)
     })
 
+    it('one middleware that is mounted app-wide and composed into a route guards a GET there', async () => {
+      const guard = dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+      const router = new Router()
+      router.get('/', compose([guard]), ctx => {
+        ctx.body = { run: ++runs }
+      })
+      const app = new Koa()
+      app.use(guard)
+      app.use(router.routes())
+      const both = await serveKoa(app)
+      await both.ask('/')
+      await both.ask('/')
+      await both.stop()
+      expect(runs).to.equal(1)
+    })
+
     for (const path of ['/body-parser', '/before-body-parser', '/koa-body', '/before-koa-body']) {
       it(`${path.slice(1)}: equal bodies are duplicates, others are not`, async () => {
         const { body } = await server.ask(path, json({ a: 1 }))

@@ -6,6 +6,8 @@ import type { Context } from 'koa'
 interface Routed {
   /** The layers that match the request: routes, and what was mounted by `router.use`, which have no methods. */
   readonly matched?: readonly Layer[]
+  /** The router that handles the request; its middleware in the app has it as a property, too. */
+  readonly router?: unknown
   /** The path of the layer that runs. */
   readonly routerPath?: unknown
   /** The pattern of the route that matches best, with the prefixes of its routers: a string or a regular expression. */
@@ -34,7 +36,14 @@ export function isOnRoute(ctx: Context, middleware: unknown): boolean {
     if (methods.length > 0) return true
     isHeld = true
   }
-  // If composed with others, it is in no stack itself; behind a router whose route calls `next`, it may be the app's.
-  if (isHeld || ctx.app.middleware.some(one => one === middleware)) return false
+  // If composed with others, it is in no stack itself.
+  if (isHeld || isBehind(ctx, middleware)) return false
   return matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
+}
+
+/** Whether it is the app's and runs behind the router, because the route has called `next`. If it is before the router, the route may have it as well. */
+function isBehind(ctx: Context, middleware: unknown): boolean {
+  const all = ctx.app.middleware as readonly { readonly router?: unknown }[]
+  const { router } = ctx as unknown as Routed
+  return all.findLastIndex(one => one === middleware) > all.findIndex(one => one.router === router)
 }
