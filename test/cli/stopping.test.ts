@@ -3,9 +3,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { createRedisConnection } from '@dspinlock/redis'
+import { LockEngine } from '@dspinlock/core'
+import { createRedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { askServer } from '../support/redis-admin.js'
 import { startCli } from './run.js'
 
 const TIMEOUT_S = '60'
@@ -49,6 +51,28 @@ describe('stopping dspinlock', () => {
       redis = await startRedisServer()
     })
     after(() => redis.stop())
+
+    it('while nobody reads what it writes: until then no more is asked for, and nothing piles up', async () => {
+      const store = redisStore(redis.url)
+      const engine = new LockEngine({ store })
+      const keep = (n: number): Promise<number> =>
+        engine.run(`key ${n}`, () => n, { duplicates: 'replay', ttlMs: 60_000 })
+      await Promise.all(Array.from({ length: 1_000 }, (_, n) => keep(n)))
+      await engine.close()
+      await store.close()
+      const child = startCli(['watch', '--json', '--url', redis.url, '--interval', '0.001'])
+      await once(child.stdout as NodeJS.ReadableStream, 'readable')
+      const countScans = async (): Promise<string> => {
+        const stats = String(await askServer(redis.port, 'INFO', 'commandstats'))
+        return /cmdstat_scan:calls=(\d+)/.exec(stats)?.[1] ?? ''
+      }
+      // It asks many times a second while it can write.
+      for (let before = ''; before !== (await countScans()); ) {
+        before = await countScans()
+        await new Promise(resolve => setTimeout(resolve, 500))
+      }
+      expect(await interrupt(child)).to.deep.equal([0, null])
+    })
 
     it('while Redis has stopped answering: that is no error', async () => {
       const child = startCli(['watch', '--url', redis.url, '--timeout', TIMEOUT_S, '--interval', '0.001'])

@@ -13,12 +13,23 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? exitCodes.ok : process.exitCode || tell(failures.unwritten(error.message)))
 })
 
+/** What a reader has for taking the rest once all was stopped. */
+const READER_MS = 200
+
 const program = makeProgram({
-  write: text => void process.stdout.write(text),
+  write: text =>
+    new Promise(resolve => {
+      process.stdout.write(text, () => resolve())
+    }),
   isTerminal: process.stdout.isTTY,
   untilStopped: () => {
     const stopping = new AbortController()
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+    const stop = (): void => {
+      stopping.abort()
+      // A reader that is at work gets the whole line; for one that is not, nothing would ever end.
+      setTimeout(() => process.exit(), READER_MS).unref()
+    }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
     return stopping.signal
   },
   exit: code => {

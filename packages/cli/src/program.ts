@@ -10,7 +10,8 @@ import { drawChecks, drawKey, drawKeys, sortKeys } from './tables.js'
 import { watch } from './watch.js'
 
 export interface Surroundings {
-  readonly write: (text: string) => void
+  /** Resolves once it has left this process. */
+  readonly write: (text: string) => Promise<void>
   readonly isTerminal: boolean
   /**
    * The signal for a command that goes on until the user stops it. A command that does not ask for it is ended by SIGINT and SIGTERM
@@ -45,7 +46,7 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
     )
     .version(version)
     .addHelpText('after', afterHelp)
-  const writeJson = (value: unknown): void => write(`${JSON.stringify(value, undefined, 2)}\n`)
+  const writeJson = (value: unknown): Promise<void> => write(`${JSON.stringify(value, undefined, 2)}\n`)
 
   common(program.command('ls'))
     .description('list live keys: holds, waiters, records and pass marks')
@@ -54,8 +55,8 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
     .action(options =>
       withRedis(options, async ({ store }) => {
         const states = sortKeys(await list(store, options))
-        if (options.json) writeJson(states)
-        else write(`${drawKeys(states)}\n`)
+        if (options.json) await writeJson(states)
+        else await write(`${drawKeys(states)}\n`)
       }),
     )
 
@@ -66,8 +67,8 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
       withRedis(options, async ({ store }) => {
         const state = await store.inspect(key)
         if (state === undefined) throw failures.noKey(key)
-        if (options.json) writeJson(state)
-        else write(`${drawKey(state)}\n`)
+        if (options.json) await writeJson(state)
+        else await write(`${drawKey(state)}\n`)
       }),
     )
 
@@ -81,8 +82,8 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
         if (state === undefined || state.state === 'free') throw failures.noKey(key)
         if (state.state === 'held' && options.force !== true) throw failures.isHeld(key, state.fence)
         if (!(await store.forget(key, state.fence))) throw failures.hasChanged(key)
-        if (options.json) writeJson({ key, forgotten: state.state, fence: state.fence })
-        else write(`forgot ${show(key)}, which was ${state.state}\n`)
+        if (options.json) await writeJson({ key, forgotten: state.state, fence: state.fence })
+        else await write(`forgot ${show(key)}, which was ${state.state}\n`)
       }),
     )
 
@@ -112,8 +113,8 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
       withRedis(options, async connection => {
         const checks = await examine(connection)
         const isFit = checks.every(({ status }) => status !== 'fail')
-        if (options.json) writeJson({ ok: isFit, checks } satisfies { ok: boolean; checks: Check[] })
-        else write(`${drawChecks(checks)}\n\n${isFit ? 'this Redis will do' : 'this Redis will not do'}\n`)
+        if (options.json) await writeJson({ ok: isFit, checks } satisfies { ok: boolean; checks: Check[] })
+        else await write(`${drawChecks(checks)}\n\n${isFit ? 'this Redis will do' : 'this Redis will not do'}\n`)
         if (!isFit) exit(exitCodes.no)
       }),
     )

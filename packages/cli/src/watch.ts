@@ -14,15 +14,17 @@ export interface WatchOptions {
   readonly isTerminal: boolean
   readonly signal: AbortSignal
   readonly list: (store: Store) => Promise<KeyState[]>
-  readonly write: (text: string) => void
+  readonly write: (text: string) => Promise<void>
 }
 
 /** Clears the terminal and goes to its top. */
 const CLEAR = '\u001b[2J\u001b[H'
 
 export async function watch(store: Store, options: WatchOptions): Promise<void> {
-  const { intervalMs, count, asJson, isTerminal, signal, list, write } = options
+  const { intervalMs, count, asJson, isTerminal, signal, list } = options
   const stopped = once(signal, 'abort').then(() => undefined)
+  // What nobody takes must not pile up, and is not waited for.
+  const write = (text: string): Promise<void> => Promise.race([options.write(text), stopped])
   for (let shown = 0; count === undefined || shown < count; shown++) {
     if (shown > 0) await delay(intervalMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return
@@ -36,7 +38,7 @@ export async function watch(store: Store, options: WatchOptions): Promise<void> 
     } catch (error) {
       // Redis may come back, and somebody who watches wants to see that.
       if (!(error instanceof DspinlockError) || count !== undefined) throw error
-      write(
+      await write(
         asJson
           ? `${JSON.stringify({ at, error: error.message })}\n`
           : `${isTerminal ? CLEAR : ''}${at}  ${printable(error.message)}\n`,
@@ -44,12 +46,12 @@ export async function watch(store: Store, options: WatchOptions): Promise<void> 
       continue
     }
     if (asJson) {
-      write(`${JSON.stringify({ at, keys: states })}\n`)
+      await write(`${JSON.stringify({ at, keys: states })}\n`)
       continue
     }
     const held = states.filter(({ state }) => state === 'held').length
     const waiting = states.reduce((sum, { waiters }) => sum + waiters, 0)
     const head = `${at}  ${states.length} keys, ${held} held, ${waiting} waiting`
-    write(`${isTerminal ? CLEAR : ''}${head}\n\n${drawKeys(states)}\n${isTerminal ? '' : '\n'}`)
+    await write(`${isTerminal ? CLEAR : ''}${head}\n\n${drawKeys(states)}\n${isTerminal ? '' : '\n'}`)
   }
 }
