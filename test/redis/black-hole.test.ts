@@ -153,22 +153,29 @@ describe('a listening connection that is dead without being closed', () => {
       },
     ],
   ] as const) {
-    it(`is made anew (${what})`, async function () {
-      this.timeout(40_000)
-      let subscribed = 0
-      proxy.onRequest = request => {
-        if (/\r\nsubscribe\r\n/i.test(request.toString('latin1'))) subscribed++
-      }
-      const { client, close } = await connect()
-      const store = redisStore(client)
-      try {
-        await untilSo('it listens', async () => subscribed === 1)
-        proxy.mute()
-        await untilSo('it listens again', async () => subscribed === 2)
-      } finally {
-        await store.close()
-        close()
-      }
-    })
+    for (const [when, isBefore] of [
+      ['', false],
+      [', also before it listened', true],
+    ] as const) {
+      it(`is made anew${when} (${what})`, async function () {
+        this.timeout(40_000)
+        let subscribed = 0
+        proxy.onRequest = request => {
+          if (!/\r\nsubscribe\r\n/i.test(request.toString('latin1'))) return
+          subscribed++
+          if (isBefore && subscribed === 1) proxy.mute()
+        }
+        const { client, close } = await connect()
+        const store = redisStore(client)
+        try {
+          await untilSo('it listens', async () => subscribed === 1)
+          if (!isBefore) proxy.mute()
+          await untilSo('it listens again', async () => subscribed === 2)
+        } finally {
+          await store.close()
+          close()
+        }
+      })
+    }
   }
 })

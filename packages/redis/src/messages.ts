@@ -108,6 +108,11 @@ export function absentNodeError(address: string, timeoutMs: number): Error {
   return new Error(`the cluster's node ${address} could not be connected to within ${timeoutMs} ms`)
 }
 
+/** A connection that only listens was made, and nothing came back on it. */
+export function deafError(timeoutMs: number): Error {
+  return new Error(`the connection for wake-ups had no answer within ${timeoutMs} ms`)
+}
+
 export function unreadableScanError(): Error {
   return new Error('SCAN gave an answer that cannot be read')
 }

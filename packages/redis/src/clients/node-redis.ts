@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionError } from '@dspinlock/core/support'
-import { absentNodeError, noNodeError, noReplicasError, notConnectedError } from '../messages.js'
+import { absentNodeError, deafError, noNodeError, noReplicasError, notConnectedError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
 /** The part that is used of a client that was given. */
@@ -217,6 +217,10 @@ class Listening {
     client.on('reconnecting', () => this.#listener.onLost())
     // A node of a cluster may never come back, and the client would try it for ever, so another node is used.
     const failed = new Promise<never>((_, reject) => {
+      // It may die without being closed before it listens, and what was asked of it has no end of its own.
+      client.on('connect', () => {
+        setTimeout(() => reject(deafError(SILENCE_MS)), SILENCE_MS).unref()
+      })
       client.on('error', (error: unknown) => {
         this.#listener.onLost()
         if (!this.#closed) this.#listener.onTrouble(error)
