@@ -1,4 +1,4 @@
-// ls with as many keys as a day of Idempotency-Keys leaves: its time grows with their number, and no faster.
+// With as many keys as a day of Idempotency-Keys leaves, the time that ls takes grows with their number and no faster, and watch can go on for days.
 
 import { randomUUID } from 'node:crypto'
 import { LockEngine, type Store } from '@dspinlock/core'
@@ -38,5 +38,25 @@ describe('dspinlock ls of many keys', function () {
     const column = head.indexOf('STATE')
     const misplaced = rows.filter(row => row.indexOf('settled') !== column - (row.includes('鍵') ? 1 : 0))
     expect(misplaced).to.deep.equal([])
+  })
+})
+
+describe('dspinlock watch', function () {
+  this.timeout(30_000)
+
+  it('keeps nothing of what it has shown', async () => {
+    const prefix = `test-${randomUUID()}`
+    const store = redisStore(redisUrl(), { prefix })
+    const engine = new LockEngine({ store })
+    const keep = { duplicates: 'replay', ttlMs: 60_000 } as const
+    // A quarter of a megabyte each time, and several times the memory that is allowed in all.
+    await Promise.all(Array.from({ length: 200 }, (_, n) => engine.run(`${n}${'鍵'.repeat(500)}`, async () => 1, keep)))
+    await engine.close()
+    await store.close()
+    const { code, err } = await runCli(
+      ['watch', '--json', '--count', '200', '--interval', '0.001', '--url', redisUrl(), '--prefix', prefix],
+      { NODE_OPTIONS: '--max-old-space-size=24' },
+    )
+    expect([code, err]).to.deep.equal([0, ''])
   })
 })

@@ -21,21 +21,22 @@ export interface WatchOptions {
 const CLEAR = '\u001b[2J\u001b[H'
 
 export async function watch(store: Store, options: WatchOptions): Promise<void> {
-  const { intervalMs, count, asJson, isTerminal, signal, list } = options
-  const stopped = once(signal, 'abort').then(() => undefined)
-  // What nobody takes must not pile up, and is not waited for.
-  const write = (text: string): Promise<void> => Promise.race([options.write(text), stopped])
+  // A Redis that does not answer is not waited for, nor a reader that takes nothing. Once for all: a promise that lasts keeps whatever it
+  // was raced with.
+  await Promise.race([showEach(store, options), once(options.signal, 'abort')])
+}
+
+async function showEach(store: Store, options: WatchOptions): Promise<void> {
+  const { intervalMs, count, asJson, isTerminal, signal, list, write } = options
   for (let shown = 0; count === undefined || shown < count; shown++) {
     if (shown > 0) await delay(intervalMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return
     const at = new Date().toISOString()
     let states: KeyState[]
     try {
-      // Raced with the stop signal, so that a Redis that does not answer cannot delay stopping.
-      const listed = await Promise.race([list(store), stopped])
-      if (listed === undefined) return
-      states = sortKeys(listed)
+      states = sortKeys(await list(store))
     } catch (error) {
+      if (signal.aborted) return
       // Redis may come back, and somebody who watches wants to see that.
       if (!(error instanceof DspinlockError) || count !== undefined) throw error
       await write(
