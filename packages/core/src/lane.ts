@@ -314,7 +314,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     // The store has dropped the token, so those who are left ask under a new one, with the old place in the queue.
     const asked = this.#asked
     if (!this.#asking) this.#dropToken()
-    // A caller that came after the work was done has not waited for it, even if it asks with the place of one that had (docs/decisions/100).
+    // A caller that came after the work was done has not waited for it, even if it asks with the place of one that had (docs/decisions/081).
     const doneAt = reply.state === 'record' && reply.joined ? performance.now() - reply.ageMs : Number.POSITIVE_INFINITY
     this.#queue.answer(waiter => (waiter.cameAt > doneAt ? undefined : answerFor(waiter, reply, asked)))
     if ((this.#queue.head?.cameAt ?? 0) > doneAt) this.#arrival = 0

@@ -1,4 +1,4 @@
-// Reading a request's body without anybody noticing: every byte is put back before the stream has ended (docs/decisions/110).
+// Reading a request's body without anybody noticing: every byte is put back before the stream has ended (docs/decisions/082).
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MaybePromise } from '@dspinlock/core'

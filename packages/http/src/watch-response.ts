@@ -64,7 +64,7 @@ class ResponseWatch implements Watching, RecordingOwner {
     if (hasHead) cutLater()
     else if (res.errored) this.cut()
     // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs. Unless
-    // the response is a stream, whose bytes nobody takes any more, or the handler itself gave up (docs/decisions/123, 124).
+    // the response is a stream, whose bytes nobody takes any more, or the handler itself gave up (docs/decisions/084, 085).
     else res.once('pipe', cutLater).once('unpipe', cutLater)
   }
 
