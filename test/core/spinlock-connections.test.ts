@@ -107,9 +107,8 @@ describe('spinlock: connections', () => {
 
   it('who waits is told as soon as the client ends, also of a cluster through node-redis, which says so by another name', async () => {
     const bus = String(await findFreePort())
-    const node = await startRedisServer([
-      ...['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1'],
-    ])
+    const options = ['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1']
+    const node = await startRedisServer(options)
     try {
       await askServer(node.port, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
       await untilSo('the cluster is up', async () =>

@@ -108,8 +108,8 @@ describe('records kept in the process', () => {
     closing.push(() => proxy.close())
     const own = new Redis(redis.url)
     closing.push(() => own.disconnect())
-    const { duplicate } = own
-    own.duplicate = options => duplicate.call(own, { ...options, port: proxy.port })
+    const duplicate = own.duplicate.bind(own)
+    own.duplicate = options => duplicate({ ...options, port: proxy.port })
     return { a: await makeEngine({ localCache }, own), own, delayMessages: () => proxy.delay(1_000) }
   }
 
