@@ -233,7 +233,7 @@ export function optionError(name: string, received: unknown, expected: string): 
 
 export function keyTooLongError(length: number, most: number): TypeError {
   return new TypeError(
-    `dspinlock: a key must have at most ${most} characters, but this one has ${length}; use a digest of it, for example SHA-256`,
+    `dspinlock: a key must have at most ${most} characters, but this one has ${length}; use its digest, for example SHA-256`,
   )
 }
 
@@ -245,7 +245,7 @@ export function notSynchronousError(): Error {
 /** The cause of a StoreError: each time the store's answer came, the lease that it granted had run out. */
 export function lateAnswerError(leaseMs: number, tries: number): Error {
   return new Error(
-    `${tries} times in a row the answer took longer than the lease of ${leaseMs} ms that it granted; raise leaseMs, or look for what stalls the store or this process`,
+    `${tries} times in a row the answer took longer than the lease of ${leaseMs} ms that it granted; raise leaseMs, or find what stalls the store or this process`,
   )
 }
 

@@ -79,7 +79,9 @@ export class Queue {
 
   /** Ends the wait after `ms`, or on its signal. When called again, the time starts anew. */
   watch(waiter: Waiter, ms: number): void {
-    waiter.endsAt = performance.now() + ms
+    const now = performance.now()
+    waiter.cameAt ||= now
+    waiter.endsAt = now + ms
     waiter.listen(this.#owner)
     if (this.#timer === undefined || waiter.endsAt < this.#ringsAt) this.#ringAt(waiter.endsAt)
   }

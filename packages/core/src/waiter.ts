@@ -13,8 +13,8 @@ export interface WaiterOwner {
 export class Waiter implements Linked<Waiter>, AbortListener {
   readonly policy: Policy
   readonly payload: string
-  /** When the caller came, in `performance.now()`. */
-  readonly cameAt: number = performance.now()
+  /** When the wait began, in `performance.now()`; 0 if it has not. The queue's to write. */
+  cameAt = 0
   /** Whether the waiter counts towards the limits, which it does not while it may still get the key without waiting. */
   counted = false
   /** When the wait times out, in `performance.now()`. Only the queue writes it. */
