@@ -48,7 +48,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
   'too-many-of-identity': [
     429,
     'Too many requests at once',
-    'Too many requests of yours are under way. Try again later.',
+    'Too many of your requests are under way. Try again later.',
   ],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
   'too-many-waiters': [503, 'Too many duplicates', 'Too many duplicates are waiting. Try again later.'],
@@ -73,9 +73,8 @@ export type WarningCode =
   | 'DSPINLOCK_W_MEMORY_CLUSTER'
 
 const warnings: Readonly<Record<WarningCode, string>> = {
-  DSPINLOCK_W_MEMORY_CLUSTER:
-    'a memory store does not see duplicates that reach another worker of its cluster. Use redisStore()',
-  DSPINLOCK_W_MOUNTED_TWICE: 'one middleware saw a request twice. Mount it once',
+  DSPINLOCK_W_MEMORY_CLUSTER: 'a memory store misses duplicates in other workers. Use redisStore()',
+  DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
     'a body was read before dspinlock saw it and no parser left it, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
   DSPINLOCK_W_BODY_UNHASHABLE:

@@ -61,11 +61,9 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   // A string leaves in one write with the head, but an `end` that was replaced, or a made-up socket that is no stream, may ignore its
   // encoding. A response that waits for its socket behind others (pipelining) has to end with a string: with bytes, Node would put its
   // head before all that waits, even a 100 (Continue).
-  if (
-    ofHttp1 &&
-    (res.socket === null ||
-      (body.byteLength <= MAX_TEXT_BYTES && 'writableLength' in res.socket && !Object.hasOwn(res, 'end')))
-  )
+  const { socket } = res
+  const isShort = body.byteLength <= MAX_TEXT_BYTES && !Object.hasOwn(res, 'end')
+  if (ofHttp1 && (socket === null || (isShort && 'writableLength' in socket)))
     res.end(viewOf(body).toString('latin1'), 'latin1')
   else res.end(body)
 }
