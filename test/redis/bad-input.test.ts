@@ -63,7 +63,7 @@ describe('bad input on Redis', () => {
   it('a key of 10 MB is refused before anything is sent, with the limit and what to do', async () => {
     const error = await failure(engine.enter('k'.repeat(10 * 1024 * 1024)))
     expect(error).to.be.instanceOf(TypeError)
-    expect(error.message).to.match(/at most 1048576 characters.*10485760; use a digest/)
+    expect(error.message).to.match(/at most 1048576 characters.*10485760; use its digest/)
     expect(await redis.keys(`${prefix}:*`)).to.deep.equal([])
   })
 
