@@ -110,14 +110,15 @@ describe('a log with fields', () => {
   })
 
   it('a filter that would let all through or nothing is refused at once, by name', () => {
-    const wrong: readonly (readonly [unknown, string])[] = [
+    const wrong: readonly (readonly [unknown, message: string | ((attach: string) => string)])[] = [
       [{ accepts: ['enter'] }, 'option accepts must be a function of the name of an event, but received an array of 1'],
       [{ key: 5 }, 'option key must be a string, but received 5'],
-      [{ keys: 'a' }, 'unknown option "keys" for attachLogger; it takes key, accepts'],
-      [null, 'argument of attachLogger must be an object of options, but received null'],
+      [{ keys: 'a' }, attach => `unknown option "keys" for ${attach}; it takes key, accepts`],
+      [null, attach => `argument of ${attach} must be an object of options, but received null`],
     ]
-    for (const [filter, message] of wrong) {
+    for (const [filter, told] of wrong) {
       for (const attach of [attachLogger, attachStructuredLogger]) {
+        const message = typeof told === 'string' ? told : told(attach.name)
         expect(() => attach({ debug: () => {} }, filter as LogFilter), message).to.throw(TypeError, message)
       }
     }

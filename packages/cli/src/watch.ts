@@ -21,8 +21,8 @@ export interface WatchOptions {
 const CLEAR = '\u001b[2J\u001b[H'
 
 export async function watch(store: Store, options: WatchOptions): Promise<void> {
-  // A Redis that does not answer is not waited for, nor a reader that takes nothing. Once for all: a promise that lasts keeps whatever it
-  // was raced with.
+  // Neither a Redis that does not answer nor a reader that takes nothing can delay stopping. There is one race for all rounds, because a
+  // promise that lasts keeps whatever it was raced with.
   await Promise.race([showEach(store, options), once(options.signal, 'abort')])
 }
 

@@ -71,7 +71,7 @@ export class LockEngine {
   readonly #host: LaneHost
   #nextToken = 0
   #waiters = 0
-  /** Leaves that the store has not answered yet. Closed before, it would let a key that it has just granted stay held by nobody. */
+  /** How many leaves the store has not answered yet. If it were closed before, a key that it has just granted would stay held by nobody. */
   #leaves = 0
   #closing: Promise<void> | undefined
   /** Called whenever a lane has gone or a leave was answered; set only while closing. */

@@ -79,7 +79,7 @@ function levelOf(name: keyof typeof channels, event: object): Level {
  * @throws TypeError for a logger without a method `debug`, and for an unknown or wrong option.
  */
 export function attachLogger(logger: Logger, filter?: LogFilter): () => void {
-  return listen(logger, filter, (level, line) => {
+  return listen('attachLogger', logger, filter, (level, line) => {
     if (level === 'warn' && logger.warn !== undefined) logger.warn(line())
     else logger.debug(line())
   })
@@ -87,20 +87,21 @@ export function attachLogger(logger: Logger, filter?: LogFilter): () => void {
 
 /** Like `attachLogger`, with fields before each line: `attachStructuredLogger(pino())`. */
 export function attachStructuredLogger(logger: StructuredLogger, filter?: LogFilter): () => void {
-  return listen(logger, filter, (level, line, fields) => {
+  return listen('attachStructuredLogger', logger, filter, (level, line, fields) => {
     const to = logger[level] === undefined ? 'debug' : level
     logger[to]?.(fields(), line())
   })
 }
 
 function listen(
+  where: string,
   logger: Logger | StructuredLogger,
   filter: LogFilter | undefined,
   write: (level: Level, line: () => string, fields: () => LogFields) => void,
 ): () => void {
   // Checked now, because errors while writing are ignored, so the log would just stay empty.
   if (typeof logger?.debug !== 'function') throw optionError('logger', logger, 'a logger with a method debug')
-  const { key: only, accepts } = parseOptions('attachLogger', filter, filterShape)
+  const { key: only, accepts } = parseOptions(where, filter, filterShape)
   const detach: (() => void)[] = []
   for (const name of Object.keys(lines) as (keyof typeof channels)[]) {
     if (accepts !== undefined && !accepts(name)) continue

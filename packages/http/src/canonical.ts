@@ -1,6 +1,7 @@
 // Turns each value that a body parser can leave into one text; two different values never give the same text.
 
 import { createHash } from 'node:crypto'
+import { isRootPrototype } from '@dspinlock/core/support'
 import { UnhashableBodyError } from './messages.js'
 import { viewOf } from './view.js'
 
@@ -84,11 +85,6 @@ function writeLeaf(value: object): string {
 
 /** Whether an object was made by `{}`, or has a prototype that adds nothing, or none. */
 export function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null || isBare(prototype)
-}
-
-/** Fast parsers (fast-querystring, for one) make objects whose prototype is an object with nothing in it. */
-function isBare(prototype: unknown): boolean {
-  return Object.getPrototypeOf(prototype) === null && Reflect.ownKeys(prototype as object).length === 0
+  const prototype: object | null = Object.getPrototypeOf(value)
+  return prototype === null || isRootPrototype(prototype)
 }

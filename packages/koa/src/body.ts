@@ -36,7 +36,7 @@ function whole(bytes: Buffer, form: BodyForm): Body {
   return { kind: 'whole', render: () => ({ bytes, form }) }
 }
 
-/** Koa cannot send one that somebody else has begun to read. */
+/** Koa cannot send a stream that somebody else has begun to read. */
 function webStream(stream: ReadableStream): Body {
   return stream.locked ? { kind: 'whole', render: () => 'unsendable' } : { kind: 'web-stream', stream }
 }
@@ -51,10 +51,10 @@ function isStream(body: unknown): body is Readable {
 /** Renders JSON as Koa does. The body counts as bytes if a replay, rendered once more, could come out differently (JSON.rawJSON). */
 function renderJson(body: unknown, isKept: boolean): Rendered | 'sendable' | 'unsendable' {
   try {
-    // Of a function or a symbol it makes nothing, and Koa fails.
+    // For a function or a symbol, JSON.stringify returns undefined, and Koa fails.
     const text: string | undefined = JSON.stringify(body)
     if (text === undefined) return 'unsendable'
-    // Finding out its form takes longer than rendering it.
+    // Finding out the form takes longer than rendering.
     return isKept ? { bytes: Buffer.from(text), form: isSameAgain(text) ? 'json' : 'bytes' } : 'sendable'
   } catch {
     return 'unsendable'

@@ -41,7 +41,10 @@ export function isOnRoute(ctx: Context, middleware: unknown): boolean {
   return matched.some(layer => layer.methods.length > 0 && layer.path === routerPath)
 }
 
-/** Whether it is the app's and runs behind the router, because the route has called `next`. If it is before the router, the route may have it as well. */
+/**
+ * Whether the middleware is the app's and runs behind the router, because the route has called `next`. If the app has it before the router,
+ * the route may have it as well.
+ */
 function isBehind(ctx: Context, middleware: unknown): boolean {
   const all = ctx.app.middleware as readonly { readonly router?: unknown }[]
   const { router } = ctx as unknown as Routed

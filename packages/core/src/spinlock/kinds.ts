@@ -1,6 +1,7 @@
 // Tells which kind of value an object is: one of those that can be read completely, and no instance of a derived class.
 
 import { types } from 'node:util'
+import { isRootPrototype } from '../root-prototype.js'
 
 export type Kind =
   | 'Object'
@@ -30,21 +31,11 @@ export function kindOf(value: object): Kind | undefined {
   const prototype: object | null = Object.getPrototypeOf(value)
   // Array.prototype is an array, but the prototype of a derived class is not.
   if (Array.isArray(value)) return Array.isArray(prototype) ? 'Array' : undefined
-  if (prototype === null || isRoot(prototype)) return 'Object'
+  if (prototype === null || isRootPrototype(prototype)) return 'Object'
   if (prototype === URL.prototype) return 'URL'
   if (prototype === Buffer.prototype) return types.isUint8Array(value) ? 'Buffer' : undefined
   const above: object | null = Object.getPrototypeOf(prototype)
   if (above === null) return undefined
-  if (isRoot(above)) return builtIns.find(([, is]) => is(value))?.[0]
-  return types.isTypedArray(value) && isRoot(Object.getPrototypeOf(above)) ? 'TypedArray' : undefined
-}
-
-/**
- * Whether a prototype is one of plain objects: Object.prototype of any realm, or an empty one, as fast parsers use for their results
- * (Fastify's for queries and parameters).
- */
-function isRoot(prototype: object): boolean {
-  if (prototype === Object.prototype) return true
-  if (Object.getPrototypeOf(prototype) !== null) return false
-  return Object.hasOwn(prototype, 'isPrototypeOf') || Reflect.ownKeys(prototype).length === 0
+  if (isRootPrototype(above)) return builtIns.find(([, is]) => is(value))?.[0]
+  return types.isTypedArray(value) && isRootPrototype(Object.getPrototypeOf(above)) ? 'TypedArray' : undefined
 }

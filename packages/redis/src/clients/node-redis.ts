@@ -217,7 +217,7 @@ class Listening {
     client.on('reconnecting', () => this.#listener.onLost())
     // A node of a cluster may never come back, and the client would try it for ever, so another node is used.
     const failed = new Promise<never>((_, reject) => {
-      // It may die without being closed before it listens, and what was asked of it has no end of its own.
+      // The connection may die silently before it listens, and node-redis would wait for the answer to SUBSCRIBE for ever.
       client.on('connect', () => {
         setTimeout(() => reject(deafError(SILENCE_MS)), SILENCE_MS).unref()
       })
