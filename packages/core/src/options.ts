@@ -34,42 +34,55 @@ export function parseOptions<S extends Record<string, OptionReader<unknown>>>(
   return Object.freeze(parsed) as Parsed<S>
 }
 
-/** A whole number between `min` and `max`. */
-export function integer(fallback: number, min: number, max: number = Number.MAX_SAFE_INTEGER): OptionReader<number> {
+/**
+ * The reader of most options: `fallback` if nothing was given, otherwise a value that `accepts` returns true for. `expected` completes
+ * "must be …".
+ */
+export function option<T, F>(
+  fallback: F,
+  expected: string,
+  accepts: (given: unknown) => given is T,
+): OptionReader<T | F> {
   return (given, name) => {
     if (given === undefined) return fallback
-    if (typeof given === 'number' && Number.isInteger(given) && given >= min && given <= max) return given
-    const upTo = max === Number.MAX_SAFE_INTEGER ? 'or more' : `to ${max}`
-    throw optionError(name, given, `a whole number, ${min} ${upTo}`)
+    if (accepts(given)) return given
+    throw optionError(name, given, expected)
   }
 }
 
+/** An option without a default. */
+export function optional<T>(expected: string, accepts: (given: unknown) => given is T): OptionReader<T | undefined> {
+  return option(undefined, expected, accepts)
+}
+
+/** A whole number between `min` and `max`. */
+export function integer<F extends number | undefined>(
+  fallback: F,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): OptionReader<number | F> {
+  const upTo = max === Number.MAX_SAFE_INTEGER ? 'or more' : `to ${max}`
+  return option(fallback, `a whole number, ${min} ${upTo}`, (given): given is number => {
+    return Number.isInteger(given) && (given as number) >= min && (given as number) <= max
+  })
+}
+
 /** A time that a timer has to measure: milliseconds, whole, at least `min`. */
-export function timerMs(fallback: number, min: number = 1): OptionReader<number> {
+export function timerMs<F extends number | undefined>(fallback: F, min: number = 1): OptionReader<number | F> {
   return integer(fallback, min, MAX_TIMER_MS)
 }
 
 /** One of these words; the first is the default. */
 export function oneOf<T extends string>(...values: readonly [T, ...T[]]): OptionReader<T> {
-  return (given, name) => {
-    if (given === undefined) return values[0]
-    if (values.includes(given as T)) return given as T
-    throw optionError(name, given, `one of ${values.map(value => `'${value}'`).join(', ')}`)
-  }
+  const expected = `one of ${values.map(value => `'${value}'`).join(', ')}`
+  return option(values[0], expected, (given): given is T => values.includes(given as T))
 }
 
 export function boolean(fallback: boolean): OptionReader<boolean> {
-  return (given, name) => {
-    if (given === undefined) return fallback
-    if (typeof given === 'boolean') return given
-    throw optionError(name, given, 'true or false')
-  }
+  return option(fallback, 'true or false', given => typeof given === 'boolean')
 }
 
-/** Anything that `accepts` returns true for, or undefined. `expected` completes "must be …". */
-export function optional<T>(expected: string, accepts: (given: unknown) => given is T): OptionReader<T | undefined> {
-  return (given, name) => {
-    if (given === undefined || accepts(given)) return given
-    throw optionError(name, given, expected)
-  }
+/** Whether something is a string that is not empty. */
+export function isText(given: unknown): given is string {
+  return typeof given === 'string' && given !== ''
 }

@@ -2,7 +2,7 @@
 
 import type { Duplicates, EnterOptions } from './entry.js'
 import { optionError } from './errors.js'
-import { boolean, integer, type OptionReader, oneOf, type Parsed, parseOptions, timerMs } from './options.js'
+import { boolean, integer, oneOf, type Parsed, parseOptions, timerMs } from './options.js'
 
 /** The options of `enter` that stay the same from call to call and make sense for any kind of work. */
 export type PolicyOptions = Omit<EnterOptions, 'signal' | 'payload' | 'label' | 'leaveRecord' | 'pollMs'>
@@ -30,8 +30,6 @@ export interface AbortListener {
 
 /** A shorter lease would end before anything could be done under it. */
 export const MIN_LEASE_MS = 10
-const readPollMs: OptionReader<number | undefined> = (given, name) =>
-  given === undefined ? undefined : timerMs(1)(given, name)
 
 const shape = {
   duplicates: oneOf('serialise', 'replay', 'reject'),
@@ -42,7 +40,7 @@ const shape = {
   maxHoldMs: timerMs(1_800_000),
 } as const
 
-const engineShape = { ...shape, leaveRecord: boolean(false), pollMs: readPollMs } as const
+const engineShape = { ...shape, leaveRecord: boolean(false), pollMs: timerMs(undefined) } as const
 
 /** The names of the options that make a policy, for packages that pass them on. */
 export const policyOptionNames: readonly (keyof PolicyOptions)[] = Object.freeze(
@@ -70,29 +68,31 @@ export class Policy {
 
   constructor(options?: EnginePolicyOptions) {
     const parsed: Parsed<typeof engineShape> = parseOptions('enter', options, engineShape)
-    if (parsed.duplicates !== 'serialise' && parsed.leaveRecord) {
+    const { duplicates, ttlMs, leaveRecord } = parsed
+    const isSerial = duplicates === 'serialise'
+    const isReplay = duplicates === 'replay'
+    if (leaveRecord && !isSerial) {
       throw optionError(
         'leaveRecord',
         true,
         "left out unless duplicates is 'serialise': the other policies leave one anyway",
       )
     }
-    if (parsed.duplicates === 'serialise' && parsed.ttlMs > 0 && !parsed.leaveRecord) {
-      throw optionError('ttlMs', parsed.ttlMs, "0 with duplicates: 'serialise', which leaves no record")
+    if (isSerial && ttlMs > 0 && !leaveRecord) {
+      throw optionError('ttlMs', ttlMs, "0 with duplicates: 'serialise', which leaves no record")
     }
-    if (parsed.duplicates !== 'replay' && options?.whileInFlight !== undefined) {
+    if (!isReplay && options?.whileInFlight !== undefined) {
       throw optionError('whileInFlight', options.whileInFlight, "left out unless duplicates is 'replay'")
     }
-    this.duplicates = parsed.duplicates
-    this.ttlMs = parsed.ttlMs
+    this.duplicates = duplicates
+    this.ttlMs = ttlMs
     this.leaseMs = parsed.leaseMs
     this.waitMs = parsed.waitMs
     this.maxHoldMs = parsed.maxHoldMs
     this.pollMs = parsed.pollMs
-    this.leavesRecord = parsed.duplicates !== 'serialise' || parsed.leaveRecord
-    this.takesRecord = parsed.duplicates !== 'serialise'
-    this.waits =
-      parsed.duplicates === 'serialise' || (parsed.duplicates === 'replay' && parsed.whileInFlight === 'wait')
+    this.leavesRecord = leaveRecord || !isSerial
+    this.takesRecord = !isSerial
+    this.waits = isSerial || (isReplay && parsed.whileInFlight === 'wait')
     Object.freeze(this)
   }
 }

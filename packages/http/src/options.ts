@@ -96,7 +96,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
 
 const isFunction = (given: unknown): given is (...args: never[]) => unknown => typeof given === 'function'
 
-const limit = optional('a whole number, 1 or more', isPositiveInteger)
+const limit = integer(undefined, 1)
 
 const shape = {
   engine: optional('a LockEngine', (given: unknown): given is LockEngine => given instanceof LockEngine),
@@ -224,8 +224,4 @@ function readSecret(given: unknown, name: string): string | undefined {
   if (given === undefined) return undefined
   if (typeof given === 'string' && given.length >= 16) return given
   throw secretOptionError(name, 'a string of at least 16 characters')
-}
-
-function isPositiveInteger(given: unknown): given is number {
-  return Number.isInteger(given) && (given as number) > 0
 }

@@ -1,6 +1,6 @@
 // dspinlock on OpenTelemetry: subscribes to the diagnostics channels, and makes spans and metrics of what they publish.
 
-import { optionError, parseOptions } from '@dspinlock/core/support'
+import { type OptionReader, optional, parseOptions } from '@dspinlock/core/support'
 import { measure } from '@dspinlock/http/support'
 import { type MeterProvider, metrics, type TracerProvider, trace } from '@opentelemetry/api'
 import { meterSink } from './metrics.js'
@@ -38,12 +38,11 @@ export function instrumentDspinlock(options?: InstrumentOptions): () => void {
   }
 }
 
-function readProvider<T>(method: string): (given: unknown, name: string) => T | false | undefined {
-  return (given, name) => {
-    if (given === undefined || given === false) return given
-    const isProvider =
+function readProvider<T>(method: string): OptionReader<T | false | undefined> {
+  return optional(`an object with ${method}(), or false`, (given): given is T | false => {
+    if (given === false) return true
+    return (
       typeof given === 'object' && given !== null && typeof (given as Record<string, unknown>)[method] === 'function'
-    if (isProvider) return given as T
-    throw optionError(name, given, `an object with ${method}(), or false`)
-  }
+    )
+  })
 }

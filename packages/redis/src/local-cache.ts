@@ -14,15 +14,17 @@ export interface LocalCacheOptions {
   readonly maxAgeMs: number
 }
 
-const shape = { maxBytes: integer(0, 1), maxAgeMs: timerMs(0) } as const
+const shape = { maxBytes: integer(undefined, 1), maxAgeMs: timerMs(undefined) } as const
 
 export const readLocalCache: OptionReader<LocalCacheOptions | undefined> = (given, name) => {
   if (given === undefined) return undefined
   if (typeof given !== 'object' || given === null)
     throw optionError(name, given, 'an object with maxBytes and maxAgeMs')
   const { maxBytes, maxAgeMs } = parseOptions(name, given, shape)
-  if (maxBytes === 0) throw optionError(`${name}.maxBytes`, undefined, 'given: the most that it may take, in bytes')
-  if (maxAgeMs === 0) throw optionError(`${name}.maxAgeMs`, undefined, 'given: how old it may get, in milliseconds')
+  if (maxBytes === undefined)
+    throw optionError(`${name}.maxBytes`, undefined, 'given: the most that it may take, in bytes')
+  if (maxAgeMs === undefined)
+    throw optionError(`${name}.maxAgeMs`, undefined, 'given: how old it may get, in milliseconds')
   return { maxBytes, maxAgeMs }
 }
 

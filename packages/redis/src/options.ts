@@ -1,6 +1,6 @@
 // The options of redisStore, read once.
 
-import { integer, type OptionReader, optionError, parseOptions, timerMs } from '@dspinlock/core/support'
+import { integer, option, optionError, parseOptions, timerMs } from '@dspinlock/core/support'
 import { type LocalCacheOptions, readLocalCache } from './local-cache.js'
 
 export interface RedisStoreOptions {
@@ -30,14 +30,10 @@ export interface RedisStoreOptions {
   readonly localCache?: LocalCacheOptions
 }
 
-const readPrefix: OptionReader<string> = (given, name) => {
-  if (given === undefined) return 'dspinlock'
-  if (typeof given === 'string' && /^[^{}\s]+$/.test(given)) return given
-  throw optionError(name, given, 'a string without spaces and braces')
-}
+const isPrefix = (given: unknown): given is string => typeof given === 'string' && /^[^{}\s]+$/.test(given)
 
 const shape = {
-  prefix: readPrefix,
+  prefix: option('dspinlock', 'a string without spaces and braces', isPrefix),
   commandTimeoutMs: timerMs(2_000),
   grantMs: timerMs(900),
   maxWakeRecordBytes: integer(16_384, 0),

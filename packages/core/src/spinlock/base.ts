@@ -16,7 +16,7 @@ import {
 } from '../errors.js'
 import { publishTrouble } from '../events.js'
 import { attachLogger } from '../logger.js'
-import { boolean, optional, parseOptions } from '../options.js'
+import { boolean, isText, optional, parseOptions } from '../options.js'
 import { claimKey } from './claim.js'
 import { chooseEngine, type EngineSource } from './engines.js'
 import { hashValue } from './hash.js'
@@ -98,9 +98,7 @@ export abstract class DSpinlockBase implements Tunables {
     this.#settings = readSpinlockOptions(new.target.name, options)
     Object.assign(this, this.#settings.tunables)
     this.value = value
-    const uid: unknown = this.getUid(value)
-    if (typeof uid !== 'string' || uid === '') throw hookError('getUid', uid, 'a string that is not empty')
-    this.uid = uid
+    this.uid = assertText('getUid', this.getUid(value))
     this.#source = chooseEngine(this.#settings)
   }
 
@@ -140,13 +138,13 @@ export abstract class DSpinlockBase implements Tunables {
 
   /** What `getKey` returned. @throws TypeError for wrong tunables. */
   get key(): string {
-    this.#key ??= check('getKey', this.getKey())
+    this.#key ??= assertText('getKey', this.getKey())
     return this.#key
   }
 
   /** What `getTag` returned. */
   get tag(): string {
-    this.#tag ??= check('getTag', this.getTag())
+    this.#tag ??= assertText('getTag', this.getTag())
     return this.#tag
   }
 
@@ -421,7 +419,7 @@ export abstract class DSpinlockBase implements Tunables {
   }
 }
 
-function check(hook: string, name: unknown): string {
-  if (typeof name === 'string' && name !== '') return name
-  throw hookError(hook, name, 'a string that is not empty')
+function assertText(hook: string, given: unknown): string {
+  if (isText(given)) return given
+  throw hookError(hook, given, 'a string that is not empty')
 }

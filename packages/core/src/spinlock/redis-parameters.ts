@@ -2,7 +2,7 @@
 
 import type { ConnectionOptions } from 'node:tls'
 import { optionError, secretOptionError } from '../errors.js'
-import { boolean, integer, type OptionReader, optional, parseOptions, timerMs } from '../options.js'
+import { boolean, integer, isText, type OptionReader, optional, parseOptions, timerMs } from '../options.js'
 
 export interface RedisNode {
   readonly host: string
@@ -52,7 +52,6 @@ export type RedisSettings = Required<Pick<RedisParameters, 'db' | 'ssl' | 'conne
       | { readonly kind: 'sentinels'; readonly nodes: readonly Required<RedisNode>[] }
   }
 
-const isText = (given: unknown): given is string => typeof given === 'string' && given !== ''
 /** No URL, because it may hold a password, and errors name the host or path that cannot be reached. */
 const isNoUrl = (given: unknown): given is string => isText(given) && !given.includes('://')
 const isTls = (given: unknown): given is ConnectionOptions =>

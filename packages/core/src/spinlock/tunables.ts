@@ -2,7 +2,17 @@
 
 import { optionError, secretOptionError } from '../errors.js'
 import type { Logger } from '../logger.js'
-import { boolean, integer, MAX_TIMER_MS, type OptionReader, optional, parseOptions, timerMs } from '../options.js'
+import {
+  boolean,
+  integer,
+  isText,
+  MAX_TIMER_MS,
+  type OptionReader,
+  option,
+  optional,
+  parseOptions,
+  timerMs,
+} from '../options.js'
 import { MIN_LEASE_MS } from '../policy.js'
 import type { Store } from '../store.js'
 import { type RedisParameters, type RedisSettings, readRedisParameters } from './redis-parameters.js'
@@ -43,13 +53,7 @@ export interface SpinlockOptions extends Partial<Tunables> {
   readonly logger?: Logger
 }
 
-const text =
-  (fallback: string): OptionReader<string> =>
-  (given, name) => {
-    if (given === undefined) return fallback
-    if (typeof given === 'string' && given !== '') return given
-    throw optionError(name, given, 'a string that is not empty')
-  }
+const text = (fallback: string): OptionReader<string> => option(fallback, 'a string that is not empty', isText)
 
 const tunableShape = {
   maxSpinlockTries: integer(10, 1),
