@@ -213,15 +213,15 @@ export class StoreNotInitialisedError extends DspinlockError {
   }
 }
 
-/** Why a store is not available, and the remedy. */
-export const storeProblems = Object.freeze({
+/** Why a store is not available, and the remedy. Not frozen, because then a bundle of the engine alone would have it, too. */
+export const storeProblems: Readonly<Record<'noRedisPackage' | 'otherRedisPackage' | 'closed' | 'notMade', string>> = {
   noRedisPackage:
     "the options redis and redisParams need the packages @dspinlock/redis and ioredis, which cannot be imported from here; run `npm install @dspinlock/redis ioredis`, or pass store: redisStore('redis://…')",
   otherRedisPackage:
     'the installed @dspinlock/redis does not go with this @dspinlock/core; install the same version of both',
   closed: 'it was closed; create a new one',
   notMade: 'it could not be made from the options; see the cause',
-}) as Readonly<Record<'noRedisPackage' | 'otherRedisPackage' | 'closed' | 'notMade', string>>
+}
 
 export const spinlockMemoryHint =
   'a HashDSpinlock was given no connection and uses the memory store of this process, which excludes nobody in other processes. Give it store, redis or redisParams'
