@@ -10,7 +10,7 @@ import { integer, parseOptions, timerMs } from './options.js'
 import { type CallOptions, type Cancellation, type EnginePolicyOptions, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
 import { ShortLivedMap } from './short-lived-map.js'
-import type { KeyState, Mailbox, Store, Wake } from './store.js'
+import type { KeyState, Mailbox, MaybePromise, Store, Wake } from './store.js'
 import { type EnterCall, openEnter } from './tracing.js'
 
 export interface EngineOptions {
@@ -126,7 +126,6 @@ export class LockEngine {
     signal: Cancellation | undefined,
     trace: EnterCall | undefined,
   ): Promise<Entry> {
-    if (this.closed) throw new ClosedError('engine', key)
     if (signal?.aborted === true) throw signal.reason
     return this.#laneOf(key).enter(policy, payload, signal, trace)
   }
@@ -139,14 +138,11 @@ export class LockEngine {
   enterAtOnce(key: string, policy: Policy, call?: Omit<CallOptions, 'signal'>): Entry | undefined {
     assertKey(key)
     const payload = call?.payload ?? ''
-    const entry = this.store.synchronous ? this.#claimAtOnce(key, policy, payload) : this.#recall(key, policy, payload)
+    const entry = this.store.synchronous
+      ? this.#laneOf(key).enterAtOnce(policy, payload)
+      : this.#recall(key, policy, payload)
     if (entry === undefined) return undefined
     return openEnter(key, policy.duplicates, call?.label)?.follow(() => entry) ?? entry
-  }
-
-  #claimAtOnce(key: string, policy: Policy, payload: string): Entry | undefined {
-    if (this.closed) throw new ClosedError('engine', key)
-    return this.#laneOf(key).enterAtOnce(policy, payload)
   }
 
   /** What `enter` would answer, if the store knows that without asking. Not used while this process holds the key or waits for it. */
@@ -175,22 +171,22 @@ export class LockEngine {
    * its next renewal. Rejects with a StoreError.
    */
   async forget(key: string, fence: number): Promise<boolean> {
-    try {
-      const dropped = await this.store.forget(key, fence)
-      if (dropped) this.#lanes.get(key)?.forgotten(fence)
-      if (dropped && channels.forget.hasSubscribers) channels.forget.publish({ key, fence })
-      return dropped
-    } catch (error) {
-      throw asStoreError(this.store, 'forget', key, error)
-    }
+    const dropped = await this.#ask('forget', key, () => this.store.forget(key, fence))
+    if (dropped) this.#lanes.get(key)?.forgotten(fence)
+    if (dropped && channels.forget.hasSubscribers) channels.forget.publish({ key, fence })
+    return dropped
   }
 
   /** What the store knows about the key; undefined if nothing. Rejects with a StoreError. */
-  async inspect(key: string): Promise<KeyState | undefined> {
+  inspect(key: string): Promise<KeyState | undefined> {
+    return this.#ask('inspect', key, () => this.store.inspect(key))
+  }
+
+  async #ask<T>(operation: 'forget' | 'inspect', key: string, ask: () => MaybePromise<T>): Promise<T> {
     try {
-      return await this.store.inspect(key)
+      return await ask()
     } catch (error) {
-      throw asStoreError(this.store, 'inspect', key, error)
+      throw asStoreError(this.store, operation, key, error)
     }
   }
 
@@ -206,6 +202,7 @@ export class LockEngine {
   }
 
   #laneOf(key: string): Lane {
+    if (this.closed) throw new ClosedError('engine', key)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
       lane = new Lane(key, this.#host)

@@ -98,10 +98,9 @@ export class Lane implements HoldOwner, WaiterOwner {
     if (this.#queue.size > 0 || this.#hold !== undefined || this.#asking) return undefined
     const { store } = this.#host
     const token = this.#host.newToken(this)
-    const { leaseMs, takesRecord: takeRecord } = policy
-    const leaseEndsAt = leaseEnd(performance.now(), leaseMs)
+    const leaseEndsAt = leaseEnd(performance.now(), policy.leaseMs)
     try {
-      const reply = store.claim({ key: this.key, token, leaseMs, wait: false, takeRecord, payload, arrival: 0 })
+      const reply = store.claim(this.#claimFor(asker, token, 0, false))
       if (reply instanceof Promise) {
         // If the claim gets the key, nobody is there to hold it.
         reply.then(
@@ -112,14 +111,13 @@ export class Lane implements HoldOwner, WaiterOwner {
       }
       if (reply.state === 'held')
         return { role: 'holder', hold: this.#begin(asker, token, reply.fence, leaseEndsAt, false) }
-      this.#host.dropToken(token)
-      this.#quit()
       if (reply.state !== 'busy') return answerFor(asker, reply, asker)
       return policy.waits ? undefined : refuse('in-flight', reply.leaseLeftMs)
     } catch (error) {
-      this.#host.dropToken(token)
-      this.#quit()
       throw asStoreError(store, 'claim', this.key, error)
+    } finally {
+      if (this.#hold === undefined) this.#host.dropToken(token)
+      this.#quit()
     }
   }
 
@@ -127,14 +125,11 @@ export class Lane implements HoldOwner, WaiterOwner {
   wake(wake: Exclude<Wake, { kind: 'resync' }>): void {
     if (wake.kind === 'lost' && wake.token === this.#hold?.token) return this.forgotten(this.#hold.fence)
     if (wake.token !== this.#token) return
-    if (this.#asking) {
-      // The answer under way may have been given before this wake or after it; only asking again can tell.
-      this.#askAgain = true
-      if (wake.kind === 'record' || wake.kind === 'pass') this.#onReply(toReply(wake), this.#token, 0)
-      return
-    }
-    if (wake.kind === 'look' || wake.kind === 'lost') return this.#ask()
-    if (wake.kind !== 'turn') return this.#onReply(toReply(wake), this.#token, 0)
+    // The answer under way may have been given before this wake or after it; only asking again can tell.
+    if (this.#asking) this.#askAgain = true
+    if (wake.kind === 'record' || wake.kind === 'pass') return this.#onReply(toReply(wake), this.#token, 0)
+    if (this.#asking) return
+    if (wake.kind !== 'turn') return this.#ask()
     const now = performance.now()
     const leaseLeftMs = wake.leaseEndsAt - (now + this.#clockAheadMs)
     if (leaseLeftMs < CONFIRM_BELOW_MS) return this.#ask()
@@ -187,8 +182,8 @@ export class Lane implements HoldOwner, WaiterOwner {
       this.#end(hold, stored ? outcome : undefined)
       return stored
     }
-    return this.#guard('settle', hold, outcome, () =>
-      andThen(store.settle({ key, token, record, ttlMs: policy.ttlMs, retainMs: RETAIN_POLLS * pollMs }), done),
+    return this.#guard('settle', hold, outcome, done, () =>
+      store.settle({ key, token, record, ttlMs: policy.ttlMs, retainMs: RETAIN_POLLS * pollMs }),
     )
   }
 
@@ -218,17 +213,14 @@ export class Lane implements HoldOwner, WaiterOwner {
       }
       return reply.mine
     }
-    return this.#guard('release', hold, undefined, () =>
-      andThen(
-        store.release({
-          key: this.key,
-          token: hold.token,
-          passMs,
-          maxLocalTurns: MAX_LOCAL_TURNS,
-          ...(next === undefined ? {} : { next }),
-        }),
-        done,
-      ),
+    return this.#guard('release', hold, undefined, done, () =>
+      store.release({
+        key: this.key,
+        token: hold.token,
+        passMs,
+        maxLocalTurns: MAX_LOCAL_TURNS,
+        ...(next === undefined ? {} : { next }),
+      }),
     )
   }
 
@@ -259,9 +251,12 @@ export class Lane implements HoldOwner, WaiterOwner {
     return this.#hold === undefined ? this.#host.pollMs : Math.max(0, this.#hold.leaseEndsAt - performance.now())
   }
 
-  #claimFor(waiter: Waiter, token: string, arrival: number): ClaimRequest {
-    const { policy, payload } = waiter
-    const wait = policy.waits || this.#queue.hasPatient
+  #claimFor(
+    { policy, payload }: Asker,
+    token: string,
+    arrival: number,
+    wait: boolean = policy.waits || this.#queue.hasPatient,
+  ): ClaimRequest {
     return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
   }
 
@@ -429,13 +424,14 @@ export class Lane implements HoldOwner, WaiterOwner {
    * Runs the end of a hold. If the store fails, the lease is left to run out. As long as it lasts, nobody else can have
    * run, so those who waited in this process may have the `outcome` even though it was not stored.
    */
-  #guard(
+  #guard<T>(
     operation: 'settle' | 'release',
     hold: ActiveHold,
     outcome: Extract<ClaimReply, { state: 'record' }> | undefined,
-    end: () => MaybePromise<boolean>,
+    done: (answer: T) => boolean,
+    end: () => MaybePromise<T>,
   ): MaybePromise<boolean> {
-    const failed = (error: unknown): never => {
+    return whenAnswered(end, done, error => {
       const reason = asStoreError(this.#host.store, operation, this.key, error)
       publishTrouble('core', operation, reason, this.key)
       if (this.#asking && this.#hold === hold) {
@@ -446,11 +442,6 @@ export class Lane implements HoldOwner, WaiterOwner {
       }
       this.#end(hold, hold.leaseEndsAt > performance.now() ? outcome : undefined)
       throw reason
-    }
-    return whenAnswered(end, mine => mine, failed)
+    })
   }
-}
-
-function andThen<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
-  return value instanceof Promise ? value.then(then) : then(value)
 }

@@ -128,7 +128,7 @@ export class LeaseKeeper {
     const leftMs = hold.startedAt + hold.maxHoldMs - now
     if (leftMs <= 0) return this.#lose(kept, new HoldTimeoutError(hold.key, hold.maxHoldMs))
     if (leftMs < periodMs) this.#stopAfter(kept, leftMs)
-    if (hold.leaseEndsAt <= now) return this.#lose(kept, new LeaseLostError(hold.key, 'expired'))
+    if (this.#loseIfExpired(kept)) return
     if (kept.renewing) this.#watchExpiry(kept)
     else this.#renew(kept)
     this.#arm(kept.renewAt)
@@ -148,8 +148,7 @@ export class LeaseKeeper {
       if (!mine) return this.#lose(kept, new LeaseLostError(hold.key, 'taken'))
       hold.leaseEndsAt = leaseEnd(sentAt, hold.leaseMs)
       // The answer came too late to rely on: another holder may have the key by now.
-      if (hold.leaseEndsAt <= performance.now()) return this.#lose(kept, new LeaseLostError(hold.key, 'expired'))
-      if (this.#stopped) return
+      if (this.#loseIfExpired(kept) || this.#stopped) return
       clearTimeout(kept.expiryTimer)
       kept.expiryTimer = undefined
     }
@@ -170,19 +169,25 @@ export class LeaseKeeper {
   }
 
   #watchExpiry(kept: Kept): void {
-    if (kept.expiryTimer !== undefined) return
-    const check = (): void => {
-      kept.expiryTimer = undefined
-      if (!this.#isKept(kept)) return
-      const leftMs = kept.hold.leaseEndsAt - performance.now()
-      if (leftMs <= 0) this.#lose(kept, new LeaseLostError(kept.hold.key, 'expired'))
-      else kept.expiryTimer = setTimeout(check, leftMs).unref()
-    }
-    kept.expiryTimer = setTimeout(check, Math.max(0, kept.hold.leaseEndsAt - performance.now())).unref()
+    kept.expiryTimer ??= setTimeout(
+      () => {
+        kept.expiryTimer = undefined
+        // It may have been renewed meanwhile.
+        if (this.#isKept(kept) && !this.#loseIfExpired(kept)) this.#watchExpiry(kept)
+      },
+      Math.max(0, kept.hold.leaseEndsAt - performance.now()),
+    ).unref()
   }
 
   #isKept(kept: Kept): boolean {
     return kept.hold.kept === kept
+  }
+
+  /** False if the lease lasts. */
+  #loseIfExpired(kept: Kept): boolean {
+    const hasExpired = kept.hold.leaseEndsAt <= performance.now()
+    if (hasExpired) this.#lose(kept, new LeaseLostError(kept.hold.key, 'expired'))
+    return hasExpired
   }
 
   #lose(kept: Kept, reason: LeaseLostError | HoldTimeoutError): void {
