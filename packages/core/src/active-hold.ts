@@ -90,7 +90,9 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   release(options?: { readonly passMs?: number }): MaybePromise<boolean> {
     if (this.#ended) return false
     this.#ended = true
-    return this.#release(options?.passMs ?? 0)
+    const passMs = options?.passMs ?? 0
+    if (!this.#isHeard()) return this.#owner.release(this, passMs)
+    return this.#reportEnd('released', undefined, () => this.#owner.release(this, passMs))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -124,11 +126,6 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
     if (this.#lostFor !== undefined) this.#trace.lose(this.#lostFor)
   }
 
-  #release(passMs: number): MaybePromise<boolean> {
-    if (!this.#isHeard()) return this.#owner.release(this, passMs)
-    return this.#reportEnd('released', undefined, () => this.#owner.release(this, passMs))
-  }
-
   #isHeard(): boolean {
     return this.#trace !== undefined || channels.end.hasSubscribers
   }
@@ -144,15 +141,17 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
       const recordBytes = record?.byteLength ?? 0
       channels.end.publish({ key: this.key, fence: this.fence, how: came, heldMs, recordBytes })
     }
-    const answered = (mine: boolean): boolean => {
-      report(mine ? how : 'lost')
-      return mine
-    }
-    const failed = (error: unknown): never => {
-      report('failed', error)
-      throw error
-    }
     this.#trace?.startSettle(record)
-    return whenAnswered(end, answered, failed)
+    return whenAnswered(
+      end,
+      mine => {
+        report(mine ? how : 'lost')
+        return mine
+      },
+      error => {
+        report('failed', error)
+        throw error
+      },
+    )
   }
 }

@@ -60,16 +60,16 @@ export function describeKey(
   kept: StoredRecord | undefined,
   now: number,
 ): KeyState {
-  const held = entry?.isHeld(now) === true ? entry : undefined
+  const isHeld = entry?.isHeld(now) === true
   const [fence = 0, settledAt = 0, , visibleUntil = 0] = kept?.numbers ?? []
   const record = visibleUntil > now ? kept : undefined
   const passLeftMs = Math.max(0, (entry?.passUntil ?? 0) - now)
   return {
     key,
-    state: held !== undefined ? 'held' : record !== undefined ? 'settled' : passLeftMs > 0 ? 'pass' : 'free',
+    state: isHeld ? 'held' : record !== undefined ? 'settled' : passLeftMs > 0 ? 'pass' : 'free',
     fence: entry?.fence ?? fence,
-    heldMs: held === undefined ? 0 : now - held.heldSince,
-    leaseLeftMs: held === undefined ? 0 : held.leaseEndsAt - now,
+    heldMs: isHeld ? now - entry.heldSince : 0,
+    leaseLeftMs: isHeld ? entry.leaseEndsAt - now : 0,
     recordBytes: record?.bytes.length ?? 0,
     ageMs: record === undefined ? 0 : now - settledAt,
     ttlLeftMs: record === undefined ? passLeftMs : visibleUntil - now,

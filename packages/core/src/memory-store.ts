@@ -1,6 +1,7 @@
 // The store in memory: keeps claims and records in this process, and answers at once.
 
 import { ClosedError } from './errors.js'
+import { isLive } from './live-key.js'
 import { describeKey, StoredKey, type StoredWaiter } from './memory-key.js'
 import { MemoryRecords } from './memory-records.js'
 import { integer, parseOptions, timerMs } from './options.js'
@@ -98,7 +99,7 @@ export class MemoryStore implements Store {
       const taken = new StoredKey(key)
       this.#entries.set(key, taken)
       this.#sweepTimer ??= setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref()
-      return this.#take(taken, request, now, 0)
+      return this.#take(taken, request, now)
     }
     if (entry.isHeld(now)) return this.#queue(entry, request, now)
     if ((entry.waiters[0]?.token ?? token) !== token) {
@@ -106,7 +107,7 @@ export class MemoryStore implements Store {
       return this.#queue(entry, request, now)
     }
     entry.waiters.shift()
-    return this.#take(entry, request, now, 0)
+    return this.#take(entry, request, now)
   }
 
   renew(request: RenewRequest): boolean {
@@ -198,14 +199,13 @@ export class MemoryStore implements Store {
     this.#assertOpen()
     for (const key of new Set([...this.#entries.values().map(entry => entry.key), ...this.#records.places.keys()])) {
       const state = this.inspect(key)
-      if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
+      if (isLive(state)) yield state
     }
   }
 
   close(): void {
     this.#closed = true
     clearInterval(this.#sweepTimer)
-    this.#sweepTimer = undefined
     this.#entries = new ShortLivedMap()
     this.#mailboxes.clear()
     this.#records = new MemoryRecords(0)
@@ -230,7 +230,7 @@ export class MemoryStore implements Store {
     entry: StoredKey,
     request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>,
     now: number,
-    localTurns: number,
+    localTurns = 0,
   ): ClaimReply {
     entry.token = request.token
     entry.fence = this.#tick()
@@ -290,7 +290,7 @@ export class MemoryStore implements Store {
       entry.token = ''
       return this.#dropIfIdle(entry, now)
     }
-    this.#take(entry, { ...first, leaseMs: this.#grantMs }, now, 0)
+    this.#take(entry, { ...first, leaseMs: this.#grantMs }, now)
     this.#wake({ kind: 'turn', token: first.token, fence: entry.fence, leaseEndsAt: entry.leaseEndsAt })
   }
 

@@ -5,6 +5,7 @@ import type { Duplicates, Entry } from './entry.js'
 import { channels } from './events.js'
 import type { MaybePromise } from './store.js'
 import type { TraceChannel } from './trace-channel.js'
+import { whenAnswered } from './when-answered.js'
 
 /** One call of `enter`. Its outcome is set at its end. */
 export interface EnterTrace {
@@ -96,19 +97,10 @@ export class EnterCall implements EnterTrace {
   }
 
   follow<R extends MaybePromise<Entry>>(enter: () => R): R {
-    const { start, end } = tracing.enter
-    let entered: R
-    try {
-      entered = start.runStores(this, enter)
-    } catch (error) {
-      end.publish(this)
-      throw this.#fail(error)
-    }
-    end.publish(this)
-    if (!(entered instanceof Promise)) return this.#answer(entered as Entry) as R
-    return entered.then(
-      entry => this.#answer(entry as Entry),
-      (error: unknown) => {
+    return whenAnswered<Entry, Entry>(
+      () => runTraced(tracing.enter, this, enter),
+      entry => this.#answer(entry),
+      error => {
         throw this.#fail(error)
       },
     ) as R
@@ -218,7 +210,16 @@ function begin<T extends object>({ start, end }: TraceChannel<T>, trace: T): voi
   end.publish(trace)
 }
 
-/** Publishes the end of `trace`. */
+/** Runs `work` between the start of `trace` and the end of what happens at once. */
+export function runTraced<T extends object, R>({ start, end }: TraceChannel<T>, trace: T, work: () => R): R {
+  try {
+    return start.runStores(trace, work)
+  } finally {
+    end.publish(trace)
+  }
+}
+
+/** Publishes that all of `trace` is over. */
 export function complete<T extends { readonly error: unknown }>(
   { error, asyncStart, asyncEnd }: TraceChannel<T>,
   trace: T,

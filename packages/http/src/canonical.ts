@@ -1,9 +1,8 @@
 // Turns each value that a body parser can leave into one text; two different values never give the same text.
 
 import { createHash } from 'node:crypto'
-import { isRootPrototype } from '@dspinlock/core/support'
+import { isRootPrototype, viewOf } from '@dspinlock/core/support'
 import { UnhashableBodyError } from './messages.js'
-import { viewOf } from './view.js'
 
 const MAX_DEPTH = 200
 

@@ -1,6 +1,6 @@
 // The write that completes a response of declared length: a client that has the last byte has seen the end, whenever `end` is called.
 
-import { viewOf } from './view.js'
+import { viewOf } from '@dspinlock/core/support'
 
 /** The arguments of a call of `write` or `end`. */
 export type Arguments = readonly unknown[]

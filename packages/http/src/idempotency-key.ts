@@ -43,13 +43,17 @@ export function readIdempotencyKeyRules(given: unknown, name: string): Idempoten
   if (given === undefined) return undefined
   if (given === 'optional' || given === 'required') return parseOptions(name, { required: given === 'required' }, shape)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw optionError(name, given, "'optional', 'required' or an object of options")
+    throw wrongRulesError(name, given)
   }
   const rules = parseOptions(name, given, shape)
   if (rules.minLength > rules.maxLength) {
     throw optionError(`${name}.minLength`, rules.minLength, `at most maxLength (${rules.maxLength})`)
   }
   return rules
+}
+
+export function wrongRulesError(name: string, given: unknown): TypeError {
+  return optionError(name, given, "'optional', 'required' or an object of options")
 }
 
 export type IdempotencyKeyRead = { readonly value: string } | 'key-missing' | 'key-invalid'

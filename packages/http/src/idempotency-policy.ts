@@ -1,6 +1,6 @@
 // What a team tells its clients about the keys that it accepts: the specification that the draft asks servers to publish.
 
-import { optionError } from '@dspinlock/core/support'
+import { wrongRulesError } from './idempotency-key.js'
 import { type GuardOptions, readGuardOptions } from './options.js'
 import { NOT_BEGUN } from './replayable.js'
 
@@ -31,8 +31,7 @@ export interface IdempotencyPolicy {
  */
 export function idempotencyPolicy<Req, Res>(options: GuardOptions<Req, Res>): IdempotencyPolicy {
   const { idempotencyKey: rules, policy, serverErrors } = readGuardOptions(options)
-  if (rules === undefined)
-    throw optionError('idempotencyKey', undefined, "'optional', 'required' or an object of options")
+  if (rules === undefined) throw wrongRulesError('idempotencyKey', rules)
   const facts = {
     header: 'Idempotency-Key',
     ...rules,

@@ -1,7 +1,7 @@
 // Encodes a recorded response as one binary frame, and decodes it without trusting what comes from a store.
 
+import { viewOf } from '@dspinlock/core/support'
 import { type HeaderPairs, isToken } from './replayable.js'
-import { viewOf } from './view.js'
 
 /**
  * The form in which the handler gave the body to its framework: bytes, a string, or a value that the framework renders as JSON; `none`:
@@ -77,7 +77,7 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
 /** Undefined for anything that `encodeRecord` did not write, or that could put anything other than headers on the wire. */
 export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const frame = viewOf(bytes)
-  if (frame.length < 4 || frame[0] !== MAGIC[0] || frame[1] !== MAGIC[1] || frame[2] !== MAGIC[2]) return undefined
+  if (frame.length < 4 || !startsWith(frame, MAGIC)) return undefined
   if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
   const kind = frame[3] ?? 0
   const form = FORMS[(kind & ~TRACED) - RESPONSE]
@@ -98,6 +98,11 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const body = frame.subarray(bodyAt)
   const response = { status, message, headers, removed, vary, body, form }
   return { kind: 'response', response: traceparent === undefined ? response : { ...response, traceparent } }
+}
+
+/** Byte by byte, because each replay asks, and a view of the first bytes would cost more than the rest of reading them. */
+export function startsWith(bytes: Uint8Array, magic: readonly number[] | Uint8Array): boolean {
+  return magic.every((byte, at) => bytes[at] === byte)
 }
 
 function isPairNamed([name]: readonly [string, string]): boolean {

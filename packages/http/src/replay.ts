@@ -3,7 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import fresh from 'fresh'
 import type { RecordedResponse } from './record.js'
-import { isNamed } from './replayable.js'
+import { hasNoBody, isNamed } from './replayable.js'
 import type { Reply } from './reply.js'
 
 export interface ReplayFacts {
@@ -41,10 +41,9 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
       form: 'bytes',
     }
   }
-  // RFC 9110, section 8.6: no length with a 204.
-  const hasBody = status !== 204 && form !== 'none'
   headers.push(...added)
-  return { status, message, removed, headers, appended, body: hasBody ? body : undefined, form }
+  const isEmpty = hasNoBody(status) || form === 'none'
+  return { status, message, removed, headers, appended, body: isEmpty ? undefined : body, form }
 }
 
 /** RFC 9111, section 4.2.3: how old the response was already, in seconds, if the handler got it from a cache. */

@@ -41,7 +41,12 @@ export function isReplayable(facts: ResponseFacts): boolean {
 /** RFC 9112, section 8: a body of another length than its head declares is incomplete, or runs into what comes after it. */
 function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): boolean {
   const declared = headers.find(([name]) => isNamed(name, 'content-length'))?.[1]
-  return declared === undefined || status === 204 || Number(declared) === bodyBytes
+  return declared === undefined || hasNoBody(status) || Number(declared) === bodyBytes
+}
+
+/** Whether Node sends no body with this status, whatever the handler writes, and no length either (RFC 9110, section 8.6). */
+export function hasNoBody(status: number): boolean {
+  return status === 204
 }
 
 /** Matches the directives wherever they stand: even malformed, quoted or with an argument they are meant. */
@@ -69,15 +74,11 @@ export function isSafeMethod(method: string | undefined): boolean {
 }
 
 /**
- * What follows a success that cannot be replayed: duplicates run (`pass`), or are told that the work is done (`tombstone`).
- * Reading twice does no harm; an effect must not happen twice.
+ * Whether duplicates run after a success that cannot be replayed, rather than being told that the work is done. Reading twice does no
+ * harm; an effect must not happen twice.
  */
-export function whenUnreplayable(
-  method: string | undefined,
-  option: 'run' | 'refuse' | undefined,
-): 'pass' | 'tombstone' {
-  if (option !== undefined) return option === 'run' ? 'pass' : 'tombstone'
-  return isSafeMethod(method) ? 'pass' : 'tombstone'
+export function mayRunAgain(method: string | undefined, option: 'run' | 'refuse' | undefined): boolean {
+  return option === undefined ? isSafeMethod(method) : option === 'run'
 }
 
 /** Headers of one connection (RFC 9110, section 7.6.1), of one user, or made anew for each replay. */

@@ -1,11 +1,11 @@
 // The reply that a request gets in place of its handler's answer, and sending it by Node's response; an adapter may send it another way.
 
 import { ServerResponse, STATUS_CODES } from 'node:http'
+import { viewOf } from '@dspinlock/core/support'
 import { isGone } from './gone.js'
 import type { BodyForm } from './record.js'
 import type { HeaderPairs } from './replayable.js'
 import { isHttp1 } from './versions.js'
-import { viewOf } from './view.js'
 
 export interface Reply {
   readonly status: number

@@ -1,8 +1,8 @@
 // Encrypts records, so that only servers with the encryption key can read them, and binds each to the lock key that it was left for.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { secretOptionError } from '@dspinlock/core/support'
-import { viewOf } from './view.js'
+import { secretOptionError, viewOf } from '@dspinlock/core/support'
+import { startsWith } from './record.js'
 
 /** `D`, `E`, and the version of this format. */
 const MAGIC = Buffer.from([0x44, 0x45, 1])
@@ -18,18 +18,11 @@ interface SealKey {
   readonly secret: Buffer
 }
 
-export type Opened =
-  | { readonly kind: 'opened'; readonly bytes: Buffer }
-  /** Not sealed, damaged, or sealed for another lock key. */
-  | { readonly kind: 'malformed' }
-  /** Sealed with a key that is not among ours. */
-  | { readonly kind: 'unknown-key' }
+/** The record itself; undefined if it is not sealed, damaged, or sealed for another lock key; or sealed with a key that is not among ours. */
+export type Opened = Buffer | undefined | 'unknown-key'
 
-export const unknownKey: Opened = { kind: 'unknown-key' }
-
-/** Byte by byte, because each replay asks, and a view of the first bytes would cost more than the rest of opening it. */
 export function isSealed(bytes: Uint8Array): boolean {
-  return bytes.length >= HEAD_BYTES && MAGIC.every((byte, at) => bytes[at] === byte)
+  return bytes.length >= HEAD_BYTES && startsWith(bytes, MAGIC)
 }
 
 /** Seals with the first key and opens with any. To change the key, put a new one in front, and drop the old one after the longest `ttlMs`. */
@@ -57,27 +50,27 @@ export class RecordSealer {
   open(given: Uint8Array, lockKey: string): Opened {
     const known = this.#opened.get(given)
     const bytes = known?.lockKey === lockKey ? known.bytes.deref() : undefined
-    if (bytes !== undefined) return { kind: 'opened', bytes }
+    if (bytes !== undefined) return bytes
     const opened = this.#decrypt(given, lockKey)
-    if (opened.kind === 'opened') this.#opened.set(given, { lockKey, bytes: new WeakRef(opened.bytes) })
+    if (Buffer.isBuffer(opened)) this.#opened.set(given, { lockKey, bytes: new WeakRef(opened) })
     return opened
   }
 
   #decrypt(given: Uint8Array, lockKey: string): Opened {
-    if (!isSealed(given)) return { kind: 'malformed' }
+    if (!isSealed(given)) return undefined
     const frame = viewOf(given)
     let at = MAGIC.length
     const take = (length: number): Buffer => frame.subarray(at, (at += length))
     const id = take(KEY_ID_BYTES)
     const key = this.#keys.find(one => one.id.equals(id))
-    if (key === undefined) return unknownKey
+    if (key === undefined) return 'unknown-key'
     const decipher = createDecipheriv('aes-256-gcm', key.secret, take(IV_BYTES), { authTagLength: TAG_BYTES })
     decipher.setAAD(Buffer.from(lockKey))
     decipher.setAuthTag(take(TAG_BYTES))
     try {
-      return { kind: 'opened', bytes: Buffer.concat([decipher.update(frame.subarray(at)), decipher.final()]) }
+      return Buffer.concat([decipher.update(frame.subarray(at)), decipher.final()])
     } catch {
-      return { kind: 'malformed' }
+      return undefined
     }
   }
 }

@@ -10,12 +10,13 @@ import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
 import type { Recording } from './recorder.js'
 import {
+  hasNoBody,
   isCallersOwn,
   isFailure,
   isReplayable,
   listUnkeyedVary,
+  mayRunAgain,
   selectStorable,
-  whenUnreplayable,
 } from './replayable.js'
 
 /** How a response ended. */
@@ -129,8 +130,7 @@ function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: 
   if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? settleWith(input, tombstone) : hold.release()
   const record = makeRecord(input, asked, outcome)
   if (record !== undefined) return settleWith(input, record)
-  if (whenUnreplayable(asked.method, settings.onUnreplayable) === 'pass')
-    return hold.release({ passMs: settings.passMs })
+  if (mayRunAgain(asked.method, settings.onUnreplayable)) return hold.release({ passMs: settings.passMs })
   // If the request was refused for what may be its own caller's fault, nothing was done, so others must not be told that it was.
   return isShared && isCallersOwn(status) ? hold.release() : settleWith(input, tombstone)
 }
@@ -180,11 +180,6 @@ function makeRecord<Req, Res>(
     publishTrouble('http', 'encode', error, hold.key)
     return undefined
   }
-}
-
-/** Whether Node sends no body with this status, whatever the handler writes. */
-function hasNoBody(status: number): boolean {
-  return status === 204
 }
 
 function waitAtMost(answer: Promise<boolean>, timeoutMs: number, key: string): Promise<void> {

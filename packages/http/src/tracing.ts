@@ -2,7 +2,14 @@
 
 import { tracingChannel } from 'node:diagnostics_channel'
 import type { HoldTrace } from '@dspinlock/core'
-import { completeTrace as complete, holderOf, isTraced, type TraceChannel } from '@dspinlock/core/support'
+import {
+  completeTrace as complete,
+  holderOf,
+  isTraced,
+  runTraced,
+  type TraceChannel,
+  whenAnswered,
+} from '@dspinlock/core/support'
 import type { Exchange } from './exchange.js'
 import { isGone } from './gone.js'
 import type { ProblemCode } from './messages.js'
@@ -88,28 +95,19 @@ export function followRequest<R extends void | Promise<void>>(exchange: AnyExcha
     error: undefined,
   }
   calls.set(exchange, call)
-  const { start, end } = requestTracing.request
-  const ended = (): void => {
-    call.outcome ??= isGone(exchange.req) ? 'gone' : 'unguarded'
-    complete(requestTracing.request, call)
-  }
-  const failed = (error: unknown): never => {
-    call.outcome = 'failed'
-    call.error = error
-    complete(requestTracing.request, call)
-    throw error
-  }
-  let seen: R
-  try {
-    seen = start.runStores(call, see)
-  } catch (error) {
-    end.publish(call)
-    return failed(error)
-  }
-  end.publish(call)
-  if (seen instanceof Promise) return seen.then(ended, failed) as R
-  ended()
-  return seen
+  return whenAnswered<void, void>(
+    () => runTraced(requestTracing.request, call, see),
+    () => {
+      call.outcome ??= isGone(exchange.req) ? 'gone' : 'unguarded'
+      complete(requestTracing.request, call)
+    },
+    error => {
+      call.outcome = 'failed'
+      call.error = error
+      complete(requestTracing.request, call)
+      throw error
+    },
+  ) as R
 }
 
 export function noteOutcome(exchange: object, outcome: RequestOutcome, code?: ProblemCode): void {
@@ -138,8 +136,7 @@ export function followReplay(exchange: object, { record, ...facts }: ReplayFacts
   if (request === undefined) return answer()
   request.outcome = facts.joined ? 'collapsed' : 'replayed'
   const trace = { ...facts, request, recordBytes: record.byteLength, holder: holderOf(record), error: undefined }
-  requestTracing.replay.start.runStores(trace, answer)
-  requestTracing.replay.end.publish(trace)
+  runTraced(requestTracing.replay, trace, answer)
   complete(requestTracing.replay, trace)
 }
 

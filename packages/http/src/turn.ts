@@ -25,7 +25,7 @@ import { isSafeMethod } from './replayable.js'
 import { type Reply, sendReply } from './reply.js'
 import { type NameParts, nameRequest, type RequestName } from './request-name.js'
 import { leaveState, type RequestState } from './request-state.js'
-import { isSealed, unknownKey } from './sealed-record.js'
+import { isSealed } from './sealed-record.js'
 import { HoldSettlement } from './settlement.js'
 import { shareShape } from './shared-shape.js'
 import { inTick } from './steps.js'
@@ -174,22 +174,19 @@ function act<Req, Res>(
   const { req, res } = exchange
   if (entry.role === 'refused') return refuse(exchange, settings, entry.reason)
   if (entry.role === 'pass') return goWithout(turn, key, 'pass')
-  let hold: RequestHold = entry.hold
+  const { hold } = entry
   // No record is there that the HEAD could be answered from, and only a GET makes one.
   if (req.method === 'HEAD') {
-    quietly(hold.release())
+    void hold[Symbol.asyncDispose]()
     return handOn(exchange, state)
   }
   // No work is begun for a client that left, or was answered by other code, at the very moment of its turn.
-  if (isGone(req) || res.writableEnded) return quietly(hold.release())
-  if (leave !== undefined) {
-    stayOn(res, leave)
-    hold = whileHeld(hold, leave)
-  }
+  if (isGone(req) || res.writableEnded) return void hold[Symbol.asyncDispose]()
+  if (leave !== undefined) stayOn(res, leave)
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = new HoldSettlement({
     req,
-    hold,
+    hold: leave === undefined ? hold : whileHeld(hold, leave),
     settings,
     covered,
     isShared: isShared(turn),
@@ -199,7 +196,7 @@ function act<Req, Res>(
     state.ending = exchange.watch?.(settlement) ?? watchResponse(req, res, settlement)
   } catch (error) {
     // Nobody would see the response end, so nothing else would end the hold.
-    quietly(hold.release())
+    void settlement.release()
     throw error
   }
   noteOutcome(exchange, 'run')
@@ -218,12 +215,10 @@ function openRecord<Req, Res>(
   key: string,
 ): HttpRecord | 'unknown-key' | undefined {
   // A server without keys opens no more than one without the right one, and what it cannot open it must not take for nothing.
-  if (encryptionKeys === undefined && !isSealed(bytes)) return decodeRecord(bytes)
-  const opened = encryptionKeys?.open(bytes, key) ?? unknownKey
-  if (opened.kind === 'opened') return decodeRecord(opened.bytes)
-  if (opened.kind === 'malformed') return undefined
+  const opened = encryptionKeys ? encryptionKeys.open(bytes, key) : isSealed(bytes) ? 'unknown-key' : bytes
+  if (opened !== 'unknown-key') return opened && decodeRecord(opened)
   publishTrouble('http', 'decrypt', new UnknownEncryptionKeyError(), key)
-  return opened.kind
+  return opened
 }
 
 function codeOf(error: unknown): ProblemCode | undefined {
@@ -270,9 +265,4 @@ export function refuse<Req, Res>(
 function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
   if (exchange.answer === undefined) sendReply(exchange.res, reply)
   else exchange.answer(reply)
-}
-
-/** Ignores errors, because the engine publishes them and the lease then ends by itself. */
-function quietly(ended: MaybePromise<boolean>): void {
-  Promise.resolve(ended).catch(() => false)
 }

@@ -1,6 +1,7 @@
 // Sets an answer on the context, as a handler would, so that middleware mounted outside treats it like a handler's answer.
 
 import { Readable } from 'node:stream'
+import { viewOf } from '@dspinlock/core/support'
 import { type Reply, sendReply, setHeaders } from '@dspinlock/http'
 import type { Context } from 'koa'
 
@@ -29,7 +30,7 @@ export function setAnswer(ctx: Context, reply: Reply): void {
 
 function makeBody({ body, form }: Reply, hasType: boolean): unknown {
   if (body === undefined || (body.byteLength === 0 && !hasType)) return null
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const bytes = viewOf(body)
   if (form === 'text') return bytes.toString()
   return form === 'json' ? parseValue(bytes) : bytes
 }

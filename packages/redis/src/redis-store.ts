@@ -19,7 +19,7 @@ import {
   StoreError,
   type Wake,
 } from '@dspinlock/core'
-import { optionError, warnOnce } from '@dspinlock/core/support'
+import { isLive, optionError, viewOf, warnOnce } from '@dspinlock/core/support'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
@@ -176,10 +176,9 @@ export class RedisStore implements Store {
   }
 
   settle({ key, token, record, ttlMs, retainMs }: SettleRequest): Promise<boolean> {
-    const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength)
     const rest = `${Math.min(ttlMs, LONGEST_TTL_MS)} ${Math.ceil(retainMs)} ${this.#maxWakeRecordBytes}`
     const given = composeGiven(token, 0, undefined, rest)
-    return this.#run('settle', key, given, isYes, bytes)
+    return this.#run('settle', key, given, isYes, viewOf(record))
   }
 
   release({ key, token, passMs, maxLocalTurns, next }: ReleaseRequest): Promise<ReleaseReply> {
@@ -230,7 +229,7 @@ export class RedisStore implements Store {
           seen.add(key)
           // By name and not by key, because only the digest of a long key is known.
           const state = await this.#inspectNamed(key, name)
-          if (state !== undefined && (state.state !== 'free' || state.waiters > 0)) yield state
+          if (isLive(state)) yield state
         }
       }
     } catch (error) {

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { endianness } from 'node:os'
+import { viewOf } from '../bytes.js'
 import { NotHashableError } from '../errors.js'
 import { type Kind, kindOf } from './kinds.js'
 import { pathTo } from './path.js'
@@ -153,7 +154,7 @@ function writeSorted(letter: string, parts: string[], out: string[]): void {
 }
 
 function writeBytes(value: ArrayBufferView, out: string[], type: string): void {
-  let bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  let bytes = viewOf(value)
   const width = (value as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1
   // So that the same numbers have the same hash on machines of either byte order.
   if (width > 1 && endianness() === 'BE') bytes = swap(Buffer.from(bytes), width)
