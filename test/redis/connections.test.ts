@@ -1,5 +1,6 @@
 // What a store may be given as its connection, what it does with that, and what is refused at start.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LockEngine, type Store } from '@dspinlock/core'
 import { type IoredisClient, type NodeRedisClient, type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -120,6 +121,29 @@ describe('connections', () => {
       TypeError,
       /a pool.*use createClient/,
     )
+  })
+
+  it('a store that is closed before it knows beside which client of node-redis to listen makes no connection', async () => {
+    let made = 0
+    const client = {
+      isOpen: true,
+      sendCommand: async () => {},
+      on: () => {},
+      duplicate: () => {
+        made++
+        throw new Error('no connection is wanted any more')
+      },
+    }
+    const cluster = {
+      ...client,
+      masters: [{ address: '127.0.0.1:1' }],
+      replicas: [],
+      nodeClient: () => nextTurn(client),
+    }
+    for (const connection of [client, cluster]) await redisStore(connection).close()
+    await nextTurn()
+    await nextTurn()
+    expect(made).to.equal(0)
   })
 
   it('a password in a wrong URL is not shown', () => {

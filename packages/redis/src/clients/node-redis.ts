@@ -207,7 +207,10 @@ class Listening {
   }
 
   async #subscribe(): Promise<void> {
-    const client = (await this.#source()).duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
+    const source = await this.#source()
+    // A client that is made now would be nobody's to end.
+    if (this.#closed) return
+    const client = source.duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
     this.#client = client
     // When the client connects again, it subscribes again before it emits 'ready'.
     client.on('ready', () => {
