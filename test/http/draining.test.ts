@@ -2,11 +2,14 @@
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { dspinlock, memoryStore } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
+import express from 'express'
 import { openTopic } from '../support/fidelity-table.js'
-import { send } from '../support/http.js'
+import { Gate, send, serve } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 
 const script = fileURLToPath(new URL('./drain-server.js', import.meta.url))
@@ -52,6 +55,32 @@ describe('a process that drains', () => {
       await store.inspect('any')
       for await (const { state } of store.list()) expect(state).to.not.equal('held')
       await store.close()
+    })
+  }
+
+  for (const [what, given] of [
+    ['its own store', () => ({})],
+    ['a store that was given', () => ({ store: memoryStore() })],
+  ] as const) {
+    it(`a middleware with ${what} that is closed once more waits for the holders all the same`, async () => {
+      const [running, ended] = [new Gate(), new Gate()]
+      const guard = dspinlock(given())
+      const app = express().post('/', guard, async (_req, res) => {
+        running.open()
+        await ended.opened
+        res.end('done')
+      })
+      const server = await serve(app)
+      const answer = server.ask('/', { method: 'POST' })
+      await running.opened
+      let closed = 0
+      const closing = [guard.close(), guard.close()].map(close => close.then(() => closed++))
+      await nextTurn()
+      expect(closed).to.equal(0)
+      ended.open()
+      await Promise.all(closing)
+      expect((await answer).body).to.equal('done')
+      await server.stop()
     })
   }
 

@@ -51,12 +51,9 @@ function share(store: Store): EngineLease {
   }
   const mine = shared
   mine.users++
-  let open = true
+  let closing: Promise<void> | undefined
   return {
     engine: mine.engine,
-    close: async () => {
-      if (open && --mine.users === 0) await mine.engine.close()
-      open = false
-    },
+    close: () => (closing ??= --mine.users === 0 ? mine.engine.close() : Promise.resolve()),
   }
 }
