@@ -6,6 +6,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { closeSpinlocks, HashDSpinlock } from '@dspinlock/core'
@@ -80,6 +81,16 @@ describe('spinlock: connections', () => {
     await untilConnections(2)
     await client.quit()
     await untilConnections(0)
+  })
+
+  it('closing once more waits for the holders all the same', async () => {
+    const holder = await new HashDSpinlock('closed over', { redisParams: { url: redis.url } }).acquire()
+    let closed = 0
+    const closing = [closeSpinlocks(), closeSpinlocks()].map(close => close.then(() => closed++))
+    await nextTurn()
+    expect(closed).to.equal(0)
+    await holder.release()
+    await Promise.all(closing)
   })
 
   it('locks made in the options’ various ways exclude each other', async () => {

@@ -27,6 +27,8 @@ interface Made {
 const byStore = new WeakMap<Store, LockEngine>()
 /** Engines that were made here and stay open until `closeSpinlocks`: by client, by parameters, and the one in memory. */
 const made = new Map<object | string, Made>()
+/** Engines that are being closed: a call that comes meanwhile waits for their holders, too. */
+const closing = new Set<Promise<void>>()
 
 export function chooseEngine(connection: {
   readonly store: Store | undefined
@@ -56,15 +58,21 @@ export function chooseEngine(connection: {
  * closes the connections that were made for them. Clients that were given stay open. Later locks start anew.
  */
 export async function closeSpinlocks(options?: CloseOptions): Promise<void> {
-  const engines = [...made.values()]
-  made.clear()
-  const close = async (one: Made): Promise<void> => {
-    one.unlisten?.()
-    const engine = await Promise.resolve(one.engine).catch(() => undefined)
-    await engine?.close(options)
-    await engine?.store.close()
+  for (const one of made.values()) {
+    const closed = close(one, options)
+    const forget = (): void => void closing.delete(closed)
+    closing.add(closed)
+    closed.then(forget, forget)
   }
-  await Promise.all(engines.map(close))
+  made.clear()
+  await Promise.all(closing)
+}
+
+async function close({ engine, unlisten }: Made, options: CloseOptions | undefined): Promise<void> {
+  unlisten?.()
+  const closable = await Promise.resolve(engine).catch(() => undefined)
+  await closable?.close(options)
+  await closable?.store.close()
 }
 
 function engineOn(store: Store): LockEngine {
@@ -97,14 +105,18 @@ function redisEngine(
   const forget = (): void => {
     if (made.get(id)?.engine === engine) made.delete(id)
   }
-  // Nothing can be renewed or released over a client that has ended, so waiting for holders would keep the process alive in vain.
-  const close = (one: LockEngine): Promise<void> => (
-    forget(), one.close({ timeoutMs: 0 }).then(() => one.store.close())
-  )
-  const unlisten = typeof id === 'object' ? onEnd(id, () => void engine.then(close, () => {})) : () => {}
+  const onClientEnd = (): void => {
+    forget()
+    // Nothing can be renewed or released over a client that has ended, so waiting for holders would keep the process alive in vain.
+    void close({ engine }, { timeoutMs: 0 })
+  }
+  const unlisten = typeof id === 'object' ? onEnd(id, onClientEnd) : () => {}
   made.set(id, { engine, unlisten })
   // Forgotten after a failure, so that a later lock tries again.
-  engine.catch(() => (forget(), unlisten()))
+  engine.catch(() => {
+    forget()
+    unlisten()
+  })
   return engine
 }
 
