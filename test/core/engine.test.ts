@@ -2,7 +2,7 @@
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { type Hold, LockEngine, memoryStore, StoreError } from '@dspinlock/core'
+import { type Hold, LockEngine, memoryStore, Policy, StoreError } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure, holdOf, storeWith } from '../support/engine.js'
 
@@ -195,6 +195,31 @@ describe('LockEngine', () => {
     const first = forgetful.run('k', () => new Promise(resolve => setTimeout(resolve, 10, 'mine')), options)
     const second = forgetful.run('k', () => 'its own', options)
     expect([await first, await second]).to.deep.equal(['mine', 'mine'])
+  })
+
+  it('a store may answer with promises of any implementation, as all async functions do once zone.js is loaded', async () => {
+    const Elsewhere = runInNewContext('Promise') as PromiseConstructor
+    const inner = memoryStore()
+    const mine = { renew: true }
+    const store = storeWith({
+      synchronous: false,
+      claim: request => Elsewhere.resolve(inner.claim(request)),
+      renew: () => Elsewhere.resolve(mine.renew),
+      settle: request => Elsewhere.resolve(inner.settle(request)),
+      release: request => Elsewhere.resolve(inner.release(request)),
+      leave: (key, token) => Elsewhere.resolve(inner.leave(key, token)),
+    })
+    const engine = new LockEngine({ store })
+    const work = (): Promise<number> => new Promise(resolve => setImmediate(resolve, 1))
+    expect(await Promise.all([engine.run('k', work), engine.run('k', work)])).to.deep.equal([1, 1])
+    const hold = holdOf(await engine.enter('lost', { leaseMs: 30 }))
+    mine.renew = false
+    await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
+    expect((hold.signal.reason as { code: string }).code).to.equal('ERR_DSPINLOCK_LEASE_LOST')
+    const broken = new LockEngine({ store: storeWith({ claim: () => Elsewhere.reject(new Error('away')) }) })
+    expect(await failure(broken.enter('k'))).to.be.instanceOf(StoreError)
+    const renamed = new LockEngine({ store: storeWith({ claim: request => Elsewhere.resolve(inner.claim(request)) }) })
+    expect(() => renamed.enterAtOnce('k2', new Policy())).to.throw(StoreError, 'set synchronous to false')
   })
 
   it("'reject' refuses in flight and until ttlMs after; a mismatch is told apart; a pass mark lets all run", async () => {

@@ -18,7 +18,7 @@ import { Queue, type WaiterCounter } from './queue.js'
 import type { ClaimReply, ClaimRequest, MaybePromise, ReleaseReply, Store, Wake } from './store.js'
 import type { EnterCall } from './tracing.js'
 import { Waiter, type WaiterOwner } from './waiter.js'
-import { whenAnswered } from './when-answered.js'
+import { isPromise, whenAnswered } from './when-answered.js'
 
 /** What a lane needs of its engine. */
 export interface LaneHost extends WaiterCounter {
@@ -101,7 +101,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const leaseEndsAt = leaseEnd(performance.now(), policy.leaseMs)
     try {
       const reply = store.claim(this.#claimFor(asker, token, 0, false))
-      if (reply instanceof Promise) {
+      if (isPromise(reply)) {
         // If the claim gets the key, nobody is there to hold it.
         reply.then(
           () => this.#leave(token),

@@ -3,6 +3,7 @@
 import { copyBytes, isBytes } from './bytes.js'
 import type { EnterOptions, Entry } from './entry.js'
 import { DuplicateError, hookError, optionError, RecordError } from './errors.js'
+import { isPromise } from './when-answered.js'
 
 /** What a task is given. */
 export interface TaskContext {
@@ -69,7 +70,7 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
   try {
     // Awaited only if there is something to wait for: a store in the same process answers at once.
     const ended = hold.settle(record)
-    if (ended instanceof Promise) await ended
+    if (isPromise(ended)) await ended
   } catch {
     // The work is done, and the caller gets its result; the store's failure was published where it happened.
   }

@@ -12,4 +12,4 @@ export { type RedisSettings, readRedisParameters } from './spinlock/redis-parame
 export type { TraceChannel } from './trace-channel.js'
 export { complete as completeTrace, holderOf, isTraced, runTraced, traceOf } from './tracing.js'
 export { warnOnce } from './warnings.js'
-export { whenAnswered } from './when-answered.js'
+export { isPromise, whenAnswered } from './when-answered.js'

@@ -2,7 +2,15 @@
 
 import type { MaybePromise } from './store.js'
 
-/** Passes the answer of `ask` to `answered`, or its error to `failed`; without a promise if it is there at once. */
+/**
+ * Whether a value is a promise, of whatever implementation: where a program replaces the global Promise, as zone.js does, what an async
+ * function returns is no instance of it.
+ */
+export function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as Partial<PromiseLike<T>> | null | undefined)?.then === 'function'
+}
+
+/** Passes the answer of `ask` to `answered`, or its error to `failed`, also if `ask` throws; without a promise if it is there at once. */
 export function whenAnswered<T, R>(
   ask: () => MaybePromise<T>,
   answered: (answer: T) => R,
@@ -14,5 +22,5 @@ export function whenAnswered<T, R>(
   } catch (error) {
     return failed(error)
   }
-  return answer instanceof Promise ? answer.then(answered, failed) : answered(answer)
+  return isPromise(answer) ? Promise.resolve(answer).then(answered, failed) : answered(answer)
 }

@@ -1,6 +1,7 @@
 // One request's passage up to its turn, from top to bottom: skip, identify who is asking, read the body.
 
 import type { MaybePromise } from '@dspinlock/core'
+import { isPromise } from '@dspinlock/core/support'
 import { type BodyRead, noBody, readBody } from './body.js'
 import { listCredentials } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
@@ -12,7 +13,7 @@ import type { GuardSettings } from './options.js'
 import { isSafeMethod } from './replayable.js'
 import type { NameParts } from './request-name.js'
 import { type RequestState, readState } from './request-state.js'
-import { isPromise, type Steps, wait } from './steps.js'
+import { type Steps, wait } from './steps.js'
 import { handOn, type PassageTools, refuse, takeTurn } from './turn.js'
 
 /** Shared by all requests that do not vary, which is most of them. */

@@ -1,6 +1,7 @@
 // Work that pauses only where it has to: until it needs a promise's value, it runs on in the turn in which it began.
 
 import type { MaybePromise } from '@dspinlock/core'
+import { isPromise } from '@dspinlock/core/support'
 
 /** A function of steps: what it yields is awaited, and everything else happens at once. */
 export type Steps<T> = Generator<PromiseLike<unknown>, MaybePromise<T>, unknown>
@@ -35,8 +36,4 @@ export function inTick<T>(goOn: () => MaybePromise<T>): Promise<T> {
       }
     })
   })
-}
-
-export function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

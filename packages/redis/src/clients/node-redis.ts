@@ -1,7 +1,7 @@
 // node-redis (the package `redis`) 5 and 6: a client, cluster or sentinel client that its owner has connected.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { optionError } from '@dspinlock/core/support'
+import { isPromise, optionError } from '@dspinlock/core/support'
 import { absentNodeError, deafError, noNodeError, noReplicasError, notConnectedError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
 
@@ -261,7 +261,7 @@ class Listening {
     this.#client = undefined
     try {
       const ended = client?.destroy()
-      if (ended instanceof Promise) ended.catch(() => {})
+      if (isPromise(ended)) ended.then(undefined, () => {})
     } catch {
       // The client was closed already.
     }
