@@ -3,6 +3,7 @@
 import {
   type ClaimReply,
   type Entry,
+  type KeyState,
   LockEngine,
   memoryStore,
   type ReleaseReply,
@@ -103,6 +104,29 @@ describe('messages that cross', () => {
     expect((await taker).role).to.equal('follower')
     late.resolve()
     holdOf(await turn)
+  })
+
+  it('a key that is forgotten while the answer that grants it is under way is not held', async () => {
+    const inner = memoryStore()
+    const late = pending<void>()
+    let claims = 0
+    const changes: Partial<Store> = {
+      claim: request => {
+        const reply = inner.claim(request)
+        return ++claims === 1 ? late.promise.then(() => reply) : reply
+      },
+    }
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const entered = engine.enter('k')
+    const { fence } = (await inner.inspect('k')) as KeyState
+    expect(await inner.forget('k', fence)).to.equal(true)
+    const other = holdOf(await new LockEngine({ store: inner }).enter('k'))
+    late.resolve()
+    // By now the answer has come, and the key that is not free was asked for once more.
+    await new Promise(setImmediate)
+    expect(claims).to.equal(2)
+    await other.release()
+    expect(holdOf(await entered).fence).to.be.above(other.fence)
   })
 
   it('a caller that comes while the answer for one that left is under way has a try of its own', async () => {

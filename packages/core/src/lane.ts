@@ -61,6 +61,8 @@ export class Lane implements HoldOwner, WaiterOwner {
   #asking = false
   /** Something changed while a claim was under way: ask again, whatever its answer says. */
   #askAgain = false
+  /** The key was forgotten while a claim was under way, so what its answer grants may be gone already. */
+  #isForgotten = false
   /** The store counts `#token` among its waiters. */
   #joined = false
   #arrival = 0
@@ -125,8 +127,11 @@ export class Lane implements HoldOwner, WaiterOwner {
   wake(wake: Exclude<Wake, { kind: 'resync' }>): void {
     if (wake.kind === 'lost' && wake.token === this.#hold?.token) return this.forgotten(this.#hold.fence)
     if (wake.token !== this.#token) return
-    // The answer under way may have been given before this wake or after it; only asking again can tell.
-    if (this.#asking) this.#askAgain = true
+    if (this.#asking) {
+      // The answer under way may have been given before this wake or after it; only asking again can tell.
+      this.#askAgain = true
+      if (wake.kind === 'lost') this.#isForgotten = true
+    }
     if (wake.kind === 'record' || wake.kind === 'pass') return this.#onReply(toReply(wake), this.#token, 0)
     if (this.#asking) return
     if (wake.kind !== 'turn') return this.#ask()
@@ -286,7 +291,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#asked = request
     const leaseEndsAt = leaseEnd(performance.now(), request.leaseMs)
     this.#asking = true
-    this.#askAgain = false
+    this.#askAgain = this.#isForgotten = false
     void whenAnswered(
       () => this.#host.store.claim(request),
       reply => {
@@ -338,7 +343,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#joined = false
     this.#askAgain = false
     const head = this.#queue.head
-    if (head === undefined || !this.#isAskedFor(head)) return this.#giveBack(token)
+    if (head === undefined || this.#isForgotten || !this.#isAskedFor(head)) return this.#giveBack(token)
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
     this.#arrival = 0
     this.#lateGrants = 0
