@@ -2,6 +2,7 @@
 
 import {
   type ClaimReply,
+  type EnterOptions,
   type Entry,
   type KeyState,
   LockEngine,
@@ -127,6 +128,36 @@ describe('messages that cross', () => {
     expect(claims).to.equal(2)
     await other.release()
     expect(holdOf(await entered).fence).to.be.above(other.fence)
+  })
+
+  it('the wait of those who come while the first answer is under way begins when it is clear that they have to wait', async () => {
+    const inner = memoryStore()
+    let late = pending<void>()
+    const changes: Partial<Store> = { claim: request => late.promise.then(() => inner.claim(request)) }
+    const engine = new LockEngine({ store: storeWith(changes, inner), maxWaitersPerKey: 3 })
+    const rules = { duplicates: 'replay', ttlMs: 60_000, waitMs: 0 } as const
+    const ask = async (options: EnterOptions): Promise<string[]> => {
+      late = pending<void>()
+      const all = [1, 2, 3, 4].map(() =>
+        engine.enter('k', options).then(
+          entry => (entry.role === 'refused' ? entry.reason : entry.role),
+          (error: { code: string }) => error.code,
+        ),
+      )
+      await new Promise(resolve => setTimeout(resolve, 5))
+      late.resolve()
+      return Promise.all(all)
+    }
+    const limit = 'ERR_DSPINLOCK_WAITER_LIMIT'
+    const timeout = 'ERR_DSPINLOCK_WAIT_TIMEOUT'
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', rules))
+    expect(await ask(rules)).to.deep.equal([timeout, timeout, timeout, limit])
+    const refused = 'in-flight'
+    expect(await ask({ duplicates: 'reject', waitMs: 0 })).to.deep.equal([refused, refused, refused, limit])
+    await holder.settle(Uint8Array.of(1))
+    expect(await ask(rules)).to.deep.equal(['follower', 'follower', 'follower', limit])
+    expect(await ask({ waitMs: 0 })).to.deep.equal(['holder', timeout, timeout, limit])
+    expect(engine.waiters).to.equal(0)
   })
 
   it('a caller that comes while the answer for one that left is under way has a try of its own', async () => {

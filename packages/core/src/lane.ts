@@ -81,14 +81,13 @@ export class Lane implements HoldOwner, WaiterOwner {
     if (refusal !== undefined) return Promise.resolve(refusal)
     const waiter = new Waiter(policy, payload, signal)
     waiter.trace = trace
-    const isAlone = this.#queue.size === 0 && this.#hold === undefined
-    this.#queue.add(waiter, isAlone)
-    if (!isAlone) return waiter.promise
+    const isFirst = this.#queue.size === 0 && this.#hold === undefined
+    this.#queue.add(waiter, !isFirst && (this.#hold !== undefined || this.#joined))
     // The answer to a claim that is under way may describe the state before this caller came.
-    if (this.#asking) this.#askAgain = true
-    else this.#ask()
+    if (isFirst && this.#asking) this.#askAgain = true
+    else if (isFirst) this.#ask()
     // A store in the same process has answered an uncontended claim by now; then no wait has to be watched.
-    if (this.#queue.has(waiter) && !waiter.counted) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
+    if (this.#queue.has(waiter) && !waiter.started) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
   }
 
@@ -327,7 +326,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const wasJoined = this.#joined || reply.arrival > 0
     this.#joined = wasJoined
     if (this.#askAgain || !this.#isAskedFor(this.#queue.head)) return this.#ask()
-    this.#queue.stay(reply.leaseLeftMs)
+    this.#queue.stay(this.#asked?.payload ?? '', reply.leaseLeftMs)
     if (this.#queue.size === 0) return this.#quit()
     if (!wasJoined) return this.#ask()
     const pollMs = (this.#queue.head?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
@@ -349,7 +348,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#lateGrants = 0
     this.#queue.remove(head)
     const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
-    if (this.#queue.size > 0) this.#queue.refuseWhileBusy(hold.payload, this.#leaseLeftMs())
+    if (this.#queue.size > 0) this.#queue.stay(hold.payload, this.#leaseLeftMs())
     head.answer({ role: 'holder', hold })
   }
 

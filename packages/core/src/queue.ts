@@ -22,8 +22,8 @@ export class Queue {
   readonly #waiters = new LinkedList<Waiter>()
   /** How many have a policy that does not wait for a key that is busy. */
   #impatient = 0
-  /** How many do not count towards the limits yet. */
-  #uncounted = 0
+  /** How many may still be answered without having to wait. */
+  #unstarted = 0
   /** How many wait with each payload. The empty payload is left out, because it mismatches none. */
   #payloads: Map<string, number> | undefined
   /** One timer for all waiters, because a timer for each would take more memory than a waiter does. Set only while somebody waits. */
@@ -55,10 +55,14 @@ export class Queue {
     return waiter.isLinked
   }
 
-  /** With `mayBeServedAtOnce`, the waiter counts, and its time runs, only once it has to wait. Throws a WaiterLimitError. */
-  add(waiter: Waiter, mayBeServedAtOnce: boolean): void {
-    if (!mayBeServedAtOnce) this.#startWait(waiter, this.size)
-    else this.#uncounted++
+  /**
+   * Unless it is clear by now that the waiter `hasToWait`, its time runs only once it is. Likewise the first of the key does not count
+   * before. Throws a WaiterLimitError.
+   */
+  add(waiter: Waiter, hasToWait: boolean): void {
+    if (hasToWait || this.size > 0) this.#count(waiter, this.size)
+    if (hasToWait) this.#startWait(waiter)
+    else this.#unstarted++
     this.#waiters.append(waiter)
     if (!waiter.policy.waits) this.#impatient++
     this.#countPayload(waiter.payload, 1)
@@ -69,7 +73,7 @@ export class Queue {
     if (!waiter.policy.waits) this.#impatient--
     this.#countPayload(waiter.payload, -1)
     if (waiter.counted) this.#counter.removeWaiter()
-    else this.#uncounted--
+    if (!waiter.started) this.#unstarted--
     // While anybody is left, the timer stays: ringing in vain now and then costs less than setting it anew for each waiter that is served.
     if (this.size === 0) {
       clearTimeout(this.#timer)
@@ -77,11 +81,11 @@ export class Queue {
     }
   }
 
-  /** Ends the wait after `ms`, or on its signal. When called again, the time starts anew. */
+  /** Ends the wait after `ms`, or on its signal. When called again, the time that ends sooner counts. */
   watch(waiter: Waiter, ms: number): void {
     const now = performance.now()
     waiter.cameAt ||= now
-    waiter.endsAt = now + ms
+    waiter.endsAt = Math.min(waiter.endsAt, now + ms)
     waiter.listen(this.#owner)
     if (this.#timer === undefined || waiter.endsAt < this.#ringsAt) this.#ringAt(waiter.endsAt)
   }
@@ -103,23 +107,18 @@ export class Queue {
     })
   }
 
-  /** The key is in use with `payload`, and the lease lasts for another `leaseLeftMs`: refuses the waiters that may not wait for that. */
-  refuseWhileBusy(payload: string, leaseLeftMs: number): void {
-    if (this.#impatient === 0 && !this.#hasOtherThan(payload)) return
-    this.answer(waiter => refuseWhileBusy(waiter, payload, leaseLeftMs))
-  }
-
-  /** Another holder has the key, and its lease lasts for another `leaseLeftMs`: waiters that may wait go on, the others are refused. */
-  stay(leaseLeftMs: number): void {
-    const first = this.head
-    if (first === undefined) return
-    this.refuseWhileBusy(first.payload, leaseLeftMs)
-    if (this.#uncounted === 0) return
+  /** The key is in use with `payload`, and the lease lasts for another `leaseLeftMs`: waiters that may wait go on, the others are refused. */
+  stay(payload: string, leaseLeftMs: number): void {
+    if (this.#impatient > 0 || this.#hasOtherThan(payload)) {
+      this.answer(waiter => refuseWhileBusy(waiter, payload, leaseLeftMs))
+    }
+    if (this.#unstarted === 0) return
     this.#waiters.forEach(waiter => {
-      if (waiter.counted) return
+      if (waiter.started) return
       try {
-        this.#startWait(waiter, this.size - 1)
-        this.#uncounted--
+        if (!waiter.counted) this.#count(waiter, this.size - 1)
+        this.#startWait(waiter)
+        this.#unstarted--
       } catch (error) {
         this.remove(waiter)
         waiter.reject(error)
@@ -127,9 +126,13 @@ export class Queue {
     })
   }
 
-  #startWait(waiter: Waiter, others: number): void {
+  #count(waiter: Waiter, others: number): void {
     this.#counter.addWaiter(this.#key, others)
     waiter.counted = true
+  }
+
+  #startWait(waiter: Waiter): void {
+    waiter.started = true
     waiter.trace?.startWait()
     this.watch(waiter, waiter.policy.waitMs)
   }

@@ -15,10 +15,12 @@ export class Waiter implements Linked<Waiter>, AbortListener {
   readonly payload: string
   /** When the wait began, in `performance.now()`; 0 if it has not. The queue's to write. */
   cameAt = 0
-  /** Whether the waiter counts towards the limits, which it does not while it may still get the key without waiting. */
+  /** Whether the waiter counts towards the limits. */
   counted = false
+  /** Whether it is clear that the waiter has to wait, so that its time runs. */
+  started = false
   /** When the wait times out, in `performance.now()`. Only the queue writes it. */
-  endsAt = 0
+  endsAt: number = Number.POSITIVE_INFINITY
   /** Undefined while nobody listens. */
   trace: EnterCall | undefined
   /** Whether the waiter is in a queue, and, below, its neighbours there. */
