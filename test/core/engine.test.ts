@@ -59,14 +59,26 @@ describe('LockEngine', () => {
     expect(await engine.run('k', () => 'third', options)).to.equal('second')
   })
 
-  it('milliseconds or nothing in place of options are refused, and the work does not run', async () => {
+  it('options that are none, or that there are not, are refused with the names of all that there are, and the work does not run', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     let runs = 0
-    for (const given of [5_000, null]) {
-      const error = await failure(engine.run('key', () => runs++, given as never))
-      expect(error).to.be.instanceOf(TypeError)
-      expect(error.message).to.equal(`dspinlock: option options must be an object, but received ${given}`)
+    const names =
+      'duplicates, ttlMs, whileInFlight, leaseMs, waitMs, maxHoldMs, leaveRecord, pollMs, signal, payload, label'
+    for (const [given, ofEnter, ofRun = ofEnter] of [
+      [5_000, 'option argument of enter must be an object of options, but received 5000'],
+      [null, 'option argument of enter must be an object of options, but received null'],
+      [{ ttl: 1 }, `unknown option "ttl" for enter; it takes ${names}`, `takes ${names}, codec`],
+    ] as const) {
+      const ofEach = [
+        [await failure(engine.enter('key', given as never)), ofEnter],
+        [await failure(engine.run('key', () => runs++, given as never)), ofRun.replace('enter', 'run')],
+      ] as const
+      for (const [error, message] of ofEach) {
+        expect(error).to.be.instanceOf(TypeError)
+        expect(error.message).to.contain(message)
+      }
     }
+    expect(() => new Policy({ signal: AbortSignal.abort() } as never)).to.throw('unknown option "signal" for Policy')
     expect(runs).to.equal(0)
     await engine.close()
   })

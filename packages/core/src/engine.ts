@@ -6,8 +6,8 @@ import { asStoreError, ClosedError, keyTooLongError, optionError, WaiterLimitErr
 import { channels, publishTrouble } from './events.js'
 import { Lane, type LaneHost } from './lane.js'
 import { LeaseKeeper } from './lease-keeper.js'
-import { integer, parseOptions, timerMs } from './options.js'
-import { type CallOptions, type Cancellation, type EnginePolicyOptions, Policy } from './policy.js'
+import { assertNames, integer, parseOptions, timerMs } from './options.js'
+import { type CallOptions, type Cancellation, type EnginePolicyOptions, enterOptionNames, Policy } from './policy.js'
 import { type RunOptions, runTask, type Task } from './run.js'
 import { ShortLivedMap } from './short-lived-map.js'
 import type { KeyState, Mailbox, MaybePromise, Store, Wake } from './store.js'
@@ -287,6 +287,7 @@ function readCall(
   if (options === undefined || options instanceof Policy) {
     return { policy: options ?? serialise, signal: call?.signal, payload: call?.payload ?? '', label: call?.label }
   }
+  assertNames('enter', options, enterOptionNames)
   const { signal = call?.signal, payload = call?.payload ?? '', label = call?.label, ...rest } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal')
   if (typeof payload !== 'string') throw optionError('payload', payload, 'a string')

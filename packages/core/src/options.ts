@@ -13,6 +13,14 @@ export type Parsed<S extends Record<string, OptionReader<unknown>>> = {
 /** setTimeout cannot wait longer than this: 2^31 - 1 milliseconds, almost 25 days. */
 export const MAX_TIMER_MS = 2_147_483_647
 
+/** @throws TypeError for anything but a plain options object, or an option that is not among `names`. */
+export function assertNames(where: string, given: unknown, names: readonly string[]): void {
+  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) {
+    throw optionError(`argument of ${where}`, given, 'an object of options')
+  }
+  for (const name of Object.keys(given ?? {})) if (!names.includes(name)) throw unknownOptionError(where, name, names)
+}
+
 /**
  * Reads `given` (undefined counts as `{}`) by `shape`. Properties that are undefined count as not given.
  * @throws TypeError for anything but a plain options object, an unknown name, or a value that its reader refuses.
@@ -22,13 +30,8 @@ export function parseOptions<S extends Record<string, OptionReader<unknown>>>(
   given: unknown,
   shape: S,
 ): Parsed<S> {
-  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) {
-    throw optionError(`argument of ${where}`, given, 'an object of options')
-  }
+  assertNames(where, given, Object.keys(shape))
   const options = (given ?? {}) as Record<string, unknown>
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(shape, name)) throw unknownOptionError(where, name, Object.keys(shape))
-  }
   const parsed: Record<string, unknown> = {}
   for (const [name, read] of Object.entries(shape)) parsed[name] = read(options[name], name)
   return Object.freeze(parsed) as Parsed<S>

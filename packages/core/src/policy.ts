@@ -42,6 +42,14 @@ const shape = {
 
 const engineShape = { ...shape, leaveRecord: boolean(false), pollMs: timerMs(undefined) } as const
 
+/** The names of all options of `enter`. */
+export const enterOptionNames: readonly (keyof EnterOptions)[] = [
+  ...(Object.keys(engineShape) as (keyof EnterOptions)[]),
+  'signal',
+  'payload',
+  'label',
+]
+
 /** The names of the options that make a policy, for packages that pass them on. */
 export const policyOptionNames: readonly (keyof PolicyOptions)[] = Object.freeze(
   Object.keys(shape) as (keyof PolicyOptions)[],
@@ -67,7 +75,7 @@ export class Policy {
   readonly waits: boolean
 
   constructor(options?: EnginePolicyOptions) {
-    const parsed: Parsed<typeof engineShape> = parseOptions('enter', options, engineShape)
+    const parsed: Parsed<typeof engineShape> = parseOptions('Policy', options, engineShape)
     const { duplicates, ttlMs, leaveRecord } = parsed
     const isSerial = duplicates === 'serialise'
     const isReplay = duplicates === 'replay'

@@ -3,6 +3,8 @@
 import { copyBytes, isBytes } from './bytes.js'
 import type { EnterOptions, Entry } from './entry.js'
 import { DuplicateError, hookError, optionError, RecordError } from './errors.js'
+import { assertNames } from './options.js'
+import { enterOptionNames } from './policy.js'
 import { isPromise } from './when-answered.js'
 
 /** What a task is given. */
@@ -32,6 +34,8 @@ export interface RunOptions<T> extends EnterOptions {
   readonly codec?: Codec<T>
 }
 
+const optionNames: readonly string[] = [...enterOptionNames, 'codec']
+
 /** What running needs of an engine. */
 interface Enters {
   enter(key: string, options?: EnterOptions): Promise<Entry>
@@ -39,7 +43,7 @@ interface Enters {
 
 export async function runTask<T>(engine: Enters, key: string, task: Task<T>, options: RunOptions<T> = {}): Promise<T> {
   if (typeof task !== 'function') throw optionError('task', task, 'a function')
-  if (typeof options !== 'object' || options === null) throw optionError('options', options, 'an object')
+  assertNames('run', options, optionNames)
   const { codec = jsonCodec as Codec<T>, ...enterOptions } = options
   if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
     throw optionError('codec', codec, 'an object with encode(result) and decode(record)')
