@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MaybePromise } from '@dspinlock/core'
+import { joinChunks } from './chunks.js'
 import type { Exchange } from './exchange.js'
 import { isGone } from './gone.js'
 import { shareShape } from './shared-shape.js'
@@ -130,8 +131,7 @@ class BodyReader {
       if (text !== '') this.#req.unshift(text, encoding)
       return Buffer.from(text, encoding)
     }
-    const [only] = this.#chunks as Buffer[]
-    const bytes = this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks as Buffer[])
+    const bytes = joinChunks(this.#chunks as Buffer[])
     if (bytes.length > 0) this.#req.unshift(bytes)
     return bytes
   }

@@ -1,6 +1,7 @@
 // Watches a response go out, without changing it: its head, its body, and when it ended.
 
 import type { ServerResponse } from 'node:http'
+import { joinChunks } from './chunks.js'
 import { sizeOf, toBytes, withKept, withoutLast } from './declared-length.js'
 import { isGone } from './gone.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
@@ -87,12 +88,11 @@ export class Recorder {
   /** What was recorded so far. */
   get recording(): Recording {
     const keep = this.#owner.keepsBody && !this.#tooLarge
-    const [only] = this.#chunks
     // A handler that failed before its head was written has begun its answer anew.
     const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
       head: head && this.#isHeadUtf8 ? toWire(head) : head,
-      body: !keep ? undefined : this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks),
+      body: keep ? joinChunks(this.#chunks) : undefined,
       form: 'bytes',
       tooLarge: this.#tooLarge,
       hasTrailers: this.hasTrailers,

@@ -3,7 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import fresh from 'fresh'
 import type { RecordedResponse } from './record.js'
-import { hasNoBody, isNamed } from './replayable.js'
+import { hasNoBody, isNamed, isSafeMethod } from './replayable.js'
 import type { Reply } from './reply.js'
 
 export interface ReplayFacts {
@@ -53,7 +53,7 @@ function readAge(age: string): number {
 
 /** RFC 9110, section 13.2.2: compares the follower's own If-None-Match or If-Modified-Since with the record's validators. */
 function isNotModified(req: IncomingMessage, recorded: RecordedResponse): boolean {
-  if (recorded.status !== 200 || (req.method !== 'GET' && req.method !== 'HEAD')) return false
+  if (recorded.status !== 200 || !isSafeMethod(req.method)) return false
   const valueOf = (name: string): string | undefined => recorded.headers.find(([found]) => isNamed(found, name))?.[1]
   return fresh(req.headers, { etag: valueOf('etag'), 'last-modified': valueOf('last-modified') })
 }

@@ -1,0 +1,7 @@
+// Makes one Buffer of bytes that came in chunks.
+
+/** A single chunk is not copied. */
+export function joinChunks(chunks: readonly Buffer[]): Buffer {
+  const [only] = chunks
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
+}
