@@ -1,5 +1,6 @@
 // Clients that leave, a store that fails, and closing.
 
+import { text } from 'node:stream/consumers'
 import { memoryStore, type Store, StoreError } from '@dspinlock/core'
 import { expect } from 'chai'
 import { Gate, json, until } from '../support/http.js'
@@ -125,11 +126,17 @@ export function lifeCases(adapter: AdapterSpec): void {
       expect(refused.status).to.equal(503)
       expect(JSON.parse(refused.body)).to.include({ code: 'waited-too-long' })
 
-      const waiting = app.server.ask('/patient', json({}))
+      // Over connections that the client would keep.
+      const head = `POST /patient HTTP/1.1\r\nHost: 127.0.0.1:${app.server.port}\r\nContent-Type: application/json`
+      const askToStay = () => app.server.dial(`${head}\r\nContent-Length: 2\r\n\r\n{}`)
+      const waiting = await askToStay()
       await until(() => app.engine.waiters === 1, 'one waits')
       const closing = app.close()
-      expect((await waiting).status).to.equal(503)
-      expect((await app.server.ask('/patient', json({}))).status).to.equal(503)
+      for (const refusal of [waiting, await askToStay()]) {
+        // It ends only if the server closes the connection.
+        const said = await text(refusal)
+        expect(said).to.match(/^HTTP\/1\.1 503 .*\r\nConnection: close\r\n.*"code":"closing"/is)
+      }
       gate.open()
       expect((await Promise.all(holders)).map(({ status }) => status)).to.deep.equal([200, 200])
       await closing

@@ -390,6 +390,27 @@ describe('HTTP/2', () => {
     await once(server, 'close')
   })
 
+  it('a refusal by a middleware that closes has no Connection field, of which Node would warn', async () => {
+    const { guard, handle } = guardHandle({}, () => {})
+    await guard.close()
+    const server = createServer((req, res) =>
+      handle(req as unknown as IncomingMessage, res as unknown as ServerResponse),
+    ).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const warnings: string[] = []
+    const onWarning = ({ message }: Error): void => void warnings.push(message)
+    process.on('warning', onWarning)
+    const { headers, body } = await ask(client, '/', { what: '', method: 'POST', answer: () => {} })
+    await turn()
+    process.removeListener('warning', onWarning)
+    expect([headers[':status'], 'connection' in headers, warnings]).to.deep.equal([503, false, []])
+    expect(JSON.parse(body)).to.include({ code: 'closing' })
+    client.destroy()
+    server.close()
+    await once(server, 'close')
+  })
+
   it('a record of HTTP/1.1 is replayed on HTTP/2, and the other way round, on one port', async () => {
     current = (_req, res) => {
       if (res.req.httpVersionMajor < 2) {

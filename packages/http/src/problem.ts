@@ -1,15 +1,18 @@
 // Makes the answer that tells a client why its request was refused (RFC 9457).
 
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Problem } from './messages.js'
 import type { Reply } from './reply.js'
+import { isHttp1 } from './versions.js'
 
-export function composeProblem(problem: Problem, docsUrl: string | undefined): Reply {
+export function composeProblem(req: IncomingMessage, problem: Problem, docsUrl: string | undefined): Reply {
   const headers: [string, string][] = [
     ['Content-Type', 'application/problem+json'],
     ['Cache-Control', 'no-store'],
   ]
   if (isPassing(problem)) headers.push(['Retry-After', '1'])
+  // Or a client that tries again on its connection would come back to this server. HTTP/2 has no such field (RFC 9113, section 8.2.2).
+  if (problem.code === 'closing' && isHttp1(req)) headers.push(['Connection', 'close'])
   // RFC 8288, with the relation that the Idempotency-Key draft uses.
   const appended = docsUrl === undefined ? [] : [['Link', `<${docsUrl}>; rel="describedby"`] as const]
   return {

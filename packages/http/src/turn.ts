@@ -259,7 +259,7 @@ export function refuse<Req, Res>(
 ): MaybePromise<void> {
   noteOutcome(exchange, 'refused', code)
   if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
-  answer(exchange, composeProblem(problems[code], idempotencyKey?.docsUrl))
+  answer(exchange, composeProblem(exchange.req, problems[code], idempotencyKey?.docsUrl))
 }
 
 function answer<Req, Res>(exchange: Exchange<Req, Res>, reply: Reply): void {
