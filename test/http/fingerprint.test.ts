@@ -242,6 +242,8 @@ describe('fingerprints', () => {
     // Parsers stop after this many.
     const many = Array.from({ length: 1_000 }, (_, n) => `p${n}`).join('&')
     expect(digest(`z=1&${many}`)).to.not.equal(digest(`${many}&z=1`))
+    // Express and Koa take what follows for a fragment.
+    expect(digest('a=1#&b=2')).to.not.equal(digest('b=2&a=1#'))
   })
 
   it('with a secret cannot be computed without it', () => {

@@ -128,7 +128,8 @@ const MAX_PARAMETERS = 1_000
 
 /**
  * The path, and the query if there is one, with its parameters sorted by name. Equal names keep their order, and nothing is decoded.
- * If a parser could take two names for the same one, the query stays as it is, because its order then is part of the request.
+ * If a parser could take two names for the same one, or end the query before its last parameter, the query stays as it is, because its order
+ * then is part of the request.
  */
 function splitUrl(url: string): [path: string, query?: string] {
   const at = url.indexOf('?')
@@ -144,7 +145,7 @@ function splitUrl(url: string): [path: string, query?: string] {
   const parameters = query.split('&')
   if (
     parameters.length > MAX_PARAMETERS ||
-    query.includes(';') ||
+    /[;#]/.test(query) ||
     !parameters.every(parameter => PLAIN_NAME.test(nameOf(parameter)))
   )
     return [path, query]
