@@ -1,11 +1,18 @@
 // Nothing that a client adds to its request gets it past the guard.
 
 import { once } from 'node:events'
-import { type ClientHttp2Stream, connect, createServer } from 'node:http2'
+import {
+  type ClientHttp2Stream,
+  connect,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { dspinlock as koaDspinlock } from '@dspinlock/koa'
+import Router from '@koa/router'
 import { expect } from 'chai'
 import Koa from 'koa'
 import { frameworks, json, serve, type TestServer } from '../support/http.js'
@@ -82,6 +89,33 @@ for (const { name, express } of frameworks) {
     })
   })
 }
+
+describe('methods on HTTP/2', () => {
+  it('count in small letters, too, because routers take them', async () => {
+    const app = new Koa()
+    const router = new Router()
+    let runs = 0
+    app.use(koaDspinlock({ duplicates: 'reject', ttlMs: 60_000, identity: 'public', key: () => 'one' }))
+    router.post('/coupon', ctx => {
+      ctx.body = { run: ++runs }
+    })
+    app.use(router.routes())
+    const callback = app.callback()
+    const server = createServer((req, res) => void callback(req, res)).listen(0)
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const statusOf = async (method: string): Promise<unknown> => {
+      const stream = client.request({ ':method': method, ':path': '/coupon' }, { endStream: true }).resume()
+      const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders & IncomingHttpStatusHeader]
+      return headers[':status']
+    }
+    expect([await statusOf('POST'), await statusOf('post'), await statusOf('Post')]).to.deep.equal([200, 409, 409])
+    expect(runs).to.equal(1)
+    client.close()
+    server.close()
+    await once(server, 'close')
+  })
+})
 
 describe('bodies on HTTP/2', () => {
   it('are compared, also without a Content-Length', async () => {

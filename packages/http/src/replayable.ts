@@ -70,7 +70,7 @@ export function isCallersOwn(status: number): boolean {
 
 /** RFC 9110, section 9.2.1. */
 export function isSafeMethod(method: string | undefined): boolean {
-  return /^(?:GET|HEAD|OPTIONS|TRACE)$/.test(method ?? '')
+  return /^(?:GET|HEAD|OPTIONS|TRACE)$/i.test(method ?? '')
 }
 
 /**

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { publishTrouble } from '@dspinlock/core'
 import { bothOf, listRouting } from './conventional-headers.js'
 import { digestHeader } from './digest.js'
+import { methodOf } from './eligible.js'
 import type { Exchange } from './exchange.js'
 import { type BodyInput, type FingerprintParts, fingerprint, type Identity } from './fingerprint.js'
 import { UnhashableBodyError, warn } from './messages.js'
@@ -41,7 +42,7 @@ export function nameRequest<Req, Res>(
       {
         duplicates: settings.policy.duplicates,
         // A HEAD gets here only to look for the record of the same GET.
-        method: req.method === 'HEAD' ? 'GET' : (req.method ?? ''),
+        method: req.method === 'HEAD' ? 'GET' : methodOf(req),
         host: bothOf(headers.host ?? headers[':authority'] ?? '', headers[':authority']),
         url,
         rewrittenUrl: currentUrl === url ? undefined : currentUrl,

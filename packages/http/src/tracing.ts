@@ -10,6 +10,7 @@ import {
   type TraceChannel,
   whenAnswered,
 } from '@dspinlock/core/support'
+import { methodOf } from './eligible.js'
 import type { Exchange } from './exchange.js'
 import { isGone } from './gone.js'
 import type { ProblemCode } from './messages.js'
@@ -88,7 +89,7 @@ type AnyExchange = Pick<Exchange, 'req' | 'res' | 'route'>
 export function followRequest<R extends void | Promise<void>>(exchange: AnyExchange, see: () => R): R {
   if (!isHeard()) return see()
   const call: RequestCall = {
-    method: exchange.req.method ?? '',
+    method: methodOf(exchange.req),
     route: exchange.route?.(),
     outcome: undefined,
     code: undefined,
