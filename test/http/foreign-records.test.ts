@@ -96,6 +96,9 @@ describe('foreign records in Redis', () => {
       message: 'OK\r\nSet-Cookie: sid=evil',
     }),
     'a status that is none': encodeRecord({ ...response, headers: [], status: 99 }),
+    'a field of one transfer, at which Node throws,': withHeader('Trailer', 'X-End'),
+    'a second length, by chunks,': withHeader('Transfer-Encoding', 'chunked'),
+    'a cookie': withHeader('Set-Cookie', 'sid=evil'),
     'a longer tombstone': Buffer.concat([tombstone, Buffer.from('x')]),
   }
   for (const [what, bytes] of Object.entries(planted)) {

@@ -19,10 +19,9 @@ const plain: fc.Arbitrary<RecordedResponse> = fc.record({
   body: fc.uint8Array({ maxLength: 30 }),
   form: fc.constantFrom('none', 'bytes', 'text', 'json'),
 })
-const response: fc.Arbitrary<RecordedResponse> = fc.oneof(
-  plain,
-  fc.tuple(plain, traceparent).map(([given, place]) => ({ ...given, traceparent: place })),
-)
+const response: fc.Arbitrary<RecordedResponse> = fc
+  .tuple(plain, fc.option(traceparent, { nil: undefined }))
+  .map(([given, place]) => ({ ...given, traceparent: place }))
 
 /** Whether Node would put the value on the wire unchanged. */
 function isSafe({ headers, removed, vary, message }: RecordedResponse): boolean {
@@ -89,12 +88,23 @@ describe('records', () => {
     )
   })
 
-  it('with a line break in a header, or of a status that is never kept, are none', () => {
+  it('with a line break in a header, of a status or with a header that is never kept, are none', () => {
     const base = { message: 'OK', removed: [], vary: [], body: new Uint8Array(), form: 'bytes' } as const
     const withHeader = (name: string, value: string): unknown =>
       decodeRecord(encodeRecord({ ...base, status: 200, headers: [[name, value]] }))
     for (const value of ['a\r\nb: c', 'a\nb', 'a\0']) expect(withHeader('x', value)).to.equal(undefined)
     for (const name of ['', 'a b', 'a:', 'a\r\n', 'ü']) expect(withHeader(name, 'x')).to.equal(undefined)
+    // With two lengths, or a length and chunks, the rest of the body would be another response to some; Node throws for a Trailer beside a length.
+    for (const name of [
+      'Transfer-Encoding',
+      'content-length',
+      'Trailer',
+      'CONNECTION',
+      'Upgrade',
+      'Set-Cookie',
+      'Date',
+    ])
+      expect(withHeader(name, 'x'), name).to.equal(undefined)
     for (const status of [0, 100, 199, 600, 65_535]) {
       expect(decodeRecord(encodeRecord({ ...base, status, headers: [] })), String(status)).to.equal(undefined)
     }

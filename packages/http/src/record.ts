@@ -1,7 +1,7 @@
 // Encodes a recorded response as one binary frame, and decodes it without trusting what comes from a store.
 
 import { viewOf } from '@dspinlock/core/support'
-import { type HeaderPairs, isToken } from './replayable.js'
+import { type HeaderPairs, isStorable, isToken } from './replayable.js'
 
 /**
  * The form in which the handler gave the body to its framework: bytes, a string, or a value that the framework renders as JSON; `none`:
@@ -23,7 +23,7 @@ export interface RecordedResponse {
   readonly body: Uint8Array
   readonly form: BodyForm
   /** The span of the hold that left the record, as a W3C `traceparent`, if the hold was traced. */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
 }
 
 export type HttpRecord =
@@ -77,7 +77,7 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
 /** Undefined for anything that `encodeRecord` did not write, or that could put anything other than headers on the wire. */
 export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const frame = viewOf(bytes)
-  if (frame.length < 4 || !startsWith(frame, MAGIC)) return undefined
+  if (!startsWith(frame, MAGIC)) return undefined
   if (frame[3] === TOMBSTONE) return frame.length === 4 ? { kind: 'tombstone' } : undefined
   const kind = frame[3] ?? 0
   const form = FORMS[(kind & ~TRACED) - RESPONSE]
@@ -93,25 +93,15 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const removed = strings.splice(0, counts[1])
   const vary = toPairs(strings.splice(0, 2 * counts[2]))
   const [traceparent] = strings
-  if (!headers.every(isPairNamed) || !removed.every(isToken) || !vary.every(isPairNamed)) return undefined
+  if (!headers.every(isStorable) || !removed.every(isToken) || !vary.every(([name]) => isToken(name))) return undefined
   if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) return undefined
   const body = frame.subarray(bodyAt)
-  const response = { status, message, headers, removed, vary, body, form }
-  return { kind: 'response', response: traceparent === undefined ? response : { ...response, traceparent } }
+  return { kind: 'response', response: { status, message, headers, removed, vary, body, form, traceparent } }
 }
 
 /** Byte by byte, because each replay asks, and a view of the first bytes would cost more than the rest of reading them. */
 export function startsWith(bytes: Uint8Array, magic: readonly number[] | Uint8Array): boolean {
   return magic.every((byte, at) => bytes[at] === byte)
-}
-
-function isPairNamed([name]: readonly [string, string]): boolean {
-  return isToken(name)
-}
-
-/** RFC 9110, section 5.5: no control characters but the tab, so that no value can begin another line. */
-function isFieldValue(value: string): boolean {
-  return !/[^\t\x20-\x7e\x80-\xff]/.test(value)
 }
 
 /** Undefined if the frame is too short for the strings, or one of them could begin another line. */
@@ -123,7 +113,8 @@ function readStrings(frame: Buffer, count: number): { strings: string[]; bodyAt:
   for (let at = LENGTHS_AT; at < textAt; at += 4) ends.push((end += frame.readUInt32BE(at)))
   if (frame.length < textAt + end) return undefined
   const text = frame.toString('latin1', textAt, textAt + end)
-  if (!isFieldValue(text)) return undefined
+  // RFC 9110, section 5.5: no control characters but the tab, so that no value can begin another line.
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(text)) return undefined
   return { strings: ends.map((to, at) => text.slice(ends[at - 1] ?? 0, to)), bodyAt: textAt + end }
 }
 

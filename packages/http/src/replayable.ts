@@ -13,8 +13,6 @@ export interface ResponseFacts {
   readonly bodyBytes: number
   /** Several people may have the same key: with `identity: 'public'`, or as nobody in particular. */
   readonly isShared: boolean
-  /** 500 and above count as answers: `serverErrors: 'keep'`. */
-  readonly keepsFailures: boolean
 }
 
 /** Whether a header's name is `name`, which is in lower case. */
@@ -22,13 +20,12 @@ export function isNamed(found: string, name: string): boolean {
   return found.length === name.length && found.toLowerCase() === name
 }
 
-/** May duplicates be given this response? */
+/** May duplicates be given this response? Of a failure (`isFailure`) this is not asked. */
 export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
   if (!facts.complete || facts.tooLarge || facts.hasTrailers || !isOfDeclaredLength(facts)) return false
-  // 304 and 206 answer the caller's own conditions, 1xx is no answer yet, and a failure is for the next one to try again.
-  if (status < 200 || status > 599 || status === 206 || status === 304 || isFailure(status, facts.keepsFailures))
-    return false
+  // 304 and 206 answer the caller's own conditions, and 1xx is no answer yet.
+  if (status < 200 || status > 599 || status === 206 || status === 304) return false
   // With `*`, or with anything that is no field name (RFC 9110, section 12.5.5), nobody can tell what the response varies by.
   if (!membersOf(headers, 'vary').every(name => name !== '*' && isToken(name))) return false
   if (!facts.isShared) return true
@@ -97,14 +94,14 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
   'content-length',
 ])
 
-export function selectStorable(headers: HeaderPairs): [string, string][] {
+/** Whether a record may hold a header of this name. */
+export function isStorable([name]: HeaderPairs[number]): boolean {
+  return isToken(name) && !NEVER_STORED.has(name.toLowerCase())
+}
+
+export function selectStorable(headers: HeaderPairs): HeaderPairs {
   const listed = membersOf(headers, 'connection')
-  const storable: [string, string][] = []
-  for (const [name, value] of headers) {
-    const field = name.toLowerCase()
-    if (!NEVER_STORED.has(field) && !listed.includes(field)) storable.push([name, value])
-  }
-  return storable
+  return headers.filter(header => isStorable(header) && !listed.includes(header[0].toLowerCase()))
 }
 
 /** The request headers that the response varies by and that the key does not cover, in lower case and sorted. */

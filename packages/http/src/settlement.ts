@@ -125,8 +125,7 @@ function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: 
   const { hold, settings, isShared } = input
   const { status } = outcome
   const { policy } = settings
-  const keepsFailures = settings.serverErrors === 'keep'
-  if (policy.duplicates === 'serialise' || isFailure(status, keepsFailures)) return hold.release()
+  if (policy.duplicates === 'serialise' || isFailure(status, settings.serverErrors === 'keep')) return hold.release()
   if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? settleWith(input, tombstone) : hold.release()
   const record = makeRecord(input, asked, outcome)
   if (record !== undefined) return settleWith(input, record)
@@ -149,7 +148,6 @@ function makeRecord<Req, Res>(
   { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
 ): Uint8Array | undefined {
   if (head === undefined || body === undefined) return undefined
-  const keepsFailures = settings.serverErrors === 'keep'
   // Not by spreading the outcome, which takes longer than all the rest of this.
   const facts = {
     status,
@@ -159,10 +157,8 @@ function makeRecord<Req, Res>(
     tooLarge,
     bodyBytes: body.byteLength,
     isShared,
-    keepsFailures,
   }
   if (!isReplayable(facts)) return undefined
-  const traceparent = traceOf(hold)?.traceparent
   const names = listUnkeyedVary(head.headers, covered)
   try {
     return encodeRecord({
@@ -173,7 +169,7 @@ function makeRecord<Req, Res>(
       vary: names.map(name => [name, digestHeader(headers, name, settings.secret)] as const),
       body: hasNoBody(status) ? Buffer.alloc(0) : body,
       form,
-      ...(traceparent === undefined ? {} : { traceparent }),
+      traceparent: traceOf(hold)?.traceparent,
     })
   } catch (error) {
     // The response has more headers than a record has room for. The hold has to end all the same.
