@@ -12,7 +12,9 @@ import { text } from 'node:stream/consumers'
 import type { TLSSocket } from 'node:tls'
 import { type DspinlockOptions, dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
+import cookieSession from 'cookie-session'
 import type { Express, Request, RequestHandler } from 'express'
+import expressSession from 'express-session'
 import { type Ask, frameworks, Gate, json, serve, type TestServer, until } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
@@ -180,6 +182,39 @@ for (const { name, express } of frameworks) {
       const signedIn = { cookie: 'sid=9' }
       const own = [await server.ask('/own', { headers: signedIn }), await server.ask('/own', { headers: signedIn })]
       expect(own[1]?.body).to.equal(own[0]?.body)
+    })
+
+    it('nor what another one was given with a session, a cookie or a word of middleware in front', async () => {
+      const inFront: Readonly<Record<string, RequestHandler>> = {
+        'express-session': expressSession({ secret: 'x', resave: false, saveUninitialized: false }),
+        'cookie-session': cookieSession({ secret: 'x' }),
+        'a cookie': (_req, res, next) => {
+          res.cookie('sid', runs)
+          next()
+        },
+        'no-store': (_req, res, next) => {
+          res.set('Cache-Control', 'no-store')
+          next()
+        },
+      }
+      for (const [what, middleware] of Object.entries(inFront)) {
+        const visit = (req: Request): number => {
+          const { session } = req as { session?: { visit?: number } }
+          if (session) session.visit = runs
+          return runs
+        }
+        const { server } = await start({}, visit, app => void app.use(middleware))
+        const ask = (method: string, headers = {}): ReturnType<TestServer['ask']> =>
+          server.ask('/me', { method, headers: { host: 'h', ...headers } })
+        const bodies = [(await ask('GET')).body, (await ask('GET')).body]
+        expect(new Set(bodies).size, what).to.equal(2)
+        expect([(await ask('POST')).status, (await ask('POST')).status], what).to.deep.equal([200, 409])
+        const known = { authorization: 'somebody' }
+        expect((await ask('POST', known)).body, what).to.equal((await ask('POST', known)).body)
+        const all = await start({ identity: 'public' }, visit, app => void app.use(middleware))
+        const first = await all.server.ask('/me')
+        expect((await all.server.ask('/me')).body, what).to.equal(first.body)
+      }
     })
 
     it('where all share, what says that it is not for all is not shared', async () => {

@@ -2,6 +2,7 @@
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
+import compression from 'compression'
 import express from 'express'
 import { openTopic, SAME } from '../support/fidelity-table.js'
 import { Gate, serve, type TestServer, until } from '../support/http.js'
@@ -53,5 +54,29 @@ describe('Vary', () => {
     ])
     expect(runs).to.equal(3)
     topic.row('`Vary`, and each value has its record', SAME, 'gets the one of its value')
+  })
+
+  it('counts where middleware in front says it, except for the encoding, which is then made anew for each', async () => {
+    const app = express()
+    let made = 0
+    app.use(compression({ threshold: 0 }), (_req, res, next) => {
+      res.vary('Accept-Language')
+      next()
+    })
+    app.get('/', dspinlock({ duplicates: 'replay', ttlMs: 60_000, identity: 'public' }), (req, res) => {
+      res.send(`${req.get('accept-language') ?? ''} ${++made}`)
+    })
+    const behind = await serve(app)
+    const read = async (language: string, encoding: string): Promise<string> => {
+      const { body, headers } = await behind.ask('/', {
+        headers: { host: 'h', 'accept-language': language, 'accept-encoding': encoding },
+      })
+      return `${body} ${headers['content-encoding'] ?? 'plain'}`
+    }
+    expect([await read('de', 'identity'), await read('en', 'identity')]).to.deep.equal(['de 1 plain', 'en 2 plain'])
+    expect((await read('de', 'gzip')).endsWith(' gzip')).to.equal(true)
+    expect(await read('de', 'identity')).to.equal('de 1 plain')
+    expect(made).to.equal(2)
+    await behind.stop()
   })
 })

@@ -1,6 +1,6 @@
 // Ends a hold when its response has ended: decides what duplicates will get, and for how long the last bytes wait for the store.
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type MaybePromise, publishTrouble } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
 import { digestHeader } from './digest.js'
@@ -10,6 +10,7 @@ import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
 import type { Recording } from './recorder.js'
 import {
+  type HeaderPairs,
   hasNoBody,
   isCallersOwn,
   isFailure,
@@ -49,6 +50,7 @@ export interface Settlement {
 
 export interface SettlementInput<Req, Res> {
   readonly req: IncomingMessage
+  readonly res: ServerResponse
   readonly hold: RequestHold
   readonly settings: GuardSettings<Req, Res>
   /** Request headers, in lower case, that the key covers. */
@@ -143,15 +145,16 @@ function settleWith<Req, Res>(
 
 /** Undefined if duplicates may not be given this response. */
 function makeRecord<Req, Res>(
-  { hold, settings, covered, isShared }: SettlementInput<Req, Res>,
+  { res, hold, settings, covered, isShared }: SettlementInput<Req, Res>,
   { headers }: Asked,
   { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
 ): Uint8Array | undefined {
   if (head === undefined || body === undefined) return undefined
+  const said = withOutside(head.headers, res, settings.identity === 'public')
   // Not by spreading the outcome, which takes longer than all the rest of this.
   const facts = {
     status,
-    headers: head.headers,
+    headers: said,
     complete,
     hasTrailers,
     tooLarge,
@@ -159,7 +162,7 @@ function makeRecord<Req, Res>(
     isShared,
   }
   if (!isReplayable(facts)) return undefined
-  const names = listUnkeyedVary(head.headers, covered)
+  const names = listUnkeyedVary(said, covered)
   try {
     return encodeRecord({
       status,
@@ -176,6 +179,19 @@ function makeRecord<Req, Res>(
     publishTrouble('http', 'encode', error, hold.key)
     return undefined
   }
+}
+
+/**
+ * What is set outside is not kept, because it is set anew for each duplicate, but it says as well for whom the response is: middleware in
+ * front chooses a language, or begins a session. Not how it is encoded, which is done anew, too. Where all are said to share, only Vary counts.
+ */
+function withOutside(headers: HeaderPairs, res: ServerResponse, isPublic: boolean): HeaderPairs {
+  let said = headers
+  for (const name of isPublic ? ['vary'] : ['vary', 'cache-control', 'set-cookie']) {
+    const value = res.getHeader(name)
+    if (value !== undefined) said = [...said, [name, String(value).replace(/accept-encoding/i, '')]]
+  }
+  return said
 }
 
 function waitAtMost(answer: Promise<boolean>, timeoutMs: number, key: string): Promise<void> {

@@ -186,6 +186,7 @@ function act<Req, Res>(
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = new HoldSettlement({
     req,
+    res,
     hold: leave === undefined ? hold : whileHeld(hold, leave),
     settings,
     covered,
