@@ -131,7 +131,7 @@ describe('memory store: records', () => {
     ok(bench.read('1000'))
   })
 
-  it('beyond maxBytes by their number alone, however small they are', () => {
+  it('many go beyond maxBytes by their number alone, however small they are', () => {
     const bench = new Bench(1_000_000)
     const before = used()
     for (let number = 0; number < 100_000; number++) bench.leave(`${number}`.padEnd(43, 'x'), Uint8Array.of(1))

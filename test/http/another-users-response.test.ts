@@ -184,7 +184,7 @@ for (const { name, express } of frameworks) {
       expect(own[1]?.body).to.equal(own[0]?.body)
     })
 
-    it('nor what another one was given with a session, a cookie or a word of middleware in front', async () => {
+    it('a new anonymous visitor does not get what another one was given with a session, a cookie or no-store by middleware in front', async () => {
       const inFront: Readonly<Record<string, RequestHandler>> = {
         'express-session': expressSession({ secret: 'x', resave: false, saveUninitialized: false }),
         'cookie-session': cookieSession({ secret: 'x' }),

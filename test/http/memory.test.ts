@@ -50,7 +50,7 @@ for (const [storeName, makeStore] of storeKinds) {
 }
 
 describe('memory', () => {
-  it('of many keys: the store in memory keeps no more than maxBytes', async () => {
+  it('the store in memory keeps no more than maxBytes of many keys', async () => {
     const store = memoryStore({ maxBytes: 100_000 })
     const app = express()
     app.post(
@@ -67,7 +67,7 @@ describe('memory', () => {
     await store.close()
   })
 
-  it('of a large text that is written in one piece, of declared length: little more than the text', async () => {
+  it('a large text that is written in one piece, of declared length, takes little more than the text', async () => {
     const [, makeStore] = storeKinds[1] as (typeof storeKinds)[number]
     const store = makeStore()
     const large = Buffer.alloc(10_000_000, 'x').toString('latin1')
@@ -87,7 +87,7 @@ describe('memory', () => {
     await store.close()
   })
 
-  it('of large bodies: no more than maxBodyBytes is read to compare one, whether its length is declared or not', async () => {
+  it('no more than maxBodyBytes of a large body is read to compare it, whether its length is declared or not', async () => {
     const app = express()
     let runs = 0
     const guard = dspinlock({ maxBodyBytes: 100_000, oversize: 'reject' })
@@ -115,7 +115,7 @@ describe('memory', () => {
     await server.stop()
   })
 
-  it('and time: a body of nothing but boundaries is compared as fast as any', () => {
+  it('a body of nothing but boundaries is compared as fast as any', () => {
     const digest = (boundary: string): string =>
       fingerprint(
         partsOf({

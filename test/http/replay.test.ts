@@ -71,20 +71,20 @@ for (const { name, express } of frameworks) {
         await store.close()
       })
 
-      for (const path of [
-        'json',
-        'text',
-        'buffer',
-        'chunks',
-        'head',
-        'empty',
-        'nothing',
-        'redirect',
-        'file',
-        'cookie',
-        'missing',
-      ]) {
-        it(`${path}`, async () => {
+      for (const [path, what] of [
+        ['json', 'JSON'],
+        ['text', 'a text'],
+        ['buffer', 'a buffer'],
+        ['chunks', 'a body in chunks'],
+        ['head', 'a head that the handler wrote itself'],
+        ['empty', 'an empty body'],
+        ['nothing', 'a 204 without a body'],
+        ['redirect', 'a redirection'],
+        ['file', 'a file'],
+        ['cookie', 'a response that sets a cookie, less the cookie,'],
+        ['missing', 'a 404'],
+      ] as const) {
+        it(`${what} is replayed as it went out`, async () => {
           runs = 0
           const ask = { headers: { authorization: 'Bearer somebody' } }
           const first = await server.ask(`/${path}`, ask)
