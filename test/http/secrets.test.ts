@@ -3,7 +3,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { tracingChannel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
-import { channels, memoryStore, tracing } from '@dspinlock/core'
+import { channels, LockEngine, memoryStore, tracing } from '@dspinlock/core'
 import { attachLogger, attachStructuredLogger, type DspinlockOptions, dspinlock } from '@dspinlock/express'
 import { requestTracing } from '@dspinlock/http'
 import { dspinlockMetrics } from '@dspinlock/prometheus'
@@ -12,7 +12,8 @@ import { expect } from 'chai'
 import express from 'express'
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
-import { storeWith } from '../support/engine.js'
+import { holdOf, storeWith } from '../support/engine.js'
+import { failure } from '../support/failure.js'
 import { type Ask, serve } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 
@@ -72,6 +73,12 @@ async function makeTraffic(options: DspinlockOptions): Promise<string[]> {
   await server.stop()
   return answers
 }
+
+/** As `inspect` shows the bytes of a text. */
+const hexOf = (text: string): string =>
+  Buffer.from(text)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$& ')
 
 describe('secrets', () => {
   const prefix = `secrets-${randomUUID()}`
@@ -202,6 +209,32 @@ describe('secrets', () => {
       expect(error).to.be.instanceOf(TypeError)
       expect(inspect(error)).to.not.contain('canaryKey')
     }
+  })
+
+  it('a password that Redis refuses, and a record that it refuses, are in no error and no log of it', async () => {
+    const said: string[] = []
+    const note = (...what: unknown[]): void => void said.push(inspect(what, { depth: 10, maxStringLength: null }))
+    const stop = attachStructuredLogger({ debug: note })
+    const writer = { username: `writer-${randomUUID()}`, password: 'canaryPassword' }
+    await redis.call('ACL', 'SETUSER', writer.username, 'on', `>${writer.password}`, '~*', '&*', '+@all')
+    const url = new URL(redisUrl())
+    const place = { host: url.hostname, port: Number(url.port) }
+    const store = redisStore({ ...place, ...writer }, { prefix })
+    const engine = new LockEngine({ store })
+    const hold = holdOf(await engine.enter('secret record', { duplicates: 'replay', ttlMs: 1_000 }))
+    await redis.call('ACL', 'SETUSER', writer.username, '-@scripting')
+    note(await failure(Promise.resolve(hold.settle(Buffer.from('canaryRecord')))))
+    await redis.call('ACL', 'DELUSER', writer.username)
+    await engine.close({ timeoutMs: 0 })
+    await store.close()
+    const refused = new LockEngine({ store: redisStore({ ...place, ...writer }, { prefix, commandTimeoutMs: 300 }) })
+    note(await failure(refused.enter('another')))
+    await refused.close()
+    await refused.store.close()
+    note(await failure(createRedisConnection({ ...place, ...writer, connectTimeoutMs: 300 })))
+    stop()
+    expect(said.join()).to.match(/NOPERM[^]*WRONGPASS/)
+    expect(found(said.join(), ['canaryPassword', 'canaryRecord', hexOf('canaryRecord')])).to.deep.equal([])
   })
 
   it('a wrong `secret` is not shown', () => {

@@ -2,7 +2,7 @@
 
 import { publishTrouble } from '@dspinlock/core'
 import { warnOnce } from '@dspinlock/core/support'
-import { explainFailure, isForbidden, isOffline, messageOf, withRemedy } from './failures.js'
+import { explainFailure, isForbidden, isOffline, messageOf, withoutArguments, withRemedy } from './failures.js'
 import { uselessWarning } from './messages.js'
 import type { Outage } from './outage.js'
 
@@ -25,6 +25,7 @@ export class ConnectionTrouble {
 
   /** A connection failed with `error`. */
   hear(error: unknown): void {
+    withoutArguments(error)
     const now = performance.now()
     // A server that refuses a permission does answer, so this is no outage, and explains no other failure.
     if (!isForbidden(error)) {
@@ -40,7 +41,7 @@ export class ConnectionTrouble {
   explain(cause: unknown): unknown {
     const heard = this.#heard
     const why = heard !== undefined && performance.now() - heard.at < EXPLAINS_MS ? heard.error : undefined
-    return explainFailure(cause, why, this.#commandTimeoutMs)
+    return explainFailure(withoutArguments(cause), why, this.#commandTimeoutMs)
   }
 }
 

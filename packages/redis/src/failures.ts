@@ -38,6 +38,21 @@ export function isCrossSlot(error: unknown): boolean {
   return messageOf(error).startsWith('CROSSSLOT')
 }
 
+/**
+ * Takes from an error what ioredis has noted there of its command, except for its name: the arguments may be a password, or a record with somebody's
+ * response, and would be in every log of the error.
+ */
+export function withoutArguments<T>(error: T): T {
+  const { command, lastNodeError } = (error ?? {}) as {
+    readonly command?: { args?: unknown }
+    /** Of a cluster of which no node answers. */
+    readonly lastNodeError?: unknown
+  }
+  if (lastNodeError !== undefined) withoutArguments(lastNodeError)
+  delete command?.args
+  return error
+}
+
 /** Adds a remedy to errors that only people can mend, unless they have it already. */
 export function withRemedy(error: unknown): unknown {
   const message = messageOf(error)

@@ -4,6 +4,7 @@ import { publishTrouble, type RedisParameters, type Store, StoreNotInitialisedEr
 import { type RedisSettings, readRedisParameters } from '@dspinlock/core/support'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { adoptIoredis, keepToDatabase, ownDefaults, retryDelayMs } from './clients/ioredis.js'
+import { withoutArguments } from './failures.js'
 import { noConnectionMessage } from './messages.js'
 import { redisStore } from './redis-store.js'
 
@@ -21,7 +22,7 @@ export async function createRedisConnection(parameters?: RedisParameters): Promi
   keepToDatabase(client)
   let lastError: unknown
   client.on('error', (error: unknown) => {
-    lastError = error
+    lastError = withoutArguments(error)
     publishTrouble('redis', 'connect', error)
   })
   await new Promise<void>((resolve, reject) => {
@@ -41,7 +42,9 @@ export async function createRedisConnection(parameters?: RedisParameters): Promi
 /** The store that locks with equal parameters share, with a client of its own. For @dspinlock/core. */
 export function parameterStore(settings: RedisSettings): Store {
   return redisStore(
-    adoptIoredis(makeClient(settings, ownDefaults()), error => publishTrouble('redis', 'connect', error)),
+    adoptIoredis(makeClient(settings, ownDefaults()), error =>
+      publishTrouble('redis', 'connect', withoutArguments(error)),
+    ),
   )
 }
 
