@@ -1,7 +1,7 @@
 // minReplicas: a claim that too few replicas acknowledge does not count, and leaves nothing locked.
 
 import { LockEngine, type Store } from '@dspinlock/core'
-import { redisStore } from '@dspinlock/redis'
+import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
@@ -81,6 +81,30 @@ describe('minReplicas', () => {
       await connected.close()
     })
   }
+
+  it('through a cluster of node-redis: replicas of a node that the slot has left do not count', async () => {
+    const client = new Redis(redisUrl())
+    let sent = 0
+    const cluster = {
+      isOpen: true,
+      masters: [] as unknown[],
+      replicas: [],
+      on: () => {},
+      duplicate: () => {},
+      nodeClient: () => new Promise(() => {}),
+      sendCommand: (_key: string, _isReadOnly: boolean, [name = '', ...args]: readonly string[]) => {
+        if (name !== 'WAIT') return client.callBuffer(name, ...args)
+        // The first one goes to the old node, while the client learns from the claim where the slot is now.
+        if (sent++ > 0) return Promise.resolve(0)
+        cluster.masters = []
+        return Promise.resolve(1)
+      },
+    }
+    await using(redisStore(cluster as unknown as RedisConnection, { minReplicas }), async engine => {
+      expect((await failure(engine.enter('moved'))).message).to.include('0 of the 1 replicas')
+    })
+    client.disconnect()
+  })
 
   it('a replica that stopped answering: refused and released, and a hold that cannot be renewed is lost', async () => {
     await using(redisStore(primary.url, { minReplicas, replicasTimeoutMs }), async engine => {

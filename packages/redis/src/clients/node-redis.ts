@@ -103,11 +103,16 @@ export class NodeRedisStoreClient implements StoreClient {
       // Its pool may send the two over two connections, and WAIT speaks of its own connection only.
       throw noReplicasError()
     }
+    const { masters } = this.#client as unknown as Partial<Clustered>
     // node-redis has one connection for each node, and sends commands in the order in which they are given.
     const [reply, acknowledged] = await Promise.all([
       this.send(key, command),
       this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
     ])
+    // A slot has moved, and the client has learnt of that from the command, but WAIT may have gone to the old node, so both are sent again.
+    if (masters !== (this.#client as unknown as Partial<Clustered>).masters) {
+      return this.sendAndWait(key, command, replicas, timeoutMs)
+    }
     return [reply, Number(acknowledged)]
   }
 
