@@ -59,6 +59,30 @@ describe('what passes by itself', () => {
     })
   }
 
+  it('is asked for again where ioredis throws because it knows no node for a slot yet', async () => {
+    let isKnown = false
+    const connection = Object.create(client, {
+      isCluster: { value: true },
+      nodes: { value: () => [client] },
+      refreshSlotsCache: {
+        value: () => {
+          isKnown = true
+        },
+      },
+      evalshaBuffer: {
+        value: (...args: string[]) => {
+          if (!isKnown) throw new TypeError("Cannot read properties of undefined (reading 'join')")
+          return client.callBuffer('evalsha', ...args)
+        },
+      },
+    }) as RedisConnection
+    const store = redisStore(connection)
+    const engine = new LockEngine({ store })
+    await holdOf(await engine.enter('unknown')).release()
+    await engine.close()
+    await store.close()
+  })
+
   for (const [error, told] of [
     [new nodeRedis.TimeoutError(), 'TimeoutError'],
     [refused, 'connect ECONNREFUSED ::1:6379, connect ECONNREFUSED 127.0.0.1:6379'],

@@ -23,6 +23,11 @@ export function takesNoWrites(error: unknown): boolean {
   return messageOf(error).startsWith('READONLY')
 }
 
+/** Whether the slot of the key is on another node of the cluster. */
+export function hasMoved(error: unknown): boolean {
+  return messageOf(error).startsWith('MOVED')
+}
+
 /** Whether the server refused a permission: the connection works, and other commands may be allowed. */
 export function isForbidden(error: unknown): boolean {
   return messageOf(error).startsWith('NOPERM')

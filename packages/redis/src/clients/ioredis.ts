@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
-import { takesNoWrites } from '../failures.js'
+import { hasMoved, takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
 import { closedError, cutOffError, noNodeError } from '../messages.js'
 import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
@@ -48,6 +48,7 @@ type WithSocket = IoredisClient & { readonly stream?: Partial<Corkable> }
 
 interface ClusterClient extends IoredisClient {
   nodes(role: 'master' | 'all'): IoredisClient[]
+  refreshSlotsCache(): void
 }
 
 /** How often a connection that only listens is asked whether it still lives, because a dead one would just stay silent. */
@@ -143,8 +144,17 @@ export class IoredisStoreClient implements StoreClient {
   send(_key: string | undefined, [name = '', ...args]: readonly CommandPart[]): Promise<unknown> {
     if (isClosed(this.#client)) return Promise.reject(closedError())
     // Outside of a cluster, all operations of a turn are one command already, and corking would delay it by another turn.
-    if (this.isCluster) this.#cork.hold()
-    return callOn(this.#client, name, args)
+    if (!this.isCluster) return callOn(this.#client, name, args)
+    this.#cork.hold()
+    try {
+      const answer = callOn(this.#client, name, args)
+      answer.catch(this.#learnSlots)
+      return answer
+    } catch {
+      // With `enableAutoPipelining`, this is how ioredis fails if it knows no node for the slot.
+      ;(this.#client as ClusterClient).refreshSlotsCache()
+      return Promise.reject(noNodeError())
+    }
   }
 
   async sendAndWait(
@@ -163,7 +173,10 @@ export class IoredisStoreClient implements StoreClient {
     const [first, second] = replies ?? []
     if (first === undefined || second === undefined) throw cutOffError()
     const error = first[0] ?? second[0]
-    if (error !== null) throw error
+    if (error !== null) {
+      this.#learnSlots(error)
+      throw error
+    }
     return [first[1], Number(second[1])]
   }
 
@@ -190,6 +203,11 @@ export class IoredisStoreClient implements StoreClient {
 
   close(): void {
     if (this.#isOwn) (this.#client as OwnRedis).disconnect()
+  }
+
+  /** A pipeline in which only some commands have moved is not sent on, and ioredis learns nothing from it: without this, all tries would go to the old node. */
+  readonly #learnSlots = (error: unknown): void => {
+    if (this.isCluster && hasMoved(error)) (this.#client as ClusterClient).refreshSlotsCache()
   }
 
   /** The connections that commands may go to. */
