@@ -27,6 +27,26 @@ describe('a slot of a cluster', () => {
   const connect = (name: ClientName) => connectClient(name, { kind: 'cluster', nodes: cluster.nodes })
 
   for (const name of clientNames) {
+    it(`that migrates: holds of its keys are renewed and end (${name})`, async () => {
+      const connected = await connect(name)
+      const key = `migrating-${name}`
+      await using(redisStore(connected.connection()), async engine => {
+        const released = holdOf(await engine.enter(key, { leaseMs: 600 }))
+        const finish = await cluster.beginToMove(`dspinlock:{=${key}}`)
+        // Longer than the lease, so that it was renewed.
+        await new Promise(resolve => setTimeout(resolve, 800))
+        expect(released.signal.aborted).to.equal(false)
+        expect(await released.release()).to.equal(true)
+        await finish()
+        const settled = holdOf(await engine.enter(key, { duplicates: 'replay', ttlMs: 60_000 }))
+        const finishAgain = await cluster.beginToMove(`dspinlock:{=${key}}`)
+        expect(await settled.settle(Buffer.from('done'))).to.equal(true)
+        await finishAgain()
+        expect((await engine.enter(key, { duplicates: 'replay', ttlMs: 60_000 })).role).to.equal('follower')
+      })
+      await connected.close()
+    })
+
     it(`that has moved: replicas of its new node are waited for (${name})`, async () => {
       const connected = await connect(name)
       const key = `moved-${name}`

@@ -61,6 +61,12 @@ export class RedisCluster {
 
   /** Moves the key's slot with all its keys to another master, a few keys at a time, as redis-cli does. */
   async moveSlotOf(key: string): Promise<void> {
+    const finish = await this.beginToMove(key)
+    await finish()
+  }
+
+  /** Lets the key's slot migrate, with all keys still where they were, until the returned function is called. */
+  async beginToMove(key: string): Promise<() => Promise<void>> {
     const source = await this.masterOf(key)
     const slot = String(await askServer(source.port, 'CLUSTER', 'KEYSLOT', key))
     const masters = (await this.#alive()).filter(node => node.isMaster && node.hasSlots)
@@ -69,13 +75,15 @@ export class RedisCluster {
     if (from === undefined || to === undefined) throw new Error('there is no master to move the slot to')
     await askServer(to.port, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
     await askServer(from.port, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)
-    for (;;) {
-      const names = (await askServer(from.port, 'CLUSTER', 'GETKEYSINSLOT', slot, '10')) as string[]
-      if (names.length === 0) break
-      await askServer(from.port, 'MIGRATE', '127.0.0.1', String(to.port), '', '0', '2000', 'KEYS', ...names)
-    }
-    for (const port of new Set([to.port, from.port, ...masters.map(node => node.port)])) {
-      await askServer(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+    return async () => {
+      for (;;) {
+        const names = (await askServer(from.port, 'CLUSTER', 'GETKEYSINSLOT', slot, '10')) as string[]
+        if (names.length === 0) break
+        await askServer(from.port, 'MIGRATE', '127.0.0.1', String(to.port), '', '0', '2000', 'KEYS', ...names)
+      }
+      for (const port of new Set([to.port, from.port, ...masters.map(node => node.port)])) {
+        await askServer(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+      }
     }
   }
 

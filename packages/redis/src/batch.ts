@@ -59,6 +59,7 @@ export class Batch {
     callScript(
       rows,
       this.#common,
+      this.#isSplit,
       command => this.#sendCommand(first.state, command),
       replies => distribute(rows, replies),
       error => {
@@ -93,17 +94,29 @@ export class Batch {
   }
 }
 
+/** Operations that need a key's crowd even if nobody waits. */
+const ofCrowd: readonly OperationName[] = ['claim', 'forget', 'inspect']
+
+/**
+ * The names that a lone operation tells in advance, because some servers want to know all of them. But while a slot of a cluster migrates, a
+ * command is refused (TRYAGAIN) unless all keys that it names exist, and a hold for which nobody waits, and which has no crowd, has to be
+ * renewed and ended meanwhile.
+ */
+function namesFor({ name, state }: Row, isCluster: boolean): readonly string[] {
+  return isCluster && !ofCrowd.includes(name) ? [state] : namesOf(state)
+}
+
 /**
  * A command of digest or source, the names, the first argument of every call (`common`), and the rows. `how` is in lower case, because
  * ioredis looks commands up by that.
  */
-function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: string): CommandPart[] {
+function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: string, isCluster: boolean): CommandPart[] {
   const script = how === 'evalsha' ? sha : source
   const only = rows.length === 1 ? rows[0] : undefined
   if (only !== undefined) {
-    const [state, crowd] = namesOf(only.state)
+    const names = namesFor(only, isCluster)
     const row = composeRow(only.name, only.given)
-    const command: CommandPart[] = [how, script, '2', state, crowd, common, row]
+    const command: CommandPart[] = [how, script, String(names.length), ...names, common, row]
     if (only.record !== undefined) command.push(only.record)
     return command
   }
@@ -123,12 +136,13 @@ function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: stri
 export function callScript<T>(
   rows: readonly Row[],
   common: string,
+  isCluster: boolean,
   send: (command: readonly CommandPart[]) => Promise<T>,
   onAnswer: (answer: T) => void,
   onFailure: (error: unknown) => void,
 ): void {
-  send(composeCall('evalsha', rows, common)).then(onAnswer, (error: unknown) => {
-    if (isMissingScript(error)) send(composeCall('eval', rows, common)).then(onAnswer, onFailure)
+  send(composeCall('evalsha', rows, common, isCluster)).then(onAnswer, (error: unknown) => {
+    if (isMissingScript(error)) send(composeCall('eval', rows, common, isCluster)).then(onAnswer, onFailure)
     else onFailure(error)
   })
 }

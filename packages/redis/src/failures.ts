@@ -12,10 +12,19 @@ const LOST_CONNECTION =
 /** The first pause between tries, doubled for each further one up to the second figure. */
 export const RETRY_MS = [20, 200] as const
 
+/** Answers of a cluster while a key's slot migrates. The last one is that of a script that needs a key which is on the other node already, or still. */
+const MIGRATING =
+  /^(TRYAGAIN|ASK) |redirections\. Last error: ReplyError: (TRYAGAIN|ASK|MOVED) |attempted to access a non local key/
+
 /** Whether trying the same command again may help. */
 export function isPassing(error: unknown): boolean {
   const message = messageOf(error)
-  return PASSING_REPLY.test(message) || LOST_CONNECTION.test(message)
+  return PASSING_REPLY.test(message) || LOST_CONNECTION.test(message) || MIGRATING.test(message)
+}
+
+/** Whether the server is at work, and only this key has to be waited for. */
+export function isMigrating(error: unknown): boolean {
+  return MIGRATING.test(messageOf(error))
 }
 
 /** Whether the server is a replica, or has become one. */

@@ -278,6 +278,7 @@ export class RedisStore implements Store {
         callScript(
           [row],
           this.#common,
+          this.#client.isCluster,
           command => this.#client.sendAndWait(row.state, command, this.#minReplicas, this.#replicasTimeoutMs),
           ([replies, count]) => {
             acknowledged = count
