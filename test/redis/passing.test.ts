@@ -59,6 +59,17 @@ describe('what passes by itself', () => {
     })
   }
 
+  it('of one slot, which migrates, is no outage: each claim waits for it', async () => {
+    const error = new Error('TRYAGAIN Multiple keys request during rehashing of slot')
+    const store = redisStore(failing(error, 10), { commandTimeoutMs: 300 })
+    const engine = new LockEngine({ store })
+    expect((await failure(engine.enter('key'))).message).to.include('TRYAGAIN')
+    expect((await failure(engine.enter('key'))).message).to.include('TRYAGAIN')
+    await holdOf(await engine.enter('key')).release()
+    await engine.close()
+    await store.close()
+  })
+
   it('is asked for again where ioredis throws because it knows no node for a slot yet', async () => {
     let isKnown = false
     const connection = Object.create(client, {

@@ -2,7 +2,7 @@
 
 import type { Row } from './batch.js'
 import type { Deadlines, Expiring } from './deadlines.js'
-import { isPassing, RETRY_MS } from './failures.js'
+import { isMigrating, isPassing, RETRY_MS } from './failures.js'
 import type { Outage } from './outage.js'
 
 /** What operations need of their store. */
@@ -77,7 +77,7 @@ export class Operation<T> implements Row, Expiring {
   onFailure(error: unknown): void {
     const { outage } = this.#host
     const passes = isPassing(error)
-    if (passes) outage.onFailure()
+    if (passes && !isMigrating(error)) outage.onFailure()
     else outage.onAnswer()
     if (this.#over) return
     // A claim may give up, because nothing has begun under it. An operation that keeps or ends a hold has to get through if it can.
