@@ -16,7 +16,7 @@ import { createCluster, type RedisClusterType } from 'redis'
 import { failure, holdOf } from '../support/engine.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { serve, type TestServer } from '../support/http.js'
-import { untilSo } from '../support/redis-admin.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
 import { RedisCluster } from '../support/redis-cluster.js'
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -170,6 +170,35 @@ describe('Redis away', () => {
       stderr.match(/\[DSPINLOCK_W_REDIS\] DspinlockWarning: Redis cannot be used: "connect ECONNREFUSED /g),
     ).to.have.length(1)
   })
+
+  for (const [what, client, warning] of [
+    ['a client that its owner has closed', 'closed', 'The client is closed: its owner disconnected it'],
+    ['a user who may not run scripts', "new Redis({ port, username: 'reader', password: 'x' })", 'NOPERM'],
+    ['a cluster that is none, whose owner hears its errors', 'cluster', 'no answer within'],
+  ]) {
+    it(`so it does where only operations fail: ${what}`, async () => {
+      const running = await startRedisServer()
+      try {
+        await askServer(running.port, 'ACL', 'SETUSER', 'reader', 'on', '>x', '~*', '&*', '+@all', '-@scripting')
+        const code = `
+          import { redisStore } from '@dspinlock/redis'
+          import { Cluster, Redis } from 'ioredis'
+          const port = ${running.port}
+          const closed = new Redis({ port })
+          await closed.quit()
+          const cluster = new Cluster([{ port }]).on('error', () => {})
+          const store = redisStore(${client}, { commandTimeoutMs: 500 })
+          for (let n = 0; n < 2; n++) await store.inspect('key').catch(() => {})
+          process.exit()
+        `
+        const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code])
+        expect(stderr.match(/\[DSPINLOCK_W_REDIS\] DspinlockWarning: .*/g)).to.have.length(1)
+        expect(stderr).to.include(`Redis cannot be used: "${warning}`)
+      } finally {
+        await running.stop()
+      }
+    })
+  }
 
   it('a walk through the keys is refused as any other operation is', async () => {
     const error = await failure(collect(store.list()))

@@ -45,8 +45,13 @@ export class ConnectionTrouble {
   }
 }
 
-/** Reports trouble on the channel, and the first time also by a warning: if nobody listens to the channels, a user would only see failing requests. */
+/** Reports trouble on the channel, and the first time also by a warning. */
 export function tellTrouble(error: unknown): void {
-  warnOnce('DSPINLOCK_W_REDIS', uselessWarning(messageOf(error)))
+  warnUseless(error)
   publishTrouble('redis', 'connect', error)
+}
+
+/** Warns once in a process: if nobody listens to the channels, a user would only see failing requests. */
+export function warnUseless(error: unknown): void {
+  warnOnce('DSPINLOCK_W_REDIS', uselessWarning(messageOf(error)))
 }

@@ -24,7 +24,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { Batch, callScript, distribute, type Row } from './batch.js'
 import type { StoreClient } from './clients/client.js'
 import { connectTo, type RedisClient } from './connection.js'
-import { ConnectionTrouble, tellTrouble } from './connection-trouble.js'
+import { ConnectionTrouble, tellTrouble, warnUseless } from './connection-trouble.js'
 import { Deadlines } from './deadlines.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache } from './local-cache.js'
@@ -304,7 +304,7 @@ export class RedisStore implements Store {
       },
       describe: (what, key, cause) => {
         if (this.#closed) return new ClosedError('store', key)
-        return new StoreError(this.name, what, key, this.#trouble.explain(cause))
+        return this.#failure(what, key, this.#trouble.explain(cause))
       },
     }
   }
@@ -314,9 +314,15 @@ export class RedisStore implements Store {
     if (this.#unfit !== undefined) tellTrouble(this.#unfit)
   }
 
+  /** For an operation that is not tried again. A request that it belongs to is only answered 503, so the warning has to say why. */
+  #failure(operation: string, key: string | undefined, cause: unknown): StoreError {
+    warnUseless(cause)
+    return new StoreError(this.name, operation, key, cause)
+  }
+
   #tooFewReplicas(operation: string, key: string, acknowledged: number): StoreError {
     const cause = tooFewReplicasError(acknowledged, this.#minReplicas, this.#replicasTimeoutMs)
-    return new StoreError(this.name, operation, key, cause)
+    return this.#failure(operation, key, cause)
   }
 
   #readClaim(reply: unknown, key: string, sentAt: number): ClaimReply {
@@ -335,7 +341,7 @@ export class RedisStore implements Store {
   }
 
   #unreadable(operation: string, key: string): StoreError {
-    return new StoreError(this.name, operation, key, unreadableError())
+    return this.#failure(operation, key, unreadableError())
   }
 }
 
