@@ -77,6 +77,16 @@ describe('dspinlock and a Redis that is not there', () => {
     expect((await runCli(['ls', '--url', server.url], { REDIS_PASSWORD: 'secret' })).code).to.equal(0)
   })
 
+  it('3 where no node of a cluster will do, and what the last one said', async () => {
+    const args = ['ls', '--cluster', `127.0.0.1:${server.port}`, '--timeout', '0.5']
+    const refused = await runCli(args)
+    expect(refused.code).to.equal(3)
+    expect(refused.err).to.match(/NOAUTH .+; check user name and password/)
+    const single = await runCli(args, { REDIS_PASSWORD: 'secret' })
+    expect(single.code).to.equal(3)
+    expect(single.err).to.match(/cluster support disabled; the server is in no Redis Cluster: .+--url/)
+  })
+
   it('REDIS_URL names the server, too', async () => {
     const { code, out } = await runCli(['ls', '--prefix', 'nobody'], { REDIS_URL: redisUrl() })
     expect([code, out]).to.deep.equal([0, 'no live keys\n'])

@@ -70,9 +70,11 @@ export function withoutArguments<T>(error: T): T {
 /** Adds a remedy to errors that only people can mend, unless they have it already. */
 export function withRemedy(error: unknown): unknown {
   const message = messageOf(error)
-  const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1]
+  const reply = messageOf(lastNodeError(error) ?? error)
+  const remedy = remedies.find(([pattern]) => pattern.test(reply))?.[1]
   if (remedy !== undefined && !message.includes(remedy)) return new Error(`${message}; ${remedy}`, { cause: error })
-  return error instanceof Error && error.message === '' ? new Error(message, { cause: error }) : error
+  const saysLess = error instanceof Error && (error.message === '' || reply !== message)
+  return saysLess ? new Error(message, { cause: error }) : error
 }
 
 /** Messages of ioredis that name an option which is better left alone, and do not say what is wrong. */
@@ -103,9 +105,17 @@ export function explainFailure(cause: unknown, heard: unknown, timeoutMs: number
 /** Redis 6.2 wraps the error of a command in a script: `ERR Error running script (call to f_…): @user_script: 1: -READONLY …`. */
 const WRAPPED = /^ERR Error running script \(call to \w+\): .*?-(?=[A-Z]+ )/
 
+/** The error of ioredis for a cluster says only that no node would do, and keeps beside its message why the last one did not. */
+function lastNodeError(error: unknown): unknown {
+  const { lastNodeError: last } = (error ?? {}) as { readonly lastNodeError?: unknown }
+  return last === null || isOffline(last) ? undefined : last
+}
+
 /** The message of an error, even of one that has none of its own. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  const last = lastNodeError(error)
+  if (last !== undefined) return `${error.message} The last node: ${messageOf(last)}`
   if (error.message !== '') return error.message.replace(WRAPPED, '')
   // Node's error for a host with several addresses has one for each; node-redis' TimeoutError is only recognised by its class.
   return error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : error.constructor.name

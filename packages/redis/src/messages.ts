@@ -10,6 +10,10 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
   [/DB index/, 'name a database that the server has: see its option databases'],
   [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
   [/^MOVED/, 'the server is one of a Redis Cluster: use a client for clusters (on the command line, --cluster)'],
+  [
+    /cluster support disabled/,
+    'the server is in no Redis Cluster: use a client for one server (on the command line, --url)',
+  ],
   [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
 ]
 
