@@ -16,6 +16,7 @@ import {
   Controller,
   type ExecutionContext,
   Get,
+  Injectable,
   type NestInterceptor,
   Param,
   Post,
@@ -25,6 +26,7 @@ import {
   UseGuards,
   UseInterceptors,
 } from '@nestjs/common'
+import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { finalize, from, map, type Observable, retry } from 'rxjs'
 import { Gate, until } from '../support/http.js'
@@ -64,6 +66,28 @@ class RetryInterceptor implements NestInterceptor {
   }
 }
 
+/** Takes out what clients must not see. */
+class HidingInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(map(({ secret: _secret, ...rest }) => rest))
+  }
+}
+
+@Injectable()
+class HidingItselfInterceptor extends DspinlockInterceptor {
+  override intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return new HidingInterceptor().intercept(context, { handle: () => super.intercept(context, next) })
+  }
+}
+
+@Controller()
+class HiddenController {
+  @Get('for-all/:id') @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 }) get(@Req() req: AnyRequest): unknown {
+    begin(req)
+    return from(gate.opened).pipe(map(() => ({ done: true, secret: 1 })))
+  }
+}
+
 @Controller()
 @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
 class LeavingController {
@@ -81,6 +105,18 @@ class LeavingController {
   ): unknown {
     if (++tries === 1) throw new Error('of the first try')
     return this.observable(req)
+  }
+  @Get('hidden/:id') @UseInterceptors(HidingInterceptor, DspinlockInterceptor) hidden(@Req() req: AnyRequest): unknown {
+    begin(req)
+    return from(gate.opened).pipe(map(() => ({ done: true, secret: 1 })))
+  }
+  @Post('hidden/:id') @UseInterceptors(HidingInterceptor, DspinlockInterceptor) hiddenPost(
+    @Req() req: AnyRequest,
+  ): unknown {
+    return this.hidden(req)
+  }
+  @Get('hides-itself/:id') @UseInterceptors(HidingItselfInterceptor) hidesItself(@Req() req: AnyRequest): unknown {
+    return this.hidden(req)
   }
   @Get('failing/:id') failing(@Req() req: AnyRequest): unknown {
     begin(req)
@@ -159,8 +195,8 @@ for (const platform of platforms) {
     })
     after(() => server.stop())
 
-    const beginAndLeave = async (path: string, method = 'GET'): Promise<void> => {
-      const socket = connect(server.port, '127.0.0.1')
+    const beginAndLeave = async (path: string, method = 'GET', port = server.port): Promise<void> => {
+      const socket = connect(port, '127.0.0.1')
       await once(socket, 'connect')
       socket.write(`${method} ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
       await until(() => runs === 1, 'it runs')
@@ -168,7 +204,7 @@ for (const platform of platforms) {
       await until(() => hasLeft, 'the server noticed')
     }
 
-    for (const kind of ['promise', 'observable', 'hand', 'retried']) {
+    for (const kind of ['promise', 'observable', 'hand']) {
       it(`${kind}: the work goes on, and the duplicates get its answer`, async () => {
         await beginAndLeave(`/${kind}/1`)
         const duplicate = server.ask(`/${kind}/1`, { headers: { host: 'h' } })
@@ -180,6 +216,41 @@ for (const platform of platforms) {
         expect(engine.keys).to.equal(0)
       })
     }
+
+    for (const kind of ['retried', 'hidden', 'hides-itself']) {
+      it(`${kind}: what an interceptor outside makes of a value is not known any more, and the duplicate runs for itself`, async () => {
+        await beginAndLeave(`/${kind}/1`)
+        const duplicate = server.ask(`/${kind}/1`, { headers: { host: 'h' } })
+        await until(() => engine.waiters === 1, 'a duplicate waits')
+        gate.open()
+        expect([(await duplicate).body, runs]).to.deep.equal(['{"done":true}', 2])
+        expect(engine.keys).to.equal(0)
+      })
+    }
+
+    it('such a value of a POST: its duplicate is told that it is done, and nothing runs twice', async () => {
+      await beginAndLeave('/hidden/2', 'POST')
+      const duplicate = server.ask('/hidden/2', { method: 'POST', headers: { host: 'h' } })
+      await until(() => engine.waiters === 1, 'a duplicate waits')
+      gate.open()
+      const answer = await duplicate
+      expect([answer.status, JSON.parse(answer.body).code, runs]).to.deep.equal([409, 'not-kept', 1])
+    })
+
+    it('an interceptor for all routes outside: its value is not known either', async () => {
+      const hidden = await startNest(platform, {
+        imports: [DspinlockModule.forRoot()],
+        controllers: [HiddenController],
+        providers: [{ provide: APP_INTERCEPTOR, useClass: HidingInterceptor }],
+      })
+      const other = hidden.app.get<LockEngine>(getLockEngineToken())
+      await beginAndLeave('/for-all/1', 'GET', hidden.port)
+      const duplicate = hidden.ask('/for-all/1', { headers: { host: 'h' } })
+      await until(() => other.waiters === 1, 'a duplicate waits')
+      gate.open()
+      expect([(await duplicate).body, runs]).to.deep.equal(['{"done":true}', 2])
+      await hidden.stop()
+    })
 
     it('an Observable that fails then leaves no record, and the duplicate runs', async () => {
       await beginAndLeave('/failing/1')

@@ -2,7 +2,7 @@
 
 import type { MaybePromise } from '@dspinlock/core'
 import { endWithoutResponse, isGone, type RequestLock } from '@dspinlock/http'
-import { StreamableFile } from '@nestjs/common'
+import { type ExecutionContext, StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
 import type { AbstractHttpAdapter } from '@nestjs/core'
 import { Observable, type Subscriber, type Subscription } from 'rxjs'
@@ -12,7 +12,8 @@ import { turnMissed } from './messages.js'
 import type { Target } from './target.js'
 
 export interface Means {
-  readonly handler: object
+  readonly mount: { isOutermost(context: ExecutionContext): boolean }
+  readonly context: ExecutionContext
   readonly adapter: AbstractHttpAdapter
 }
 
@@ -193,13 +194,16 @@ class Attempt {
     else res.once('close', () => void cut())
   }
 
-  /** Answers as Nest would have; only the record receives it. */
+  /**
+   * Answers as Nest would have; only the record receives it. Nobody knows what interceptors further out would have made of the value:
+   * Nest unsubscribed them, too.
+   */
   #answerAlone(): void {
     const { req, res, response } = this.#passage.target
-    const { handler, adapter } = this.#means
+    const { mount, context, adapter } = this.#means
     if (res.writableEnded) return
     if (this.#last === undefined) return this.#failAlone()
-    const isPlain = !isStream(this.#last.value) && !hasView(handler)
+    const isPlain = !isStream(this.#last.value) && !hasView(context.getHandler()) && mount.isOutermost(context)
     if (isPlain) adapter.reply(response, this.#last.value)
     else endWithoutResponse(req, 'cut')
   }

@@ -41,8 +41,9 @@ const noOptions = Object.freeze({})
 export abstract class Mount implements OnModuleInit {
   @Inject(ModulesContainer)
   private readonly containerOfNest!: ModulesContainer
+  /** @internal */
   @Inject(ApplicationConfig)
-  private readonly configOfNest!: ApplicationConfig
+  protected readonly configOfNest!: ApplicationConfig
   #sets: ReadonlyMap<string, LockSet> | undefined
   /** Undefined until it is known, which may be only at a request. */
   #reach: Reach | undefined
