@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import {
   Dspinlock,
+  DspinlockGuard,
   DspinlockInterceptor,
   DspinlockModule,
   getLockEngineToken,
@@ -29,7 +30,7 @@ import {
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { finalize, from, map, type Observable, retry } from 'rxjs'
-import { Gate, until } from '../support/http.js'
+import { type Answer, Gate, until } from '../support/http.js'
 import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
 let runs = 0
@@ -143,6 +144,17 @@ class LeavingController {
     begin(req)
     await gate.opened
     yield `done ${id}`
+  }
+
+  @Post('refusing-observable/:id') @Dspinlock({ duplicates: 'reject' }) @UseGuards(DspinlockGuard) refusingObservable(
+    @Req() req: AnyRequest,
+  ): unknown {
+    return this.observable(req)
+  }
+  @Post('refusing-generator/:id') @Dspinlock({ duplicates: 'reject' }) @UseGuards(DspinlockGuard) refusingGenerator(
+    @Req() req: AnyRequest,
+  ): unknown {
+    return this.generator(req, '1')
   }
 
   @Get('guarded/:id') @Dspinlock() @UseInterceptors(OutsideInterceptor) @UseGuards(SlowGuard) guarded(): object {
@@ -281,6 +293,18 @@ for (const platform of platforms) {
       expect([answer.status, runs]).to.deep.equal([409, 1])
       expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
     })
+
+    const refusing = nestMajor < 12 ? ['refusing-observable'] : ['refusing-observable', 'refusing-generator']
+    for (const kind of refusing) {
+      it(`${kind}: where a guard has the lock, its duplicate is refused until the work has ended`, async () => {
+        const ask = (): Promise<Answer> => server.ask(`/${kind}/1`, { method: 'POST', headers: { host: 'h' } })
+        await beginAndLeave(`/${kind}/1`, 'POST')
+        expect([(await ask()).status, runs]).to.deep.equal([409, 1])
+        gate.open()
+        await until(() => engine.keys === 0, 'the key is free')
+        expect([(await ask()).status, runs]).to.deep.equal([201, 2])
+      })
+    }
 
     for (const [method, path] of [
       ['GET', '/guarded/1'],

@@ -10,7 +10,7 @@ export interface Entry {
   /** The mount whose hooks are called. */
   readonly mount: Mount
   readonly context: ExecutionContext
-  /** Set if an interceptor took the request; a guard has no passage. */
+  /** Undefined only until the mount has taken the request. */
   passage?: Passage
 }
 
@@ -38,7 +38,7 @@ export function openPassage(admission: Admission): Passage {
   return passage
 }
 
-/** Undefined if no interceptor has taken the request, or not yet. */
+/** Undefined if the request is not guarded, or not yet. */
 export function findPassage(context: ExecutionContext): Passage | undefined {
   return isHttp(context) ? readEntry(context.getArgByIndex<object>(0))?.passage : undefined
 }

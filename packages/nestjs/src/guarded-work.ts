@@ -56,6 +56,12 @@ export class Passage implements Way {
     })
   }
 
+  /** For a request that had its turn at a guard; an interceptor may then call `guard`, to watch the work. */
+  begin(): void {
+    this.#admission = undefined
+    this.#fate = 'turn'
+  }
+
   #wait(attempt: Attempt): void {
     const others = this.#attempts
     this.#attempts = others === nobody ? [attempt] : [...others.filter(({ isOver }) => !isOver), attempt]

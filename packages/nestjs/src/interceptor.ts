@@ -21,7 +21,7 @@ export class DspinlockInterceptor extends Mount implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const admission = this.findAdmission(context, 'any')
     const work: Observable<unknown> = next.handle()
-    // If an interceptor further out tries again, the request is not admitted a second time.
+    // If an interceptor further out tries again, or a guard of ours has taken the request, it is not admitted a second time.
     const passage = admission === undefined ? findPassage(context) : openPassage(admission)
     if (passage === undefined) return work
     return passage.guard(work, { mount: this, context, adapter: this.adapterHostOfNest.httpAdapter })
