@@ -1,9 +1,10 @@
 // Several requests on one connection: the answers come whole, and in order.
 
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
-import { frameworks, serve } from '../support/http.js'
+import { frameworks, serve, until } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
   describe(`pipelining on ${name}`, () => {
@@ -31,6 +32,25 @@ for (const { name, express } of frameworks) {
         'HTTP/1.1 200 OK',
       ])
       for (const at of [2, 4]) expect(parts[at]).to.match(/cache-status: dspinlock; hit\r\n[^]*\r\n\r\nb\u00e4$/i)
+      await server.stop()
+    })
+
+    it('a client that leaves while a stream for it waits behind another answer leaves nothing locked', async () => {
+      const app = express()
+      const guard = dspinlock({ duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: 1 })
+      let runs = 0
+      app.get('/never', () => {})
+      app.get('/file', guard, (_req, res) => {
+        runs++
+        Readable.from([Buffer.alloc(100_000), Buffer.alloc(100_000)]).pipe(res)
+      })
+      const server = await serve(app)
+      const socket = await server.dial('GET /never HTTP/1.1\r\nHost: h\r\n\r\nGET /file HTTP/1.1\r\nHost: h\r\n\r\n')
+      await until(() => runs === 1, 'it runs')
+      socket.destroy()
+      await until(() => guard.engine.keys === 0, 'the key is free')
+      expect((await server.ask('/file', { headers: { host: 'h' } })).status).to.equal(200)
+      expect(runs).to.equal(2)
       await server.stop()
     })
   })

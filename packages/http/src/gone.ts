@@ -15,3 +15,16 @@ export function lifeOf(res: ServerResponse): ServerResponse | Socket {
 export function isGone(req: IncomingMessage): boolean {
   return req.socket?.destroyed
 }
+
+/** Calls a listener when the client is gone or the response is over. It then has to call `offClose`, or the connection would keep it. */
+export function onClose(res: ServerResponse, listener: () => void): void {
+  res.on('close', listener)
+  const life = lifeOf(res)
+  if (life !== res) life.on('close', listener)
+}
+
+export function offClose(res: ServerResponse, listener: () => void): void {
+  res.removeListener('close', listener)
+  // Tools that run an app without a server make up sockets, which may not be event emitters.
+  res.req.socket?.removeListener?.('close', listener)
+}

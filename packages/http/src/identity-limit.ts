@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http'
 import type { Hold, HoldTrace } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
 import type { Identity } from './fingerprint.js'
-import { lifeOf } from './gone.js'
+import { offClose, onClose } from './gone.js'
 
 export class IdentityLimit {
   readonly #max: number
@@ -22,22 +22,13 @@ export class IdentityLimit {
     const underWay = this.#underWay.get(id) ?? new Set()
     if (underWay.size >= this.#max) return undefined
     const leave = (): void => {
-      stayOn(res, leave)
+      offClose(res, leave)
       if (underWay.delete(leave) && underWay.size === 0) this.#underWay.delete(id)
     }
     this.#underWay.set(id, underWay.add(leave))
-    res.once('close', leave)
-    const life = lifeOf(res)
-    if (life !== res) life.once('close', leave)
+    onClose(res, leave)
     return leave
   }
-}
-
-/** From now on the request counts until its hold ends, even if its client leaves before. */
-export function stayOn(res: ServerResponse, leave: () => void): void {
-  res.removeListener('close', leave)
-  // Tools that run an app without a server make up sockets, which may not be event emitters.
-  res.req.socket.removeListener?.('close', leave)
 }
 
 /** A hold that its owner ends by `settle` or `release`, not by disposal. */

@@ -14,8 +14,8 @@ import { Closing } from '@dspinlock/core/support'
 import { credentials, isOfMany } from './conventional-headers.js'
 import { digestHeader } from './digest.js'
 import type { Exchange, RequestLock } from './exchange.js'
-import { isGone, lifeOf } from './gone.js'
-import { type IdentityLimit, type RequestHold, stayOn, whileHeld } from './identity-limit.js'
+import { isGone, lifeOf, offClose } from './gone.js'
+import { type IdentityLimit, type RequestHold, whileHeld } from './identity-limit.js'
 import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { composeProblem } from './problem.js'
@@ -182,7 +182,8 @@ function act<Req, Res>(
   }
   // No work is begun for a client that left, or was answered by other code, at the very moment of its turn.
   if (isGone(req) || res.writableEnded) return void hold[Symbol.asyncDispose]()
-  if (leave !== undefined) stayOn(res, leave)
+  // From now on the request counts until its hold ends, even if its client leaves before.
+  if (leave !== undefined) offClose(res, leave)
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
   const settlement = new HoldSettlement({
     req,
