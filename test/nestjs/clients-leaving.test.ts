@@ -29,7 +29,7 @@ import {
 } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
-import { finalize, from, map, type Observable, retry } from 'rxjs'
+import { finalize, from, map, NEVER, type Observable, retry } from 'rxjs'
 import { type Answer, Gate, until } from '../support/http.js'
 import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
@@ -78,6 +78,13 @@ class HidingInterceptor implements NestInterceptor {
 class HidingItselfInterceptor extends DspinlockInterceptor {
   override intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return new HidingInterceptor().intercept(context, { handle: () => super.intercept(context, next) })
+  }
+}
+
+@Controller()
+class NeverController {
+  @Get('never') never(): unknown {
+    return NEVER
   }
 }
 
@@ -157,6 +164,23 @@ class LeavingController {
     return this.generator(req, '1')
   }
 
+  @Get('parts/:id') parts(@Req() req: AnyRequest): unknown {
+    begin(req)
+    let pulls = 0
+    const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+      if (++pulls > 1) await gate.opened
+      if (pulls > 2) controller.close()
+      else controller.enqueue(Buffer.from('ab'[pulls - 1] as string))
+    }
+    return new Response(new ReadableStream({ pull }))
+  }
+  @Get('outside/:id') @UseInterceptors(OutsideInterceptor, DspinlockInterceptor) async outside(
+    @Req() req: AnyRequest,
+  ): Promise<object> {
+    begin(req)
+    await gate.opened
+    return { done: true }
+  }
   @Get('guarded/:id') @Dspinlock() @UseInterceptors(OutsideInterceptor) @UseGuards(SlowGuard) guarded(): object {
     outside.push('run')
     return { done: true }
@@ -194,7 +218,7 @@ for (const platform of platforms) {
     before(async () => {
       server = await startNest(platform, {
         imports: [DspinlockModule.forRoot({ settleTimeoutMs: 50 })],
-        controllers: [LeavingController],
+        controllers: [LeavingController, NeverController],
       })
       engine = server.app.get<LockEngine>(getLockEngineToken())
     })
@@ -207,10 +231,10 @@ for (const platform of platforms) {
     })
     after(() => server.stop())
 
-    const beginAndLeave = async (path: string, method = 'GET', port = server.port): Promise<void> => {
+    const beginAndLeave = async (path: string, method = 'GET', port = server.port, before = ''): Promise<void> => {
       const socket = connect(port, '127.0.0.1')
       await once(socket, 'connect')
-      socket.write(`${method} ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
+      socket.write(`${before}${method} ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
       await until(() => runs === 1, 'it runs')
       socket.destroy()
       await until(() => hasLeft, 'the server noticed')
@@ -292,6 +316,31 @@ for (const platform of platforms) {
       const answer = await duplicate
       expect([answer.status, runs]).to.deep.equal([409, 1])
       expect(JSON.parse(answer.body)).to.include({ code: 'not-kept' })
+    })
+
+    const never = 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n'
+    const pipelined = [['stream', 'done'] as const, ...(nestMajor < 12 ? [] : [['parts', 'ab'] as const])]
+    for (const [kind, whole] of pipelined) {
+      it(`${kind}, behind another answer: nothing of it is kept, and the duplicate runs for itself at once`, async () => {
+        await beginAndLeave(`/${kind}/3`, 'GET', server.port, never)
+        gate.open()
+        await until(() => engine.keys === 0, 'the key is free')
+        const answer = await server.ask(`/${kind}/3`, { headers: { host: 'h' } })
+        expect([answer.body, runs, answer.headers['cache-status']]).to.deep.equal([whole, 2, undefined])
+      })
+    }
+
+    it('one that waits, behind another answer: what is outside ends', async () => {
+      const holder = server.ask('/outside/1', { headers: { host: 'h' } })
+      await until(() => runs === 1, 'one runs')
+      const socket = connect(server.port, '127.0.0.1')
+      socket.write(`${never}GET /outside/1 HTTP/1.1\r\nHost: h\r\n\r\n`)
+      await until(() => engine.waiters === 1, 'a duplicate waits')
+      socket.destroy()
+      await until(() => outside.includes('ended'), 'what is outside ended')
+      expect([outside, engine.waiters]).to.deep.equal([['begun', 'begun', 'ended'], 0])
+      gate.open()
+      await holder
     })
 
     const refusing = nestMajor < 12 ? ['refusing-observable'] : ['refusing-observable', 'refusing-generator']

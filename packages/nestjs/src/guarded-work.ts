@@ -1,7 +1,7 @@
 // Runs the handler's Observable under a lock. Nest writes the response to its values; a replay is not written by Nest.
 
 import type { MaybePromise } from '@dspinlock/core'
-import { endWithoutResponse, isGone, type RequestLock } from '@dspinlock/http'
+import { endWithoutResponse, isGone, offClose, onClose, type RequestLock } from '@dspinlock/http'
 import { type ExecutionContext, StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
 import type { AbstractHttpAdapter } from '@nestjs/core'
@@ -81,7 +81,7 @@ export class Passage implements Way {
     this.#fate = fate
     if (this.#expectsAnswer) {
       this.target.res.removeListener('finish', this.#onAnswered)
-      this.target.res.removeListener('close', this.#onAnswered)
+      offClose(this.target.res, this.#onAnswered)
     }
     const attempts = this.#attempts
     this.#attempts = nobody
@@ -96,7 +96,7 @@ export class Passage implements Way {
     if (this.#expectsAnswer) return
     this.#expectsAnswer = true
     this.target.res.once('finish', this.#onAnswered)
-    this.target.res.once('close', this.#onAnswered)
+    onClose(this.target.res, this.#onAnswered)
   }
 
   /** Called after `handle`, with what it returned: a request that had its turn at once needs no listeners. */
@@ -196,8 +196,12 @@ class Attempt {
       await finish(stream)
       endWithoutResponse(req, 'cut')
     }
-    if (res.destroyed) void cut()
-    else res.once('close', () => void cut())
+    const onOver = (): void => {
+      offClose(res, onOver)
+      void cut()
+    }
+    if (res.destroyed || isGone(req)) void cut()
+    else onClose(res, onOver)
   }
 
   /**
