@@ -232,6 +232,7 @@ describe('web streams on Koa 3', () => {
       await next()
       if (ctx.path === '/aside') ctx.body = 'something else'
     })
+    app.use((ctx, next) => (ctx.path === '/never' ? new Promise(() => {}) : next()))
     app.use(guard)
     app.use(async ctx => {
       const number = sources.length
@@ -307,6 +308,21 @@ describe('web streams on Koa 3', () => {
       expect((await duplicate).body).to.equal('well')
     })
   }
+
+  it('its client leaves while it waits behind another answer: a waiter runs', async () => {
+    gate.open()
+    const socket = await server.dial('GET /never HTTP/1.1\r\nHost: h\r\n\r\nGET /behind HTTP/1.1\r\nHost: h\r\n\r\n')
+    await until(() => sources.length === 1, 'it runs')
+    write(0, 'first ')
+    const duplicate = server.ask('/behind', { headers: { host: 'h' } })
+    await until(() => guard.engine.waiters === 1, 'a duplicate waits')
+    socket.destroy()
+    await until(() => sources.length === 2, 'the duplicate runs')
+    expect(sources[0]?.cancelled).to.equal(true)
+    write(1, 'well')
+    sources[1]?.controller.close()
+    expect((await duplicate).body).to.equal('well')
+  })
 
   it('a source that fails breaks the response off and ends the hold', async () => {
     gate.open()

@@ -1,12 +1,14 @@
 // Follows what runs inside, from the call of `next` until the hold has ended with the result.
 
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import {
   type Baseline,
   type Ending,
   type Head,
+  offClose,
+  onClose,
   type Settlement,
   takeBaseline,
   takeHead,
@@ -60,7 +62,7 @@ export class Downstream implements Ending {
     const { res } = this.#ctx
     // A response whose client has left may never end.
     if (res.destroyed) this.#watching.cut()
-    else res.once('close', () => this.#watching.cut())
+    else whenOver(res, () => this.#watching.cut())
   }
 
   release(): void {
@@ -72,6 +74,14 @@ export class Downstream implements Ending {
   cut(): void {
     this.release()
   }
+}
+
+function whenOver(res: ServerResponse, end: () => void): void {
+  const onOver = (): void => {
+    offClose(res, onOver)
+    end()
+  }
+  onClose(res, onOver)
 }
 
 /** The status that Koa gives to an error that nobody catches. */
@@ -113,7 +123,7 @@ function settle(
   const length = contentLength === undefined ? undefined : Number(contentLength)
   const outflow = new Outflow({ watching, settlement, status, head, length })
   // Koa destroys a stream with its response. For a stream that was replaced outside or never read, the hold ends then as well.
-  ctx.res.once('close', () => outflow.cut())
+  whenOver(ctx.res, () => outflow.cut())
   if (ctx.res.destroyed) outflow.cut()
   if (body.kind === 'stream') replaceBody(ctx, outflow.through(body.stream))
   else replaceBody(ctx, outflow.throughWeb(body.stream))
