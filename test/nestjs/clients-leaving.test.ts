@@ -29,7 +29,7 @@ import {
 } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
-import { finalize, from, map, NEVER, type Observable, retry } from 'rxjs'
+import { finalize, from, map, NEVER, type Observable, retry, tap } from 'rxjs'
 import { type Answer, Gate, until } from '../support/http.js'
 import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
@@ -139,6 +139,16 @@ class LeavingController {
     begin(req)
     void gate.opened.then(() => res.send({ done: true }))
   }
+  @Get('hand-observable/:id') handObservable(
+    @Req() req: AnyRequest,
+    @Res() res: { send(body: unknown): void },
+  ): unknown {
+    begin(req)
+    return from(gate.opened).pipe(
+      map(() => ({ secret: 1 })),
+      tap(() => void setImmediate(() => res.send({ done: true }))),
+    )
+  }
   @Get('stream/:id') async stream(@Req() req: AnyRequest): Promise<unknown> {
     begin(req)
     await gate.opened
@@ -240,7 +250,7 @@ for (const platform of platforms) {
       await until(() => hasLeft, 'the server noticed')
     }
 
-    for (const kind of ['promise', 'observable', 'hand']) {
+    for (const kind of ['promise', 'observable', 'hand', 'hand-observable']) {
       it(`${kind}: the work goes on, and the duplicates get its answer`, async () => {
         await beginAndLeave(`/${kind}/1`)
         const duplicate = server.ask(`/${kind}/1`, { headers: { host: 'h' } })

@@ -9,6 +9,7 @@ import { Observable, type Subscriber, type Subscription } from 'rxjs'
 import { markAnswered } from './answered.js'
 import { type Admission, NestExchange, type Way } from './exchange.js'
 import { turnMissed } from './messages.js'
+import { type Class, type Handler, readRoute } from './rule.js'
 import type { Target } from './target.js'
 
 export interface Means {
@@ -211,7 +212,8 @@ class Attempt {
   #answerAlone(): void {
     const { req, res, response } = this.#passage.target
     const { mount, context, adapter } = this.#means
-    if (res.writableEnded) return
+    const { isSentByHand } = readRoute(context.getClass() as Class, context.getHandler() as Handler)
+    if (res.writableEnded || isSentByHand) return
     if (this.#last === undefined) return this.#failAlone()
     const isPlain = !isStream(this.#last.value) && !hasView(context.getHandler()) && mount.isOutermost(context)
     if (isPlain) adapter.reply(response, this.#last.value)

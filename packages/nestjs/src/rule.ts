@@ -1,6 +1,15 @@
 // What the metadata of a route says: its nearest decorator, and where our interceptors and guards are bound.
 
-import { GUARDS_METADATA, INTERCEPTORS_METADATA, SSE_METADATA, VERSION_METADATA } from '@nestjs/common/constants.js'
+import {
+  GUARDS_METADATA,
+  INTERCEPTORS_METADATA,
+  RESPONSE_PASSTHROUGH_METADATA,
+  ROUTE_ARGS_METADATA,
+  SSE_METADATA,
+  VERSION_METADATA,
+} from '@nestjs/common/constants.js'
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js'
+import { MetadataScanner } from '@nestjs/core'
 
 /** The metadata that `@RouteConstraints()` of platform-fastify leaves; a copy of the name, because that package need not be installed. */
 const CONSTRAINTS_METADATA = '__fastify_route_constraints__'
@@ -23,6 +32,8 @@ export interface Route {
   readonly guards: readonly unknown[]
   /** The response is a stream of events for one client. */
   readonly isEventStream: boolean
+  /** The handler sends the response, by `@Res()` or `@Next()`; Nest does nothing with what it returns. */
+  readonly isSentByHand: boolean
   /**
    * The version of the API, and whatever else tells the route from others of the same method and path. Not the handler's name, because
    * a retry after an update of the application is still a retry.
@@ -57,6 +68,7 @@ function readMetadata(controller: Class, handler: Handler): Route {
     interceptors: list(INTERCEPTORS_METADATA),
     guards: list(GUARDS_METADATA),
     isEventStream: Reflect.hasMetadata(SSE_METADATA, handler),
+    isSentByHand: isSentByHand(controller, handler),
     version: withConstraints(handler, versionOn(handler) ?? versionOn(controller)),
     where: `${controller.name}.${handler.name}`,
   }
@@ -64,6 +76,17 @@ function readMetadata(controller: Class, handler: Handler): Route {
 
 export function ruleOn(target: object): Rule | undefined {
   return Reflect.getMetadata(RULE, target) as Rule | undefined
+}
+
+/** Nest keeps the metadata of parameters by the name of the method. */
+function isSentByHand(controller: Class, handler: Handler): boolean {
+  const prototype = controller.prototype as Record<string, unknown>
+  const names = new MetadataScanner().getAllMethodNames(prototype)
+  const name = names.find(candidate => prototype[candidate] === handler) ?? handler.name
+  if (Reflect.getMetadata(RESPONSE_PASSTHROUGH_METADATA, controller, name) === true) return false
+  const parameters: object = Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, name) ?? {}
+  const ofHand: readonly number[] = [RouteParamtypes.RESPONSE, RouteParamtypes.NEXT]
+  return Object.keys(parameters).some(key => ofHand.includes(Number(key.split(':')[0])))
 }
 
 /** The version that `@Version()` or `@Controller({ version })` gives: one, several, or the symbol for none in particular. */
