@@ -26,7 +26,7 @@ import {
 } from '@nestjs/common'
 import { expect } from 'chai'
 import type { Observable } from 'rxjs'
-import { Gate, json, until } from '../support/http.js'
+import { type Answer, Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 import { redisUrl } from '../support/redis.js'
 
@@ -51,6 +51,15 @@ class ReportsController {
     return { run: ++runs }
   }
   @Post('held') @Dspinlock({ duplicates: 'serialise' }) async held(): Promise<object> {
+    runs++
+    await gate.opened
+    return { run: runs }
+  }
+}
+
+@Controller('other')
+class OtherController {
+  @Post('held') @Dspinlock('other') async held(): Promise<object> {
     runs++
     await gate.opened
     return { run: runs }
@@ -196,6 +205,25 @@ for (const platform of platforms) {
       expect((await holder).status).to.equal(201)
       await closed
       expect([engine.closed, store.closed, runs]).to.deep.equal([true, true, 1])
+    })
+
+    it('going down with two sets: the waiters of one get 503 while holders of the other run', async () => {
+      const closing = await startNest(platform, {
+        imports: [DspinlockModule.forRoot(), DspinlockModule.forRoot({ name: 'other' }), FeatureModule],
+        controllers: [OtherController],
+      })
+      const engines = ['default', 'other'].map(name => closing.app.get<LockEngine>(getLockEngineToken(name)))
+      const ofEach = (): Promise<Answer>[] => ['/held', '/other/held'].map(path => closing.ask(path, json({})))
+      const holders = ofEach()
+      await until(() => runs === 2, 'one of each runs')
+      const waiters = ofEach()
+      await until(() => engines.every(({ waiters: waiting }) => waiting === 1), 'one of each waits')
+      const closed = closing.app.close()
+      expect((await Promise.all(waiters)).map(({ status }) => status)).to.deep.equal([503, 503])
+      gate.open()
+      expect((await Promise.all(holders)).map(({ status }) => status)).to.deep.equal([201, 201])
+      await closed
+      expect(runs).to.equal(2)
     })
 
     it('an engine that was given stays open, and so does its store', async () => {

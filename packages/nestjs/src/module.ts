@@ -111,9 +111,9 @@ export class DspinlockModule implements OnModuleInit, BeforeApplicationShutdown,
     if (findSets(this.#container)[0] === this.#set) checkApplication(this.#container)
   }
 
-  /** Before the HTTP server closes, so that waiters still get an answer. */
-  beforeApplicationShutdown(): Promise<void> {
-    return this.#set.close()
+  /** Before the HTTP server closes, so that waiters still get an answer. Closes all sets at once: Nest ends one module before it asks the next. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all(findSets(this.#container).map(set => set.close()))
   }
 
   onApplicationShutdown(): Promise<void> {
