@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { Dspinlock, DspinlockInterceptor, DspinlockModule } from '@dspinlock/nestjs'
-import { Controller, Get, Post, Version, VersioningType } from '@nestjs/common'
+import { Controller, Get, Headers, Post, Version, type VersioningOptions, VersioningType } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { RouteConstraints } from '@nestjs/platform-fastify'
 import { expect } from 'chai'
@@ -36,6 +36,31 @@ class KindsController {
     return 'y'
   }
 }
+
+const guarded = Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+
+@Controller('both')
+class BothController {
+  @Version(['1', '2']) @Get() @guarded both(@Headers() headers: object): object {
+    return headers
+  }
+  @Get('by-default') @guarded byDefault(@Headers() headers: object): object {
+    return headers
+  }
+}
+
+const extractor = (request: unknown): string | string[] =>
+  String((request as IncomingMessage).headers['x-version']).split('+')
+
+const ways: readonly [string, VersioningOptions, (version: string) => Record<string, string>][] = [
+  ['a header', { type: VersioningType.HEADER, header: 'X-Version' }, version => ({ 'x-version': version })],
+  ['a function', { type: VersioningType.CUSTOM, extractor }, version => ({ 'x-version': version })],
+  [
+    'a media type',
+    { type: VersioningType.MEDIA_TYPE, key: 'v=' },
+    version => ({ accept: `application/json; v=${version}` }),
+  ],
+]
 
 interface FastifyOfKinds {
   addConstraintStrategy(strategy: object): void
@@ -86,6 +111,32 @@ for (const platform of platforms) {
       }
     })
   })
+}
+
+for (const platform of platforms) {
+  for (const [name, options, headersOf] of ways) {
+    it(`several versions of one handler, named by ${name}, on ${platform.name}: each has a replay of its own`, async () => {
+      const server = await startNest(
+        platform,
+        { imports: [DspinlockModule.forRoot()], controllers: [BothController] },
+        app => void app.enableVersioning({ ...options, defaultVersion: ['1', '2'] }),
+      )
+      try {
+        for (const path of ['/both', '/both/by-default']) {
+          const statuses: unknown[] = []
+          for (const version of ['1', '2', '1', '2']) {
+            const headers = headersOf(version)
+            const answer = await server.ask(path, { headers })
+            expect(JSON.parse(answer.body)).to.include(headers)
+            statuses.push(answer.headers['cache-status'])
+          }
+          expect(statuses).to.deep.equal([undefined, undefined, 'dspinlock; hit', 'dspinlock; hit'])
+        }
+      } finally {
+        await server.stop()
+      }
+    })
+  }
 }
 
 describe(`route constraints on Nest ${nestMajor} on Fastify`, () => {

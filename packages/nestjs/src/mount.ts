@@ -10,6 +10,7 @@ import type { Admission } from './exchange.js'
 import type { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import type { Mode } from './options.js'
+import { readRequestedVersion } from './requested-version.js'
 import { type Class, type Handler, type Route, readRoute } from './rule.js'
 import { isHttp, readRaw, readTarget } from './target.js'
 import { DEFAULT_SET } from './tokens.js'
@@ -95,7 +96,14 @@ export abstract class Mount implements OnModuleInit {
     // Before the request gets a property of ours.
     shareShape(target, raw, 'res')
     setEntry(target.request, { mount: this, context })
-    return { guard, target, onRoute, version: route.version }
+    return { guard, target, onRoute, version: this.#versionOf(route, raw) }
+  }
+
+  /** With the version that the request asks for, if one handler has several, because it may answer each in its own way. */
+  #versionOf({ version, isOfVersions }: Route, raw: IncomingMessage): string | undefined {
+    const versioning = this.configOfNest.getVersioning()
+    if (versioning === undefined || !(isOfVersions ?? Array.isArray(versioning.defaultVersion))) return version
+    return JSON.stringify([version, readRequestedVersion(versioning, raw)])
   }
 
   /** The number of places at which an interceptor (or guard) of ours is bound to the route. */

@@ -39,6 +39,8 @@ export interface Route {
    * a retry after an update of the application is still a retry.
    */
   readonly version: string | undefined
+  /** The handler is that of several versions; undefined if it names none, and those of the application count. */
+  readonly isOfVersions: boolean | undefined
   /** For messages. */
   readonly where: string
 }
@@ -63,13 +65,15 @@ const known = new WeakMap<Class, WeakMap<Handler, Route>>()
 function readMetadata(controller: Class, handler: Handler): Route {
   const list = (key: string): unknown[] =>
     [controller, handler].flatMap(target => (Reflect.getMetadata(key, target) as unknown[] | undefined) ?? [])
+  const versions = versionsOn(handler) ?? versionsOn(controller)
   return {
     rule: ruleOn(handler) ?? ruleOn(controller),
     interceptors: list(INTERCEPTORS_METADATA),
     guards: list(GUARDS_METADATA),
     isEventStream: Reflect.hasMetadata(SSE_METADATA, handler),
     isSentByHand: isSentByHand(controller, handler),
-    version: withConstraints(handler, versionOn(handler) ?? versionOn(controller)),
+    version: withConstraints(handler, versions && JSON.stringify(versions.map(String).sort())),
+    isOfVersions: versions && versions.length > 1,
     where: `${controller.name}.${handler.name}`,
   }
 }
@@ -89,10 +93,10 @@ function isSentByHand(controller: Class, handler: Handler): boolean {
   return Object.keys(parameters).some(key => ofHand.includes(Number(key.split(':')[0])))
 }
 
-/** The version that `@Version()` or `@Controller({ version })` gives: one, several, or the symbol for none in particular. */
-function versionOn(target: object): string | undefined {
+/** The versions that `@Version()` or `@Controller({ version })` gives; one may be the symbol for none in particular. */
+function versionsOn(target: object): (string | symbol)[] | undefined {
   const version = Reflect.getMetadata(VERSION_METADATA, target) as string | symbol | (string | symbol)[] | undefined
-  return version === undefined ? undefined : JSON.stringify([version].flat().map(String).sort())
+  return version === undefined ? undefined : [version].flat()
 }
 
 /** Adds the constraints by which Fastify chooses among handlers of one method and path; they may depend on headers that are in no key. */
