@@ -8,6 +8,7 @@ import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
+import { FaultProxy } from '../support/fault-proxy.js'
 import { redisUrl } from '../support/redis.js'
 
 describe('connections', () => {
@@ -109,6 +110,45 @@ describe('connections', () => {
     const client = new Redis(redisUrl(), { stringNumbers: true, lazyConnect: true })
     expect(() => redisStore(client)).to.throw(TypeError, /without the option stringNumbers/)
     expect(() => redisStore({ stringNumbers: true })).to.throw(TypeError, /without the option stringNumbers/)
+  })
+
+  for (const [version, { createClient }] of [
+    ['6', nodeRedis],
+    ['5', nodeRedis5 as unknown as typeof nodeRedis],
+  ] as const) {
+    it(`a client of node-redis ${version} that gives up at once: the connection that listens is made anew all the same`, async () => {
+      const proxy = await FaultProxy.open(Number(new URL(redisUrl()).port))
+      const sends = (command: RegExp): Promise<void> =>
+        new Promise(resolve => {
+          proxy.onRequest = request => {
+            if (command.test(request.toString('latin1'))) resolve()
+          }
+        })
+      const client = createClient({ url: proxy.url, socket: { reconnectStrategy: false } })
+      await client.on('error', () => {}).connect()
+      // A store asks for the version as soon as it listens.
+      const listens = sends(/\r\ninfo\r\n/i)
+      const store = redisStore(client)
+      await listens
+      const listensAgain = sends(/\r\nsubscribe\r\n/i)
+      proxy.cut()
+      await listensAgain
+      await store.close()
+      await proxy.close()
+    })
+  }
+
+  it('a store that is closed at once opens no connection', async () => {
+    let duplicates = 0
+    const client = Object.assign(nodeRedis.createClient({ url: redisUrl() }), {
+      duplicate: () => {
+        duplicates++
+        throw new Error('a connection was opened')
+      },
+    })
+    await redisStore(client as unknown as NodeRedisClient).close()
+    await new Promise(resolve => setImmediate(resolve))
+    expect(duplicates).to.equal(0)
   })
 
   it('a sentinel client of node-redis 5 is a TypeError that names what would do', () => {

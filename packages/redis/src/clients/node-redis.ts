@@ -39,6 +39,7 @@ interface Subscribable {
   connect(): Promise<unknown>
   on(event: string, listener: (...args: unknown[]) => void): unknown
   subscribe(channels: string[], onMessage: (message: Buffer) => void, asBuffers: true): Promise<unknown>
+  readonly isOpen: boolean
   readonly isReady?: boolean
   ping(): Promise<unknown>
   unref?(): void
@@ -232,7 +233,8 @@ class Listening {
       client.on('error', (error: unknown) => {
         this.#listener.onLost()
         if (!this.#closed) this.#listener.onTrouble(error)
-        if (this.#kind !== 'cluster') return
+        // A client that its owner's reconnectStrategy made give up is replaced, too: it would be closed for ever, and its owner does not know it.
+        if (this.#kind !== 'cluster' && client.isOpen) return
         if (this.#isListening && this.#client === client) this.#leave()
         reject(error)
       })
