@@ -105,6 +105,7 @@ describe('spinlock: stored results', () => {
       const value = ['unstorable', what]
       const asked = await failure(new HashDSpinlock(value, options).run(() => result))
       expect(asked).to.be.instanceOf(RecordError)
+      expect(asked.message).to.match(/; return plain data, or override packRecord\(\)$/)
       expect((asked.cause as Error).message).to.match(path)
       expect(await new HashDSpinlock(value, { store }).run(() => result)).to.equal(result)
       const exists = new HashDSpinlock(value, { store, failIfKeyExists: true })

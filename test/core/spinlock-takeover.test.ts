@@ -42,6 +42,14 @@ for (const [name, makeStore] of storeKinds) {
       await next.release()
     })
 
+    it('a holder past its maxBlockMs is told the name of that option', async () => {
+      const slow = await new HashDSpinlock(value, { store, maxBlockMs: 20 }).acquire()
+      const { signal } = slow
+      await aborted(signal)
+      expect(String(signal?.reason)).to.contain('(of a lock: maxBlockMs)')
+      await slow.release()
+    })
+
     it('a waiter decides by its own maxBlockMs, and the holder is told', async () => {
       const slow = await new HashDSpinlock(value, { store, leaseMs: 300 }).acquire()
       const { signal } = slow

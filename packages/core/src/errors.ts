@@ -94,7 +94,7 @@ export class HoldTimeoutError extends DspinlockError {
   constructor(key: string, maxHoldMs: number) {
     super(
       'ERR_DSPINLOCK_HOLD_TIMEOUT',
-      `the key ${shortKey(key)} was held for ${maxHoldMs} ms and is no longer renewed; raise maxHoldMs if the work takes that long`,
+      `the key ${shortKey(key)} was held for ${maxHoldMs} ms and is no longer renewed; raise maxHoldMs (of a lock: maxBlockMs) if the work takes that long`,
       { key },
     )
   }
@@ -118,14 +118,15 @@ export class DuplicateError extends DspinlockError {
   }
 }
 
-/** A result could not be turned into a record, or a record back into a result. */
+/** A result could not be turned into a record (by a codec, or by a lock's `packRecord`), or a record back into a result. */
 export class RecordError extends DspinlockError {
-  constructor(key: string, direction: 'encode' | 'decode', cause: unknown) {
+  constructor(key: string, failed: 'encode' | 'pack' | 'decode', cause: unknown) {
+    const remedy = failed === 'pack' ? 'plain data, or override packRecord()' : 'what JSON can express, or pass a codec'
     super(
       'ERR_DSPINLOCK_RECORD',
-      direction === 'encode'
-        ? `the result for the key ${shortKey(key)} cannot be kept for duplicates; return what JSON can express, or pass a codec`
-        : `what the store holds for the key ${shortKey(key)} is not a record that this codec wrote`,
+      failed === 'decode'
+        ? `what the store holds for the key ${shortKey(key)} is not a record that this codec wrote`
+        : `the result for the key ${shortKey(key)} cannot be kept for duplicates; return ${remedy}`,
       { key, cause },
     )
   }

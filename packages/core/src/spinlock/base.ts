@@ -392,7 +392,7 @@ export abstract class DSpinlockBase implements Tunables {
     try {
       return this.#pack(true, result)
     } catch (error) {
-      if (this.#settings.cachedIfComputed) throw new RecordError(this.key, 'encode', error)
+      if (this.#settings.cachedIfComputed) throw new RecordError(this.key, 'pack', error)
       return this.#pack(false, undefined)
     }
   }
