@@ -209,6 +209,24 @@ describe('LockEngine', () => {
     expect([await first, await second]).to.deep.equal(['mine', 'mine'])
   })
 
+  it("what was done under 'reject' has no result to replay, and who asks for one is told that it was done", async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const again = (): never => expect.fail('the work was done')
+    const codec = { encode: (text: string) => Buffer.from(text), decode: (bytes: Uint8Array) => String(bytes) }
+    const work = (): Promise<unknown> => new Promise(resolve => setImmediate(resolve, () => 'no JSON'))
+    const first = engine.run('k', work, { duplicates: 'reject', ttlMs: 60_000 })
+    const waiting = failure(engine.run('k', again, { duplicates: 'replay' }))
+    await first
+    const later = failure(engine.run('k', again, { duplicates: 'replay', codec }))
+    for (const error of [await waiting, await later]) {
+      expect(error).to.include({ code: 'ERR_DSPINLOCK_DUPLICATE', reason: 'settled' })
+    }
+    expect(await engine.run('empty', () => '', { duplicates: 'replay', ttlMs: 60_000, codec })).to.equal('')
+    expect(await engine.run('empty', again, { duplicates: 'replay', codec })).to.equal('')
+    expect(await engine.run('void', () => undefined, { duplicates: 'replay', ttlMs: 60_000 })).to.equal(undefined)
+    expect(await engine.run('void', again, { duplicates: 'replay' })).to.equal(undefined)
+  })
+
   it('a store may answer with promises of any implementation, as all async functions do once zone.js is loaded', async () => {
     const Elsewhere = runInNewContext('Promise') as PromiseConstructor
     const inner = memoryStore()

@@ -158,7 +158,7 @@ export class LockEngine {
    * Runs `task` when it holds the key, and ends the hold afterwards. Under `'replay'` its result is encoded (JSON
    * unless `codec` says otherwise) and given to duplicates, each of which gets a copy of its own. An error of the task is
    * rethrown as it is, leaves no record, and lets the next one run. Rejects with the errors of `enter`; with DuplicateError if
-   * the options refuse duplicates; with RecordError if the result cannot be encoded. If the hold is lost while the task runs, that is no
+   * the options refuse duplicates, or if the work was done under `'reject'`, so that there is no result to replay; with RecordError if the result cannot be encoded. If the hold is lost while the task runs, that is no
    * error: the task's signal says so, and its result is given to nobody else.
    */
   run<T>(key: string, task: Task<T>, options?: RunOptions<T>): Promise<T> {

@@ -100,7 +100,10 @@ export class HoldTimeoutError extends DspinlockError {
   }
 }
 
-/** `run` with `duplicates: 'reject'` (or `whileInFlight: 'reject'`) found that the same work is being done or was done. */
+/**
+ * `run` with `duplicates: 'reject'` (or `whileInFlight: 'reject'`) found that the same work is being done or was done; or, with `'replay'`,
+ * that it was done under `'reject'`, which keeps no result.
+ */
 export class DuplicateError extends DspinlockError {
   readonly reason: 'in-flight' | 'settled' | 'mismatch'
   /** For `in-flight`, what is left of the lease, in milliseconds, unless the work ends sooner. Otherwise 0, which has no meaning. */

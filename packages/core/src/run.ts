@@ -50,13 +50,16 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
   }
   const entry = await engine.enter(key, enterOptions)
   if (entry.role === 'refused') throw new DuplicateError(key, entry.reason, entry.retryAfterMs)
-  if (entry.role === 'follower') return decode(codec, key, entry.record)
+  if (entry.role === 'follower') {
+    if (Buffer.compare(entry.record, notKept) === 0) throw new DuplicateError(key, 'settled', 0)
+    return decode(codec, key, entry.record)
+  }
   if (entry.role === 'pass') return task({ key, fence: undefined, signal: new AbortController().signal })
 
   const { hold } = entry
   const { duplicates, leaveRecord } = enterOptions
   let result: T
-  let record: Uint8Array = nothing
+  let record = notKept
   try {
     result = await task({
       key,
@@ -65,7 +68,7 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
         return hold.signal
       },
     })
-    // Under 'reject' nobody is given the result, so it is not encoded.
+    // Under 'reject' nobody is given the result, so it is not encoded, and need not be something that can be.
     if (duplicates === 'replay' || leaveRecord) record = encode(codec, key, result)
   } catch (error) {
     await hold[Symbol.asyncDispose]()
@@ -81,7 +84,8 @@ export async function runTask<T>(engine: Enters, key: string, task: Task<T>, opt
   return result
 }
 
-const nothing = new Uint8Array(0)
+/** The record of work whose result was not kept: a byte that no UTF-8 has, and `done`, so that it is no record of a codec. */
+const notKept: Uint8Array = Uint8Array.of(255, 100, 111, 110, 101)
 
 function encode<T>(codec: Codec<T>, key: string, result: T): Uint8Array {
   try {
@@ -104,7 +108,7 @@ function decode<T>(codec: Codec<T>, key: string, record: Uint8Array): T {
 /** Makes new bytes, and only reads those that it is given, so nothing has to be copied for it. */
 const jsonCodec: Codec<unknown> = {
   encode(result) {
-    if (result === undefined) return nothing
+    if (result === undefined) return new Uint8Array()
     const text = JSON.stringify(result)
     if (text === undefined) throw new TypeError(`JSON has no form for a ${typeof result}`)
     return new TextEncoder().encode(text)
