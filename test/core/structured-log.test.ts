@@ -47,6 +47,18 @@ describe('a log with fields', () => {
     expect(entries[1]?.line).to.match(/^dspinlock:end ".+" settled after [\d.]+ ms/)
   })
 
+  it('one event is one line, whatever is in a key or in the message of an error', async () => {
+    const lines: string[] = []
+    const stop = attachLogger({ debug: line => lines.push(line), warn: line => lines.push(line) })
+    const hostile = 'a\nWARN dspinlock:trouble forged\r\u001b[31m\u009b2J\u2028\u202e'
+    await engine.run(`${key}${hostile}`, () => {})
+    publishTrouble('http', 'guard', new Error(`no tenant ${hostile}`))
+    stop()
+    expect(lines).to.have.length(3)
+    for (const line of lines) expect(line).to.not.match(/[\p{Cc}\p{Cf}\u2028]/u)
+    expect(lines[2]).to.include('no tenant a\\nWARN')
+  })
+
   it('a failed call and a forget are logged as information', async () => {
     const hold = holdOf(await engine.enter(key))
     const err = await failure(engine.enter(key, { waitMs: 1 }))

@@ -1,5 +1,6 @@
 // Every message that a user of the command line can see, and what its exit codes mean.
 
+import { escapeUnsafe } from '@dspinlock/core/support'
 import { InvalidArgumentError } from 'commander'
 
 export const exitCodes = {
@@ -50,7 +51,7 @@ export const wrongArguments = {
 
 /** Makes a text safe for a terminal: a key may contain anything, even sequences that move the cursor. */
 function quote(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, escape)
+  return escapeUnsafe(JSON.stringify(text))
 }
 
 /** Like `quote`, but without the quotes if they are not needed. */
@@ -62,8 +63,4 @@ export function show(text: string): string {
 /** Makes a line from elsewhere safe for a terminal: a server's answer, for example, may contain anything, too. */
 export function printable(text: string): string {
   return quote(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
-}
-
-function escape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

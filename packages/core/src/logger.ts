@@ -10,6 +10,7 @@ import {
   type TroubleEvent,
 } from './events.js'
 import { optional, parseOptions } from './options.js'
+import { escapeUnsafe } from './printable.js'
 
 /** `console`, a pino logger and a winston logger are all of this shape. */
 export interface Logger {
@@ -113,7 +114,8 @@ function listen(
         const told = event as object
         write(
           levelOf(name, told),
-          () => line(told),
+          // An error may quote what a client sent, which must not begin a line of its own.
+          () => escapeUnsafe(line(told)),
           () => fieldsOf(name, told),
         )
       } catch {
