@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { expect } from 'chai'
+import { transform } from 'esbuild'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { type Package, type Packed, packAll, packages, top } from './published.js'
@@ -48,6 +49,16 @@ for (const { folder, manifest } of packages as readonly Package[]) {
         for (const source of (JSON.parse(text) as { sources: string[] }).sources) {
           expect([...files], `${path} points to ${source}`).to.include(join(path, '..', source))
         }
+      }
+    })
+
+    it('can be compiled to CommonJS, as is done for Jest', async () => {
+      // The command line is never imported.
+      for (const path of manifest.exports === undefined ? [] : packed.files.filter(name => name.endsWith('.js'))) {
+        const source = readFileSync(join(top, 'packages', folder, path), 'utf8')
+        // An await outside of functions makes this throw; for import.meta, esbuild puts in a variable.
+        const { code } = await transform(source, { format: 'cjs', sourcefile: path })
+        expect(code.includes('import_meta'), `${path} uses import.meta`).to.equal(false)
       }
     })
 

@@ -13,9 +13,20 @@ export function checkNestVersion(): void {
 /** Undefined in a bundle, where there is no package to read. */
 function readVersion(): string | undefined {
   try {
-    const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as { version?: string }
+    const { version } = createRequire(ownPath())('@nestjs/core/package.json') as { version?: string }
     return version
   } catch {
     return undefined
+  }
+}
+
+/** By V8's stack trace API, because Jest, for which ES modules are compiled to CommonJS, loads no file with `import.meta`. */
+function ownPath(): string {
+  const before: unknown = Reflect.get(Error, 'prepareStackTrace')
+  try {
+    Error.prepareStackTrace = (_error, sites) => sites[0]?.getFileName()
+    return String(new Error().stack)
+  } finally {
+    Reflect.set(Error, 'prepareStackTrace', before)
   }
 }
