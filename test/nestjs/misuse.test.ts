@@ -266,6 +266,15 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     expect(message).to.match(/DspinlockInterceptor on OrdersController\.create was not made by Nest; give the class/)
   })
 
+  it('a decorator without parentheses, which would guard nothing', () => {
+    for (const made of [Dspinlock, SkipDspinlock]) {
+      const bare = made as unknown as ClassDecorator & MethodDecorator
+      const message = `dspinlock: @${made.name}() is written without parentheses, and so decorates nothing; write @${made.name}()`
+      expect(thrownBy(() => controllerWith(bare)).message).to.equal(message)
+      expect(thrownBy(() => bare(class Orders {})).message).to.equal(message)
+    }
+  })
+
   it('a version of Nest that is not supported', () => {
     const root = mkdtempSync(join(tmpdir(), 'dspinlock-nest10-'))
     const modules = join(root, 'node_modules')

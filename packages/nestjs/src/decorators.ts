@@ -28,6 +28,7 @@ export function Dspinlock<Req = NestRequest, Res = unknown>(
   options?: RouteOptions<Req, Res>,
 ): ClassDecorator & MethodDecorator
 export function Dspinlock(first: string | object = {}, second: object = {}): ClassDecorator & MethodDecorator {
+  refuseBare('@Dspinlock()', first, second)
   const [set, options] = typeof first === 'string' ? [first, second] : [DEFAULT_SET, first]
   checkIsObject('@Dspinlock()', options)
   const rule: Rule = { kind: 'guard', set, options }
@@ -35,7 +36,9 @@ export function Dspinlock(first: string | object = {}, second: object = {}): Cla
 }
 
 /** Excepts a route, or all routes of a controller, from an interceptor or guard that is bound further out. */
-export function SkipDspinlock(): ClassDecorator & MethodDecorator {
+export function SkipDspinlock(): ClassDecorator & MethodDecorator
+export function SkipDspinlock(first: unknown = {}, second: unknown = {}): ClassDecorator & MethodDecorator {
+  refuseBare('@SkipDspinlock()', first, second)
   const rule: Rule = { kind: 'skip' }
   return onMembers('@SkipDspinlock()', SetMetadata(RULE, rule))
 }
@@ -45,6 +48,12 @@ export const CurrentLock: () => ParameterDecorator = createParamDecorator(
   (_data: unknown, context: ExecutionContext) =>
     isHttp(context) ? context.getArgByIndex<{ dspinlock?: RequestLock }>(0).dspinlock : undefined,
 )
+
+/** Without parentheses, a decorator is given the class, or a prototype and a name, and what it returns decorates nothing. */
+function refuseBare(text: string, first: unknown, second: unknown): void {
+  const isMember = typeof first === 'object' && (typeof second === 'string' || typeof second === 'symbol')
+  if (isMember || typeof first === 'function') throw mistakes.noParentheses(text)
+}
 
 type Decorate = (target: object, name?: string | symbol, descriptor?: PropertyDescriptor) => void
 

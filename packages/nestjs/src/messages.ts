@@ -34,6 +34,8 @@ export const mistakes = {
     ),
   notAMember: (decorator: string, what: string): TypeError =>
     problem(`${decorator} belongs on ${what}, not on a property, an accessor or a parameter`),
+  noParentheses: (decorator: string): TypeError =>
+    problem(`${decorator} is written without parentheses, and so decorates nothing; write ${decorator}`),
   staticMethod: (where: string): TypeError =>
     problem(
       `@Exclusive() is on the static method ${where}, but Nest gives lock engines to objects only; put it on a method of a provider, or call engine.run()`,
