@@ -5,6 +5,7 @@ import type { MaybePromise } from '@dspinlock/core'
 import { joinChunks } from './chunks.js'
 import type { Exchange } from './exchange.js'
 import { isGone } from './gone.js'
+import { wasRead } from './parsed-body.js'
 import { shareShape } from './shared-shape.js'
 
 export type BodyRead =
@@ -50,7 +51,7 @@ export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<Bo
   const { req, res } = exchange
   if (!hasBody(req)) return noBody
   if (isGone(req)) return { kind: 'gone' }
-  if (req.readableDidRead || req.readableEnded || req.readableFlowing === true) return { kind: 'unreadable' }
+  if (wasRead(req) || req.readableFlowing === true) return { kind: 'unreadable' }
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)
   // Before reading, because no other step before the request's turn uses the request object as much.

@@ -11,6 +11,11 @@ export interface ParserResult {
   readonly files?: unknown
 }
 
+/** Whether other code has read from the body. */
+export function wasRead(req: IncomingMessage): boolean {
+  return req.readableDidRead || req.readableEnded
+}
+
 /**
  * Whether a parser ran, and the value that then stands for the body. `saysSo`: whether the parser itself says that it parsed this
  * body; the default is what body-parser 1 (Express 4) notes on the request.
@@ -31,7 +36,7 @@ export function readParsedBody(
  * because two different requests would look the same.
  */
 function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean | undefined): boolean {
-  if (body === undefined || !(req.readableDidRead || req.readableEnded)) return false
+  if (body === undefined || !wasRead(req)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
   // A body that really is `{}` is short, and JSON.
   const isShort = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4

@@ -2,8 +2,9 @@
 
 import { Readable } from 'node:stream'
 import { viewOf } from '@dspinlock/core/support'
-import { type Reply, sendReply, setHeaders } from '@dspinlock/http'
+import { isHttp1, type Reply, sendReply, setHeaders } from '@dspinlock/http'
 import type { Context } from 'koa'
+import { restoreType } from './content-type.js'
 
 /** Does nothing if the response was begun or its client is gone. */
 export function setAnswer(ctx: Context, reply: Reply): void {
@@ -19,13 +20,12 @@ export function setAnswer(ctx: Context, reply: Reply): void {
     const type = ctx.res.getHeader('Content-Type')
     ctx.body = makeBody(reply, type !== undefined)
     if (form === 'bytes' && isGarbled(ctx.res.getHeader('Content-Disposition'))) sendAsStream(ctx)
-    // Setting a body makes up a type, and setting null changes the status and removes the type.
-    if (type === undefined) ctx.res.removeHeader('Content-Type')
-    else if (ctx.res.getHeader('Content-Type') !== type) ctx.res.setHeader('Content-Type', type)
+    restoreType(ctx.res, type)
+    // Setting null changes the status.
     if (ctx.status !== status) ctx.status = status
   }
   // RFC 9113, section 8.3.2: HTTP/2 has no reason phrase.
-  if (ctx.req.httpVersionMajor < 2 && ctx.message !== message) ctx.message = message
+  if (isHttp1(ctx.req) && ctx.message !== message) ctx.message = message
 }
 
 function makeBody({ body, form }: Reply, hasType: boolean): unknown {

@@ -17,6 +17,7 @@ import {
 } from '@dspinlock/http'
 import type { Context, Next } from 'koa'
 import { type Body, bodyOf, type Rendered } from './body.js'
+import { restoreType } from './content-type.js'
 import { Outflow } from './outflow.js'
 
 export class Downstream implements Ending {
@@ -149,8 +150,7 @@ function replaceBody(ctx: Context, body: Readable | ReadableStream): void {
   response.remove = () => {}
   ctx.body = body
   Reflect.deleteProperty(response, 'remove')
-  if (type === undefined) res.removeHeader('Content-Type')
-  else if (res.getHeader('Content-Type') !== type) res.setHeader('Content-Type', type)
+  restoreType(res, type)
   if (!(body instanceof Readable)) return
   // Koa 2 listens for errors of every body that it is given. It hears of this body's errors from the one inside it already.
   const added = body.listeners('error').filter(listener => !listeners.includes(listener))

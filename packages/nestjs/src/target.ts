@@ -1,7 +1,7 @@
 // Finds Node's own request and response: Express hands out these themselves, Fastify wraps them.
 
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import { readParsedBody } from '@dspinlock/http'
+import { readParsedBody, wasRead } from '@dspinlock/http'
 import type { ExecutionContext } from '@nestjs/common'
 
 /** One request on its platform. */
@@ -134,7 +134,7 @@ class FastifyTarget implements Target {
     this.url = request.originalUrl ?? req.url ?? ''
     this.currentUrl = req.url ?? ''
     // Fastify leaves undefined if it did not parse the body.
-    this.isParsed = request.body !== undefined && (req.readableDidRead || req.readableEnded)
+    this.isParsed = request.body !== undefined && wasRead(req)
     this.parsedBody = request.body
   }
 

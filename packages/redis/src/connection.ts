@@ -2,7 +2,7 @@
 
 import { optionError } from '@dspinlock/core/support'
 import type { RedisOptions } from 'ioredis'
-import type { StoreClient } from './clients/client.js'
+import { hasMethods, type StoreClient } from './clients/client.js'
 import { connectIoredis, type IoredisClient, IoredisStoreClient, isIoredisClient } from './clients/ioredis.js'
 import { isNodeRedisClient, type NodeRedisClient, NodeRedisStoreClient } from './clients/node-redis.js'
 import { foreignOptionError, misplacedOptionError, wrongUrlError } from './messages.js'
@@ -34,8 +34,7 @@ export function connectTo(given: unknown, onTrouble: (error: unknown) => void): 
 }
 
 function isStoreClient(given: object): given is StoreClient {
-  const client = given as Partial<Record<keyof StoreClient, unknown>>
-  return (['send', 'sendAndWait', 'scan', 'listen', 'close'] as const).every(name => typeof client[name] === 'function')
+  return hasMethods(given, ['send', 'sendAndWait', 'scan', 'listen', 'close'])
 }
 
 function isPlainObject(given: object): given is RedisOptions {

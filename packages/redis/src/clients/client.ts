@@ -43,6 +43,26 @@ export interface ChannelListener {
   onTrouble(error: unknown): void
 }
 
+/** Whether an object has all of these methods, by which a client is recognised. */
+export function hasMethods(given: object, names: readonly string[]): boolean {
+  return names.every(name => typeof (given as Record<string, unknown>)[name] === 'function')
+}
+
+/** `sendAndWait` by a client that has one connection for each node, and sends commands in the order in which they are given. */
+export async function sendInOrder(
+  client: Pick<StoreClient, 'send'>,
+  key: string,
+  command: readonly CommandPart[],
+  replicas: number,
+  timeoutMs: number,
+): Promise<readonly [reply: unknown, acknowledged: number]> {
+  const [reply, acknowledged] = await Promise.all([
+    client.send(key, command),
+    client.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
+  ])
+  return [reply, Number(acknowledged)]
+}
+
 /** Reads the answer of SCAN, with names as text. */
 function readScanPage(reply: unknown): readonly [cursor: string, names: readonly string[]] {
   if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw unreadableScanError()

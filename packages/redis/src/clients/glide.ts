@@ -1,7 +1,8 @@
 // Valkey GLIDE (`@valkey/valkey-glide` 2): `GlideClient` and `GlideClusterClient`.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+import { type ChannelListener, type CommandPart, type StoreClient, scanWith, sendInOrder } from './client.js'
+import { CONNECT_AGAIN_MS } from './liveness.js'
 
 /** The part that is used of either class: how a client is made. */
 export interface GlideClientClass<Config> {
@@ -17,7 +18,6 @@ interface GlideClient {
 const asBytes = 0
 /** `PubSubChannelModes.Exact`, in the configurations of both classes. */
 const EXACT_CHANNELS = 0
-const RETRY_MS = 200
 
 /**
  * A connection for `redisStore` by Valkey GLIDE: `glideConnection(GlideClient, { addresses: [{ host, port }] })`, or with
@@ -77,18 +77,8 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     }
   }
 
-  async sendAndWait(
-    key: string,
-    command: readonly CommandPart[],
-    replicas: number,
-    timeoutMs: number,
-  ): Promise<readonly [unknown, number]> {
-    // GLIDE has one connection for each node, and sends commands in the order in which they are given.
-    const [reply, acknowledged] = await Promise.all([
-      this.send(key, command),
-      this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
-    ])
-    return [reply, Number(acknowledged)]
+  sendAndWait(...given: Parameters<StoreClient['sendAndWait']>): ReturnType<StoreClient['sendAndWait']> {
+    return sendInOrder(this, ...given)
   }
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
@@ -112,7 +102,7 @@ class GlideStoreClient<Config extends object> implements StoreClient {
         } catch (error) {
           if (!closed) listener.onTrouble(error)
         }
-        await delay(RETRY_MS, undefined, { ref: false })
+        await delay(CONNECT_AGAIN_MS, undefined, { ref: false })
       }
     }
     void connect()

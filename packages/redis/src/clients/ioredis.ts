@@ -5,7 +5,8 @@ import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { hasMoved, takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
 import { closedError, cutOffError, noNodeError } from '../messages.js'
-import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+import { type ChannelListener, type CommandPart, hasMethods, type StoreClient, scanWith } from './client.js'
+import { HEARTBEAT_MS, SILENCE_MS } from './liveness.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
 
 interface IoredisOptions {
@@ -51,8 +52,6 @@ interface ClusterClient extends IoredisClient {
   refreshSlotsCache(): void
 }
 
-/** How often a connection that only listens is asked whether it still lives, because a dead one would just stay silent. */
-const HEARTBEAT_MS = 5_000
 /** How long to wait before trying again to listen on a connection that works: the user may not have the permission yet. */
 const SUBSCRIBE_AGAIN_MS = 1_000
 /** The shortest time after which a connection to a server that takes no writes is made anew once more. */
@@ -78,7 +77,7 @@ export function ownDefaults(): Omit<RedisOptions, 'replyMapping'> {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 2_000,
-    socketTimeout: 4_000,
+    socketTimeout: SILENCE_MS,
     retryStrategy: retryDelayMs,
     reconnectOnError: error => {
       const now = performance.now()
@@ -91,8 +90,7 @@ export function ownDefaults(): Omit<RedisOptions, 'replyMapping'> {
 }
 
 export function isIoredisClient(given: object): given is IoredisClient {
-  const client = given as Partial<Record<keyof IoredisClient, unknown>>
-  return (['callBuffer', 'pipeline', 'duplicate', 'on'] as const).every(name => typeof client[name] === 'function')
+  return hasMethods(given, ['callBuffer', 'pipeline', 'duplicate', 'on'])
 }
 
 export function connectIoredis(
@@ -266,7 +264,7 @@ class Listening {
       maxRetriesPerRequest: null,
       autoResubscribe: false,
       readOnly: false,
-      socketTimeout: 4_000,
+      socketTimeout: SILENCE_MS,
       retryStrategy,
     })
     this.#client = makeOwn(client as OwnRedis, error => listener.onTrouble(error))

@@ -3,7 +3,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isPromise, optionError } from '@dspinlock/core/support'
 import { absentNodeError, deafError, noNodeError, noReplicasError, notConnectedError } from '../messages.js'
-import { type ChannelListener, type CommandPart, type StoreClient, scanWith } from './client.js'
+import {
+  type ChannelListener,
+  type CommandPart,
+  hasMethods,
+  type StoreClient,
+  scanWith,
+  sendInOrder,
+} from './client.js'
+import { CONNECT_AGAIN_MS, HEARTBEAT_MS, SILENCE_MS } from './liveness.js'
 
 /** The part that is used of a client that was given. */
 export interface NodeRedisClient {
@@ -48,18 +56,11 @@ interface Subscribable {
 
 /** For `RESP_TYPES.BLOB_STRING` and `VERBATIM_STRING`: bulk strings are to come as Buffers. */
 const asBuffers: CommandOptions = { typeMapping: { 36: Buffer, 61: Buffer } }
-/** How long to wait before connecting again. */
-const RETRY_MS = 200
-/** How often it is checked whether a connection that only listens still lives, and whether its node is still part of the cluster. */
-const HEARTBEAT_MS = 5_000
-/** A connection that has not answered for this long is dead, and a node that could not be connected to for this long is away. */
-const SILENCE_MS = 4_000
 
 type Kind = 'single' | 'cluster' | 'sentinel'
 
 export function isNodeRedisClient(given: object): given is NodeRedisClient {
-  const client = given as Partial<Record<keyof NodeRedisClient, unknown>>
-  return (['sendCommand', 'on'] as const).every(name => typeof client[name] === 'function') && 'isOpen' in given
+  return hasMethods(given, ['sendCommand', 'on']) && 'isOpen' in given
 }
 
 function kindOf(client: NodeRedisClient): Kind {
@@ -94,27 +95,13 @@ export class NodeRedisStoreClient implements StoreClient {
     return (this.#client as unknown as Single).sendCommand(command, asBuffers)
   }
 
-  async sendAndWait(
-    key: string,
-    command: readonly CommandPart[],
-    replicas: number,
-    timeoutMs: number,
-  ): Promise<readonly [unknown, number]> {
-    if (this.#kind === 'sentinel') {
-      // Its pool may send the two over two connections, and WAIT speaks of its own connection only.
-      throw noReplicasError()
-    }
+  async sendAndWait(...given: Parameters<StoreClient['sendAndWait']>): ReturnType<StoreClient['sendAndWait']> {
+    // Its pool may send the two over two connections, and WAIT speaks of its own connection only.
+    if (this.#kind === 'sentinel') throw noReplicasError()
     const { masters } = this.#client as unknown as Partial<Clustered>
-    // node-redis has one connection for each node, and sends commands in the order in which they are given.
-    const [reply, acknowledged] = await Promise.all([
-      this.send(key, command),
-      this.send(key, ['WAIT', String(replicas), String(timeoutMs)]),
-    ])
+    const answers = await sendInOrder(this, ...given)
     // A slot has moved, and the client has learnt of that from the command, but WAIT may have gone to the old node, so both are sent again.
-    if (masters !== (this.#client as unknown as Partial<Clustered>).masters) {
-      return this.sendAndWait(key, command, replicas, timeoutMs)
-    }
-    return [reply, Number(acknowledged)]
+    return masters === (this.#client as unknown as Partial<Clustered>).masters ? answers : this.sendAndWait(...given)
   }
 
   async *scan(pattern: string): AsyncIterableIterator<readonly string[]> {
@@ -208,7 +195,7 @@ class Listening {
         if (!this.#closed) this.#listener.onTrouble(error)
         this.#destroy()
       }
-      await delay(RETRY_MS, undefined, { ref: false })
+      await delay(CONNECT_AGAIN_MS, undefined, { ref: false })
     }
   }
 
