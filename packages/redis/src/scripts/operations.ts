@@ -6,7 +6,10 @@ import { codeOf, ZERO } from './rows.js'
 import { howEnded, isEnded, load, remember, save } from './state.js'
 import { extend, free, take, tellDropped } from './steps.js'
 
-/** The value of the six digits of a time, which are in the script's variables `m1` to `m6`. */
+/**
+ * The value of the six digits of a time, whose characters are in the script's variables `m1` to `m6`. Each character is `ZERO` more than
+ * its digit, and what that makes of the whole is taken off once, at the end.
+ */
 const MS = `((((m1 * 64 + m2) * 64 + m3) * 64 + m4) * 64 + m5) * 64 + m6 - ${(ZERO * (64 ** 6 - 1)) / 63}`
 
 /** The byte of a row that says that the claim takes records. */
@@ -15,9 +18,10 @@ const TAKES_RECORD = 'r'.charCodeAt(0)
 const WAITS = 'waits % 2 == 1'
 const TAKES = `wish == ${TAKES_RECORD}`
 
+/** Lua for the token in the row: the beginning of its entry among the endings, which is `;`, its mailbox and the dot; and its number. */
 const [MAILBOX, NUMBER] = ['sub(row, 14, 14 + dot)', 'sub(token, dot + 1)'] as const
 
-/** Ends the hold; if `ms` is above 0, with a pass mark for those that would take a record. */
+/** Lua that ends the hold of a token, whose `mailbox` and `number` are as above; if `ms` is above 0, with a pass mark for those that would take a record. */
 function letGo(token: string, mailbox: string, number: string, ms: string): string {
   return `
 if ${ms} > 0 then passUntil = now + ${ms} end
@@ -105,14 +109,14 @@ if holder == token then
     packed = record
     recordAt = 1
   end
-  local its = heldFor
+  local payloadOfWork = heldFor
   ${remember('token', MAILBOX, NUMBER, 's')}
   ${free}
   if isCrowded then
     local isCarried = #record <= tonumber(maxWakeBytes)
     -- Who waited since before this hold may wait with another payload.
     dismiss(function(taker, payload)
-      if not isCarried or (payload ~= '' and its ~= '' and payload ~= its) then return 'l' .. taker end
+      if not isCarried or (payload ~= '' and payloadOfWork ~= '' and payload ~= payloadOfWork) then return 'l' .. taker end
       return 'r' .. taker .. '\\n' .. record
     end)
     hand(nil)
@@ -135,6 +139,7 @@ if holder == own then
   else
     local isWanted = false
     if isCrowded then
+      -- Two are enough to look at, because at most one is of this token itself.
       for _, member in ipairs(waiters(0, 1)) do isWanted = isWanted or not isOf(member, token) end
     end
     if not isWanted or turns < tonumber(maxTurns) then
@@ -223,8 +228,10 @@ while at <= count do
   local row = args[at]
   at = at + 1
   local op, d1, d2, l1, l2, waits, wish, m1, m2, m3, m4, m5, m6 = byte(row, 1, 13)
+  -- The token begins at byte 15; 'dot' is the place of its dot, counted from its own beginning, and 'last' that of its last byte in the row.
   local dot, last = d1 * 64 + d2 - ${ZERO * 65}, l1 * 64 + l2 - ${ZERO * 65 - 14}
   local token, ms = sub(row, 15, last), ${MS}
+  -- The token that holds, if it does. Where a hold is handed on, that is not the token in front, which is for the next claim.
   local own, passMs, maxTurns = token
   if op == ${codeOf('handOn')} then
     own, passMs, maxTurns, last = match(row, '^(%S+) (%S+) (%S+) ()', last + 1)
@@ -232,6 +239,7 @@ while at <= count do
     last = last - 1
   end
   ${load(`op == ${codeOf('release')} and ms == 0`)}
+  -- Functions are made by the first operation that needs them: where somebody waits, is to be told, or is about to wait.
   if not hand and op ~= ${codeOf('renew')} and (isCrowded or op == ${codeOf('forget')}
     or (holder ~= '' and holder ~= own and ends > now and (op == ${codeOf('claim')} or op == ${codeOf('handOn')}))) then
     ${handing}

@@ -184,12 +184,13 @@ else
   else
     local number = ${number}
     local entry
-    -- Its letter makes the text of an equal number the higher one.
+    -- 'first' is a number with its letter behind it: one byte longer than the number, and as a text higher than the number alone.
     if #number >= #first or (#number == #first - 1 and number > first) then
       entry = ';' .. ${token} .. '${how}' .. first
     else
       local n1, n2, how2 = match(endings, '^(%d+)%a(%d*)(%a?)', to + 1)
       if number ~= n1 and (n2 == '' or #number > #n2 or (#number == #n2 and number > n2)) then
+        -- It takes the place of the second number, behind the first.
         entry = sub(endings, start, behind - #n2 - #how2 - 1) .. number .. '${how}'
       end
     end
