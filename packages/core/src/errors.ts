@@ -83,7 +83,7 @@ export class LeaseLostError extends DspinlockError {
       'ERR_DSPINLOCK_LEASE_LOST',
       why === 'taken'
         ? `the key ${shortKey(key)} is not this holder's any more: its lease had run out, or the key was forgotten`
-        : `the lease on the key ${shortKey(key)} ran out before it could be renewed; somebody else may hold it now`,
+        : `the lease on the key ${shortKey(key)} ran out before it could be renewed, so somebody else may hold it now; raise leaseMs, or find what stalls the store or this process`,
       { key },
     )
   }
@@ -128,7 +128,7 @@ export class RecordError extends DspinlockError {
     super(
       'ERR_DSPINLOCK_RECORD',
       failed === 'decode'
-        ? `what the store holds for the key ${shortKey(key)} is not a record that this codec wrote`
+        ? `what the store holds for the key ${shortKey(key)} is not a record that this codec wrote; give all callers of a key the same codec`
         : `the result for the key ${shortKey(key)} cannot be kept for duplicates; return ${remedy}`,
       { key, cause },
     )

@@ -1,6 +1,7 @@
 // Locks around any method of any provider, with or without a request.
 
 import { type LockEngine, Policy, type RunOptions } from '@dspinlock/core'
+import { optionError } from '@dspinlock/core/support'
 import { mistakes } from './messages.js'
 import { checkIsObject } from './options.js'
 import { DEFAULT_SET, InjectLockEngine } from './tokens.js'
@@ -41,7 +42,9 @@ export function Exclusive(
   key: string | ((...args: never[]) => string),
   options: ExclusiveOptions = {},
 ): AsyncMethodDecorator {
-  if (typeof key !== 'string' && typeof key !== 'function') throw mistakes.noKey(key)
+  if (typeof key !== 'string' && typeof key !== 'function') {
+    throw optionError('key of @Exclusive()', key, 'a string or a function of the arguments')
+  }
   checkIsObject('@Exclusive()', options)
   const { name = DEFAULT_SET, ...runOptions } = options
   const { codec: _codec, signal: _signal, payload: _payload, label: _label, ...policyOptions } = runOptions

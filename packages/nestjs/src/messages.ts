@@ -1,4 +1,4 @@
-// Every message that a user of this package can see. Most name mistakes in the application, as soon as it starts.
+// Every message of this package that a user can see, except what options must be. Most name mistakes in the application, as soon as it starts.
 
 import { ServiceUnavailableException } from '@nestjs/common'
 
@@ -18,12 +18,6 @@ export const mistakes = {
     problem(
       `DspinlockModule is imported twice with the name ${JSON.stringify(name)}; give one of them another name, DspinlockModule.forRoot({ name: '…' }), or call forRoot once and import its result in both places`,
     ),
-  wrongName: (received: unknown): TypeError =>
-    problem(
-      `option name must be a string that is not empty, but received ${received === '' ? '""' : String(received)}`,
-    ),
-  wrongIsGlobal: (received: unknown): TypeError =>
-    problem(`option isGlobal must be true or false, but received ${String(received)}`),
   wrongAsyncOptions: (received: readonly string[]): TypeError =>
     problem(
       `forRootAsync takes one of useFactory, useClass, useExisting, but received ${received.length === 0 ? 'none of them' : received.join(' and ')}; write forRootAsync({ inject: [Config], useFactory: config => ({ … }) })`,
@@ -62,8 +56,6 @@ export const mistakes = {
     problem(
       `${where} was not made by Nest; give the class to @UseInterceptors() or { provide: APP_INTERCEPTOR, useClass: … }, or take the object from app.get()`,
     ),
-  noKey: (received: unknown): TypeError =>
-    problem(`@Exclusive() takes a key, a string or a function of the arguments, but received ${String(received)}`),
   wrongKey: (where: string, received: unknown): TypeError =>
     problem(`the key function of @Exclusive() on ${where} must return a string, but returned a ${typeof received}`),
   twoOfOnePlace: (where: string): TypeError =>

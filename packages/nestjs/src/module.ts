@@ -1,5 +1,6 @@
 // The module: its options, its providers, and what it does when the application starts and ends.
 
+import { boolean, isText, option } from '@dspinlock/core/support'
 import {
   type BeforeApplicationShutdown,
   type ConfigurableModuleAsyncOptions,
@@ -125,10 +126,12 @@ function asModule(definition: DynamicModule): DynamicModule {
   return { ...definition, module: DspinlockModule }
 }
 
+const readName = option(DEFAULT_SET, 'a string that is not empty', isText)
+const readIsGlobal = boolean(true)
+
 function checkExtras<T extends ModuleExtras>(options: T): T {
   checkNestVersion()
-  const { name, isGlobal } = options
-  if (name !== undefined && (typeof name !== 'string' || name === '')) throw mistakes.wrongName(name)
-  if (isGlobal !== undefined && typeof isGlobal !== 'boolean') throw mistakes.wrongIsGlobal(isGlobal)
+  readName(options.name, 'name')
+  readIsGlobal(options.isGlobal, 'isGlobal')
   return options
 }
