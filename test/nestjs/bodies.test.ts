@@ -1,10 +1,25 @@
 // Bodies as the platform parsed them tell duplicates apart; uploads are handled inside and outside of dspinlock.
 
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { Dspinlock, DspinlockModule } from '@dspinlock/nestjs'
-import { Body, Controller, Post, Query, UploadedFile, UseInterceptors, ValidationPipe } from '@nestjs/common'
+import {
+  Body,
+  type CallHandler,
+  Controller,
+  type ExecutionContext,
+  type INestApplication,
+  type NestInterceptor,
+  Post,
+  Query,
+  UploadedFile,
+  UseInterceptors,
+  ValidationPipe,
+} from '@nestjs/common'
 import { FileInterceptor } from '@nestjs/platform-express'
 import { expect } from 'chai'
 import { IsInt } from 'class-validator'
+import type { Observable } from 'rxjs'
 import { type Ask, json } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
@@ -49,6 +64,53 @@ class UploadController {
   }
 }
 
+interface Uploading {
+  readonly raw: Readable
+  body?: unknown
+  file?: unknown
+}
+
+/** Leaves on Fastify's request what the upload interceptors of `@nestjs/platform-fastify` leave there. */
+class FastifyUpload implements NestInterceptor {
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const request = context.switchToHttp().getRequest<Uploading>()
+    const [, note, content] = (await text(request.raw)).split(/\r\n\r\n/).map(part => part.split('\r\n')[0])
+    request.body = Object.assign(Object.create(null) as object, { note })
+    const buffer = Buffer.from(content ?? '')
+    const own = { fieldname: 'file', originalname: 'f.txt', mimetype: 'text/plain', size: buffer.length, buffer }
+    Object.defineProperty(request, 'file', { value: own, configurable: true, enumerable: true, writable: true })
+    return next.handle()
+  }
+}
+
+@Controller('upload')
+class FastifyUploadController {
+  @Post('inside')
+  @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+  @UseInterceptors(FastifyUpload)
+  inside(@UploadedFile() file: { buffer: Buffer }): object {
+    return { file: file.buffer.toString(), run: ++runs }
+  }
+  @Post('outside')
+  @UseInterceptors(FastifyUpload)
+  @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+  outside(@UploadedFile() file: { buffer: Buffer }): object {
+    return { file: file.buffer.toString(), run: ++runs }
+  }
+}
+
+interface FastifyOfUploads {
+  addContentTypeParser(type: string, parse: (request: unknown, payload: unknown, done: () => void) => void): void
+  decorateRequest(name: string, value: unknown): void
+}
+
+/** What `@fastify/multipart` does: it leaves the body to be read later, by methods of the request. */
+function acceptUploads(app: INestApplication): void {
+  const fastify = app.getHttpAdapter().getInstance() as FastifyOfUploads
+  fastify.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done())
+  for (const method of ['file', 'files']) fastify.decorateRequest(method, () => {})
+}
+
 const form = (body: string): Ask => ({
   method: 'POST',
   headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -70,10 +132,15 @@ for (const platform of platforms) {
     let server: NestServer
 
     before(async () => {
-      server = await startNest(platform, {
-        imports: [DspinlockModule.forRoot()],
-        controllers: platform.kind === 'express' ? [BodiesController, UploadController] : [BodiesController],
-      })
+      const isExpress = platform.kind === 'express'
+      server = await startNest(
+        platform,
+        {
+          imports: [DspinlockModule.forRoot()],
+          controllers: [BodiesController, isExpress ? UploadController : FastifyUploadController],
+        },
+        app => (isExpress ? undefined : acceptUploads(app)),
+      )
     })
     beforeEach(() => {
       runs = 0
@@ -105,10 +172,10 @@ for (const platform of platforms) {
       expect(await run('/body', { method: 'POST' })).to.equal(1)
       expect(await run('/body', { method: 'POST' })).to.equal(1)
       if (platform.kind === 'fastify') return
-      const text = { method: 'POST', headers: { 'content-type': 'text/x-own' }, body: 'text' }
-      expect(await run('/body', text)).to.equal(2)
-      expect(await run('/body', text)).to.equal(2)
-      expect(await run('/body', { ...text, body: 'other' })).to.equal(3)
+      const own = { method: 'POST', headers: { 'content-type': 'text/x-own' }, body: 'text' }
+      expect(await run('/body', own)).to.equal(2)
+      expect(await run('/body', own)).to.equal(2)
+      expect(await run('/body', { ...own, body: 'other' })).to.equal(3)
     })
 
     it('a DTO is validated and transformed inside', async () => {
@@ -121,8 +188,6 @@ for (const platform of platforms) {
       const refused = await server.ask('/dto', json({ amount: 'none' }))
       expect([refused.status, runs]).to.deep.equal([400, 1])
     })
-
-    if (platform.kind !== 'express') return
 
     for (const path of ['/upload/inside', '/upload/outside']) {
       it(`${path}: equal uploads are duplicates`, async () => {

@@ -1,7 +1,7 @@
 // Finds Node's own request and response: Express hands out these themselves, Fastify wraps them.
 
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
-import { readParsedBody, wasRead } from '@dspinlock/http'
+import { readParsedBody } from '@dspinlock/http'
 import type { ExecutionContext } from '@nestjs/common'
 
 /** One request on its platform. */
@@ -34,6 +34,9 @@ interface FastifyRequest {
   readonly originalUrl?: string
   readonly routeOptions?: { readonly url?: string | undefined }
   readonly body?: unknown
+  /** Set by upload interceptors and fastify-multer; a method where `@fastify/multipart` alone is registered. */
+  readonly file?: unknown
+  readonly files?: unknown
 }
 
 interface FastifyReply {
@@ -133,9 +136,11 @@ class FastifyTarget implements Target {
     this.response = reply
     this.url = request.originalUrl ?? req.url ?? ''
     this.currentUrl = req.url ?? ''
-    // Fastify leaves undefined if it did not parse the body.
-    this.isParsed = request.body !== undefined && wasRead(req)
-    this.parsedBody = request.body
+    const { body, file, files } = request
+    // Fastify leaves undefined if it did not parse the body, so any other value says that it did.
+    const { isParsed, parsedBody } = readParsedBody(req, { body, file: noMethod(file), files: noMethod(files) }, true)
+    this.isParsed = isParsed
+    this.parsedBody = parsedBody
   }
 
   route(): string | undefined {
@@ -162,4 +167,8 @@ class FastifyTarget implements Target {
   takeOver(): void {
     if (!this.response.sent) this.response.hijack()
   }
+}
+
+function noMethod(value: unknown): unknown {
+  return typeof value === 'function' ? undefined : value
 }
