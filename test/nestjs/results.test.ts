@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Dspinlock, DspinlockModule, memoryStore, type Store } from '@dspinlock/nestjs'
 import { redisStore } from '@dspinlock/redis'
 import {
+  ClassSerializerInterceptor,
   Controller,
   Get,
   Header,
@@ -17,6 +18,7 @@ import {
   Res,
   StreamableFile,
 } from '@nestjs/common'
+import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { from, of } from 'rxjs'
 import type { Answer } from '../support/http.js'
@@ -224,4 +226,19 @@ for (const platform of platforms) {
       })
     })
   }
+  if (nestMajor < 12) continue
+  it(`a generator that an interceptor maps does not make Node warn of a leak, on ${platform.name}`, async () => {
+    const server = await startNest(platform, {
+      imports: [DspinlockModule.forRoot()],
+      controllers: [ResultsController],
+      providers: [{ provide: APP_INTERCEPTOR, useClass: ClassSerializerInterceptor }],
+    })
+    const warnings: string[] = []
+    const note = ({ message }: Error): unknown => warnings.push(message)
+    process.on('warning', note)
+    expect((await server.ask('/generator')).body).to.equal('one two')
+    await server.stop()
+    process.removeListener('warning', note)
+    expect(warnings).to.deep.equal([])
+  })
 }

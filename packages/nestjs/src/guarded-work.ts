@@ -20,6 +20,9 @@ export interface Means {
 
 const nobody: readonly Attempt[] = []
 
+/** To `close` of a response that is a stream: one here, one of the recorder. */
+const OUR_LISTENERS = 2
+
 /** The result of a request's wait for its turn. */
 type Fate = 'turn' | 'answered' | { readonly error: unknown }
 
@@ -201,8 +204,11 @@ class Attempt {
       offClose(res, onOver)
       void cut()
     }
-    if (res.destroyed || isGone(req)) void cut()
-    else onClose(res, onOver)
+    if (res.destroyed || isGone(req)) return void cut()
+    // Nest and Fastify listen nine times to a stream that an interceptor maps; with ours, Node would warn of a leak.
+    const limit = res.getMaxListeners()
+    if (limit > 0) res.setMaxListeners(limit + OUR_LISTENERS)
+    onClose(res, onOver)
   }
 
   /**
