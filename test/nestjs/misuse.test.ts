@@ -28,7 +28,7 @@ import {
   UseGuards,
   UseInterceptors,
 } from '@nestjs/common'
-import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
+import { APP_GUARD, APP_INTERCEPTOR, REQUEST } from '@nestjs/core'
 import { expect } from 'chai'
 import { createNest, nestMajor, platforms } from '../support/nest.js'
 
@@ -229,6 +229,13 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     )
     const empty = DspinlockModule.forRootAsync({ useFactory: () => undefined as unknown as object })
     expect((await startError({ imports: [empty] })).message).to.match(/must return an object of options/)
+  })
+
+  it('options that depend on the request, beside other sets or alone', async () => {
+    const scoped = DspinlockModule.forRootAsync({ name: 'scoped', inject: [REQUEST], useFactory: () => ({}) })
+    for (const imports of [[scoped], [DspinlockModule.forRoot(), scoped]]) {
+      expect((await startError({ imports })).message).to.match(/the options of DspinlockModule depend on a provider/)
+    }
   })
 
   it('something else in place of options', () => {

@@ -3,6 +3,7 @@
 import { type ApplicationConfig, type ContextId, ContextIdFactory, type ModulesContainer } from '@nestjs/core'
 import { LockSet } from './lock-set.js'
 import type { Mode } from './options.js'
+import { LOCK_SET } from './tokens.js'
 
 /** The lock sets of all imported DspinlockModules. */
 export function findSets(container: ModulesContainer): LockSet[] {
@@ -11,6 +12,11 @@ export function findSets(container: ModulesContainer): LockSet[] {
     for (const { instance } of module.providers.values()) if (instance instanceof LockSet) sets.push(instance)
   }
   return sets
+}
+
+/** Whether a module's options come from what Nest makes for each request, so that there is no set when the application starts. */
+export function hasScopedSet(container: ModulesContainer): boolean {
+  return [...container.values()].some(({ providers }) => providers.get(LOCK_SET)?.isDependencyTreeStatic() === false)
 }
 
 export interface Containers {

@@ -2,7 +2,7 @@
 
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js'
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core'
-import { findSets } from './container.js'
+import { findSets, hasScopedSet } from './container.js'
 import { nameIn, placeOf } from './exclusive.js'
 import { DspinlockGuard } from './guard.js'
 import { DspinlockInterceptor } from './interceptor.js'
@@ -19,6 +19,7 @@ type Places = Map<string, object>
 
 /** @throws TypeError for the first mistake found. */
 export function checkApplication(container: ModulesContainer): void {
+  if (hasScopedSet(container)) throw mistakes.scopedOptions()
   const sets = readSets(container)
   const places: Places = new Map()
   for (const module of container.values()) {

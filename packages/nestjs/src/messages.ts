@@ -26,6 +26,10 @@ export const mistakes = {
     problem(
       `the factory of DspinlockModule ${JSON.stringify(name)} must return an object of options, but returned ${String(received)}`,
     ),
+  scopedOptions: (): TypeError =>
+    problem(
+      'the options of DspinlockModule depend on a provider that Nest makes for each request, but there is one lock engine for all requests; inject only what lives as long as the application, and ask each request by identity, key or skip',
+    ),
   notAMember: (decorator: string, what: string): TypeError =>
     problem(`${decorator} belongs on ${what}, not on a property, an accessor or a parameter`),
   noParentheses: (decorator: string): TypeError =>

@@ -21,7 +21,7 @@ import { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import { checkNestVersion } from './nest-version.js'
 import { type AnyOptions, checkIsObject, type DspinlockOptions, type NestRequest } from './options.js'
-import { DEFAULT_SET, getLockEngineToken } from './tokens.js'
+import { DEFAULT_SET, getLockEngineToken, LOCK_SET } from './tokens.js'
 
 /** Options of the module itself. */
 export interface ModuleExtras {
@@ -44,8 +44,6 @@ export type DspinlockModuleAsyncOptions<Req = NestRequest, Res = unknown> = Conf
 > &
   ModuleExtras
 
-/** Nest shows this name in its error if a user imports the module without calling forRoot. */
-const LOCK_SET = Symbol('options of DspinlockModule.forRoot()')
 const OPTIONS = Symbol('dspinlock options')
 
 const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<object>({ optionsInjectionToken: OPTIONS })

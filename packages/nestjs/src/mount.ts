@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Problem, shareShape } from '@dspinlock/http'
 import { type ExecutionContext, Inject, type OnModuleInit } from '@nestjs/common'
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core'
-import { type Containers, findReach, findSets, type Reach, readReach } from './container.js'
+import { type Containers, findReach, findSets, hasScopedSet, type Reach, readReach } from './container.js'
 import { type Entry, readEntry, setEntry } from './entry.js'
 import type { Admission } from './exchange.js'
 import type { LockSet } from './lock-set.js'
@@ -139,7 +139,8 @@ export abstract class Mount implements OnModuleInit {
     const where = this.constructor.name
     if (this.containerOfNest === undefined) throw mistakes.notFromNest(where)
     const sets = findSets(this.containerOfNest)
-    if (sets.length === 0) throw mistakes.notImported(where)
+    if (sets.length === 0)
+      throw hasScopedSet(this.containerOfNest) ? mistakes.scopedOptions() : mistakes.notImported(where)
     return new Map(sets.map(set => [set.name, set]))
   }
 

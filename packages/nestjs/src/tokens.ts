@@ -6,6 +6,9 @@ import { forRoot } from './messages.js'
 /** The set of a module that is imported without a name. */
 export const DEFAULT_SET = 'default'
 
+/** The token of each module's LockSet. Nest shows this name in its error if a user imports the module without calling forRoot. */
+export const LOCK_SET: unique symbol = Symbol('options of DspinlockModule.forRoot()')
+
 /** A token for `app.get()` and `inject: []`. Nest shows it if it cannot be resolved, so its text says what to import. */
 export function getLockEngineToken(name: string = DEFAULT_SET): string {
   return `LockEngine of ${forRoot(name)}`
