@@ -135,6 +135,10 @@ class LeavingController {
       }),
     )
   }
+  @Get('unsendable/:id') unsendable(@Req() req: AnyRequest): unknown {
+    begin(req)
+    return from(gate.opened).pipe(map(() => (runs === 1 ? { amount: 1n } : { done: true })))
+  }
   @Get('hand/:id') hand(@Req() req: AnyRequest, @Res() res: { send(body: unknown): void }): void {
     begin(req)
     void gate.opened.then(() => res.send({ done: true }))
@@ -298,13 +302,18 @@ for (const platform of platforms) {
       await hidden.stop()
     })
 
-    it('an Observable that fails then leaves no record, and the duplicate runs', async () => {
-      await beginAndLeave('/failing/1')
-      const duplicate = server.ask('/failing/1', { headers: { host: 'h' } })
-      await until(() => engine.waiters === 1, 'a duplicate waits')
-      gate.open()
-      expect([(await duplicate).body, runs]).to.deep.equal(['{"done":true}', 2])
-    })
+    for (const [kind, what] of [
+      ['failing', 'that fails then'],
+      ['unsendable', 'with a value that cannot be sent'],
+    ] as const) {
+      it(`an Observable ${what} leaves no record, and the duplicate runs`, async () => {
+        await beginAndLeave(`/${kind}/1`)
+        const duplicate = server.ask(`/${kind}/1`, { headers: { host: 'h' } })
+        await until(() => engine.waiters === 1, 'a duplicate waits')
+        gate.open()
+        expect([(await duplicate).body, runs]).to.deep.equal(['{"done":true}', 2])
+      })
+    }
 
     const streams = nestMajor < 12 ? ['stream'] : ['stream', 'generator']
     for (const kind of streams) {

@@ -222,8 +222,13 @@ class Attempt {
     if (res.writableEnded || isSentByHand) return
     if (this.#last === undefined) return this.#failAlone()
     const isPlain = !isStream(this.#last.value) && !hasView(context.getHandler()) && mount.isOutermost(context)
-    if (isPlain) adapter.reply(response, this.#last.value)
-    else endWithoutResponse(req, 'cut')
+    if (!isPlain) return endWithoutResponse(req, 'cut')
+    try {
+      adapter.reply(response, this.#last.value)
+    } catch {
+      // A value that cannot be sent, such as a BigInt. RxJS would make it an uncaught exception.
+      this.#failAlone()
+    }
   }
 
   /** Exception filters are not called any more, so this counts as a server error, which leaves no record. */
