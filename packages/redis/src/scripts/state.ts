@@ -1,5 +1,7 @@
 // The state of one key in Redis, and how the script reads and writes it, in Lua.
 
+import { codeOf } from './rows.js'
+
 /**
  * KEYS[n]: the name of the state of the key that the n-th operation is on; with `:w` after it, it is the name of the key's crowd. If there is only
  * one operation, KEYS[2] may be the crowd's name, for servers that want to know all names in advance.
@@ -133,7 +135,12 @@ if untilMs - now ~= ttl then
   ttl = untilMs - now
   ttlText = string.format('%d', ttl)
 end
-call('SET', key, written, 'PX', ttlText)
+local saved = tryCall('SET', key, written, 'PX', ttlText)
+if saved.err then
+  -- A full Redis refuses this only as the first write of a script. Work that has begun is to be kept, and its record, for it would be done again.
+  if op ~= ${codeOf('claim')} and find(saved.err, 'OOM', 1, true) then call('DEL', key) end
+  call('SET', key, written, 'PX', ttlText)
+end
 `
 
 /**
