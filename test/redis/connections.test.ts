@@ -1,15 +1,19 @@
 // What a store may be given as its connection, what it does with that, and what is refused at start.
 
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { LockEngine, type Store } from '@dspinlock/core'
+import { channels, LockEngine, type Store } from '@dspinlock/core'
 import { type IoredisClient, type NodeRedisClient, type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
+import { startRedisServer } from 'dspinlock-local-redis'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { redisUrl } from '../support/redis.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
 
 describe('connections', () => {
   const given: readonly [string, () => string | Redis | { host: string; port: number }][] = [
@@ -137,6 +141,52 @@ describe('connections', () => {
       await proxy.close()
     })
   }
+
+  it('a client of ioredis that gives up where no Sentinel answers: the connection that listens is made anew all the same', async () => {
+    const redis = await startRedisServer()
+    const sentinel = createServer(socket => {
+      socket.on('error', () => {})
+      socket.on('data', data => {
+        for (const command of data.toString().split(/(?=\*\d+\r\n)/)) {
+          const address = `*2\r\n$9\r\n127.0.0.1\r\n$${String(redis.port).length}\r\n${redis.port}\r\n`
+          socket.write(/get-master-addr/.test(command) ? address : '+OK\r\n')
+        }
+      })
+    })
+    await once(sentinel.listen(0, '127.0.0.1'), 'listening')
+    const proxy = await FaultProxy.open((sentinel.address() as AddressInfo).port)
+    const client = new Redis({
+      name: 'jobs',
+      sentinels: [{ host: '127.0.0.1', port: proxy.port }],
+      updateSentinels: false,
+      sentinelRetryStrategy: () => null,
+    })
+    client.on('error', () => {})
+    const store = redisStore(client)
+    const isHeard = async (): Promise<boolean> =>
+      ((await askServer(redis.port, 'PUBSUB', 'CHANNELS')) as string[]).length > 0
+    try {
+      await untilSo('it listens', isHeard)
+      const refused = new Promise<void>(resolve => {
+        const listener = (): void => {
+          channels.trouble.unsubscribe(listener)
+          resolve()
+        }
+        channels.trouble.subscribe(listener)
+      })
+      proxy.refuse()
+      await askServer(redis.port, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await refused
+      proxy.heal()
+      await untilSo('it listens again', isHeard)
+    } finally {
+      await store.close()
+      client.disconnect()
+      await proxy.close()
+      sentinel.close()
+      await redis.stop()
+    }
+  })
 
   it('a store that is closed at once opens no connection', async () => {
     let duplicates = 0

@@ -266,6 +266,7 @@ class Listening {
       readOnly: false,
       socketTimeout: SILENCE_MS,
       retryStrategy,
+      sentinelRetryStrategy: retryDelayMs,
     })
     this.#client = makeOwn(client as OwnRedis, error => listener.onTrouble(error))
     this.#client.on('ready', () => void this.#subscribe())
