@@ -1,5 +1,6 @@
 // A Redis that accepts connections and never answers: every request is still answered in time, and nothing hangs.
 
+import { EventEmitter } from 'node:events'
 import { dspinlock } from '@dspinlock/express'
 import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -178,4 +179,30 @@ describe('a listening connection that is dead without being closed', () => {
       })
     }
   }
+})
+
+describe('a sentinel client of node-redis', () => {
+  it('that does not tell when the connection that listens is back is made anew', async function () {
+    this.timeout(40_000)
+    const connected: EventEmitter[] = []
+    const duplicate = (): EventEmitter =>
+      Object.assign(new EventEmitter(), {
+        isOpen: true,
+        connect: async () => {},
+        async subscribe(this: EventEmitter) {
+          connected.push(this)
+        },
+        destroy: async () => {},
+      })
+    const client = { isOpen: true, getSentinelNode: () => {}, on: () => {}, sendCommand: async () => '', duplicate }
+    const store = redisStore(client as unknown as RedisConnection)
+    try {
+      await until(() => connected.length === 1, 'it listens')
+      // Its connection that listens was lost, and it connects again without a word.
+      connected[0]?.emit('error', new Error('Socket closed unexpectedly'))
+      await untilSo('it listens anew', async () => connected.length === 2)
+    } finally {
+      await store.close()
+    }
+  })
 })

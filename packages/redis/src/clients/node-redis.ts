@@ -139,6 +139,8 @@ class Listening {
   /** The address of the cluster's node beside which `#client` listens. */
   #address: string | undefined
   #isListening = false
+  /** When messages may have begun to get lost, in `performance.now()`; undefined while they arrive. */
+  #lostAt: number | undefined
   #closed = false
 
   constructor(beside: NodeRedisClient, kind: Kind, channels: readonly string[], listener: ChannelListener) {
@@ -159,8 +161,10 @@ class Listening {
   #beat(): void {
     if (!this.#isListening) return
     if (this.#kind === 'cluster' && this.#isStranger()) this.#leave()
-    // A sentinel client would send the ping over another one of its connections.
     else if (this.#kind !== 'sentinel') this.#expectAnswer()
+    // A sentinel client would send the ping over another one of its connections. It does not tell either when the one that listens is back, unless
+    // the master is another one by then.
+    else if (this.#lostAt !== undefined && performance.now() - this.#lostAt > SILENCE_MS) this.#leave()
   }
 
   /** A node that was taken out of its cluster still answers, but no longer gets the cluster's messages. */
@@ -182,9 +186,19 @@ class Listening {
 
   #leave(): void {
     this.#isListening = false
-    this.#listener.onLost()
+    this.#lose()
     this.#destroy()
     void this.#connect()
+  }
+
+  #lose(): void {
+    this.#lostAt ??= performance.now()
+    this.#listener.onLost()
+  }
+
+  #hear(): void {
+    this.#lostAt = undefined
+    this.#listener.onListening()
   }
 
   async #connect(): Promise<void> {
@@ -207,10 +221,14 @@ class Listening {
     this.#client = client
     // When the client connects again, it subscribes again before it emits 'ready'.
     client.on('ready', () => {
-      if (this.#isListening) this.#listener.onListening()
+      if (this.#isListening && this.#client === client) this.#hear()
     })
-    client.on('end', () => this.#listener.onLost())
-    client.on('reconnecting', () => this.#listener.onLost())
+    const lose = (): void => {
+      // One that was left may tell late of its end.
+      if (this.#client === client) this.#lose()
+    }
+    client.on('end', lose)
+    client.on('reconnecting', lose)
     // A node of a cluster may never come back, and the client would try it for ever, so another node is used.
     const failed = new Promise<never>((_, reject) => {
       // The connection may die silently before it listens, and node-redis would wait for the answer to SUBSCRIBE for ever.
@@ -218,7 +236,7 @@ class Listening {
         setTimeout(() => reject(deafError(SILENCE_MS)), SILENCE_MS).unref()
       })
       client.on('error', (error: unknown) => {
-        this.#listener.onLost()
+        lose()
         if (!this.#closed) this.#listener.onTrouble(error)
         // A client that its owner's reconnectStrategy made give up is replaced, too: it would be closed for ever, and its owner does not know it.
         if (this.#kind !== 'cluster' && client.isOpen) return
@@ -229,7 +247,7 @@ class Listening {
     await Promise.race([this.#start(client), failed])
     if (this.#closed) return this.#destroy()
     this.#isListening = true
-    this.#listener.onListening()
+    this.#hear()
   }
 
   async #start(client: Subscribable): Promise<void> {
