@@ -1,5 +1,6 @@
 // What the engine promises, in one process with two engines on one store.
 
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { type Hold, LockEngine, memoryStore, Policy, StoreError } from '@dspinlock/core'
@@ -132,6 +133,24 @@ describe('LockEngine', () => {
     for (const wait of [first, last]) expect((await wait).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
     expect(performance.now() - startedAt).to.be.below(1_900)
     await holder.release()
+  })
+
+  it('a hold is not renewed in the async context of another call', async () => {
+    const context = new AsyncLocalStorage<string>()
+    const inner = memoryStore()
+    const seen: unknown[] = []
+    let renewed = (): void => {}
+    const store = storeWith(
+      { renew: request => (seen.push(context.getStore()), renewed(), inner.renew(request)) },
+      inner,
+    )
+    const engine = new LockEngine({ store })
+    const first = await context.run('of the first', () => engine.enter('k', { leaseMs: 30 }))
+    await holdOf(first).release()
+    const hold = holdOf(await context.run('of the second', () => engine.enter('k', { leaseMs: 30 })))
+    await new Promise<void>(resolve => (renewed = () => seen.length === 2 && resolve()))
+    expect(seen).to.deep.equal([undefined, undefined])
+    await hold.release()
   })
 
   it('a lease that the store refuses to renew aborts the signal, and nothing can be stored under it', async () => {

@@ -123,17 +123,19 @@ export class DuplicateError extends DspinlockError {
 
 /** A result could not be turned into a record (by a codec, or by a lock's `packRecord`), or a record back into a result. */
 export class RecordError extends DspinlockError {
-  constructor(key: string, failed: 'encode' | 'pack' | 'decode', cause: unknown) {
-    const remedy = failed === 'pack' ? 'plain data, or override packRecord()' : 'what JSON can express, or pass a codec'
+  constructor(key: string, direction: 'encode' | 'decode', cause: unknown, wanted: string = storableByCodec) {
     super(
       'ERR_DSPINLOCK_RECORD',
-      failed === 'decode'
-        ? `what the store holds for the key ${shortKey(key)} is not a record that this codec wrote; give all callers of a key the same codec`
-        : `the result for the key ${shortKey(key)} cannot be kept for duplicates; return ${remedy}`,
+      direction === 'encode'
+        ? `the result for the key ${shortKey(key)} cannot be kept for duplicates; return ${wanted}`
+        : `what the store holds for the key ${shortKey(key)} is not a record that this codec wrote; give all callers of a key the same codec`,
       { key, cause },
     )
   }
 }
+
+const storableByCodec = 'what JSON can express, or pass a codec'
+export const storableByLock = 'plain data, or override packRecord()'
 
 /** A lock could not be acquired within `maxSpinlockTries`; `cause` is the WaitTimeoutError behind it. */
 export class TriesExceededError extends DspinlockError {

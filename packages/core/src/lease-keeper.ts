@@ -1,5 +1,6 @@
 // Renews every hold of an engine a few times within its lease, with one timer, and notices when a lease is lost.
 
+import { AsyncResource } from 'node:async_hooks'
 import { HoldTimeoutError, LeaseLostError } from './errors.js'
 import { publishTrouble } from './events.js'
 import { type Linked, LinkedList } from './linked-list.js'
@@ -60,6 +61,8 @@ export class LeaseKeeper {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #stopped = false
+  /** Bound, or all renewals would run in the async context of one request, and be traced, or routed, as its own. */
+  readonly #tick = AsyncResource.bind(() => this.#renewDue())
 
   /** Keeps `hold` until `remove`. `renewNow` is for a short first lease; one whose answer took long is renewed at once, too. */
   add(hold: KeptHold, renewNow: boolean): void {
@@ -101,10 +104,10 @@ export class LeaseKeeper {
     if (at >= this.#timerAt) return
     clearTimeout(this.#timer)
     this.#timerAt = at
-    this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - performance.now())).unref()
+    this.#timer = setTimeout(this.#tick, Math.max(1, at - performance.now())).unref()
   }
 
-  #tick(): void {
+  #renewDue(): void {
     this.#timerAt = Number.POSITIVE_INFINITY
     const now = performance.now()
     let next = Number.POSITIVE_INFINITY

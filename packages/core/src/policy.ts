@@ -50,9 +50,9 @@ export const enterOptionNames: readonly (keyof EnterOptions)[] = [
   'label',
 ]
 
-/** The names of the options that make a policy, for packages that pass them on. */
-export const policyOptionNames: readonly (keyof PolicyOptions)[] = Object.freeze(
-  Object.keys(shape) as (keyof PolicyOptions)[],
+/** The names of the options that make a policy, for packages that pass them on. Marked as pure, so that bundlers leave it out of others. */
+export const policyOptionNames: readonly (keyof PolicyOptions)[] = /* @__PURE__ */ Object.freeze(
+  /* @__PURE__ */ Object.keys(shape) as (keyof PolicyOptions)[],
 )
 
 /**

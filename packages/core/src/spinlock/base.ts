@@ -11,6 +11,7 @@ import {
   optionError,
   RecordError,
   StoreError,
+  storableByLock,
   TriesExceededError,
   WaitTimeoutError,
 } from '../errors.js'
@@ -392,7 +393,7 @@ export abstract class DSpinlockBase implements Tunables {
     try {
       return this.#pack(true, result)
     } catch (error) {
-      if (this.#settings.cachedIfComputed) throw new RecordError(this.key, 'pack', error)
+      if (this.#settings.cachedIfComputed) throw new RecordError(this.key, 'encode', error, storableByLock)
       return this.#pack(false, undefined)
     }
   }
