@@ -6,27 +6,23 @@ import type { Reply } from './reply.js'
 import { isHttp1 } from './versions.js'
 
 export function composeProblem(req: IncomingMessage, problem: Problem, docsUrl: string | undefined): Reply {
+  const { status, code } = problem
   const headers: [string, string][] = [
     ['Content-Type', 'application/problem+json'],
     ['Cache-Control', 'no-store'],
   ]
-  if (isPassing(problem)) headers.push(['Retry-After', '1'])
+  // The problems that say "Try again later".
+  if (status === 429 || status === 503 || code === 'in-flight') headers.push(['Retry-After', '1'])
   // Or a client that tries again on its connection would come back to this server. HTTP/2 has no such field (RFC 9113, section 8.2.2).
-  if (problem.code === 'closing' && isHttp1(req)) headers.push(['Connection', 'close'])
-  // RFC 8288, with the relation that the Idempotency-Key draft uses.
-  const appended = docsUrl === undefined ? [] : [['Link', `<${docsUrl}>; rel="describedby"`] as const]
+  if (code === 'closing' && isHttp1(req)) headers.push(['Connection', 'close'])
   return {
-    status: problem.status,
-    message: STATUS_CODES[problem.status] ?? '',
+    status,
+    message: STATUS_CODES[status] ?? '',
     removed: [],
     headers,
-    appended,
+    // RFC 8288, with the relation that the Idempotency-Key draft uses.
+    appended: docsUrl === undefined ? [] : [['Link', `<${docsUrl}>; rel="describedby"`]],
     body: Buffer.from(JSON.stringify(problem)),
     form: 'json',
   }
-}
-
-/** Whether the same request may be answered a moment later: the problems that say "Try again later". */
-function isPassing({ status, code }: Problem): boolean {
-  return status === 429 || status === 503 || code === 'in-flight'
 }
