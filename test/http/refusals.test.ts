@@ -45,6 +45,39 @@ describe('refusals', () => {
     }
   })
 
+  it('onRefused is not called for a request that other code, for example a time limit, has answered meanwhile', async () => {
+    const gate = new Gate()
+    const seen: string[] = []
+    const guard = dspinlock({
+      duplicates: 'reject',
+      onRefused: ({ status }, _req, res) => {
+        seen.push('refused')
+        res.sendStatus(status)
+      },
+    })
+    const answerInTime: RequestHandler = (_req, res, next) => {
+      if (seen.length > 0) res.send('too late')
+      next()
+    }
+    const app = express()
+    app.post('/', answerInTime, guard, (_req, res, next) => {
+      seen.push('runs')
+      gate.opened.then(() => res.send('done'), next)
+    })
+    app.use(((error, _req, _res, next) => {
+      seen.push(String(error))
+      next(error)
+    }) satisfies ErrorRequestHandler)
+    const server = await serve(app)
+    const holder = server.ask('/', { method: 'POST' })
+    await until(() => seen.length > 0, 'it runs')
+    expect((await server.ask('/', { method: 'POST' })).body).to.equal('too late')
+    gate.open()
+    expect([(await holder).body, seen]).to.deep.equal(['done', ['runs']])
+    await guard.close()
+    await server.stop()
+  })
+
   it('a closed store is refused at start; closing it twice does nothing', () => {
     const store = memoryStore()
     void store.close()

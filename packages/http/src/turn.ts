@@ -260,6 +260,8 @@ export function refuse<Req, Res>(
   code: ProblemCode,
 ): MaybePromise<void> {
   noteOutcome(exchange, 'refused', code)
+  // Other code, for example a time limit, may have answered the request while it waited or its body arrived.
+  if (exchange.res.headersSent) return
   if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
   answer(exchange, composeProblem(exchange.req, problems[code], idempotencyKey?.docsUrl))
 }
