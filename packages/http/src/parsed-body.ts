@@ -38,8 +38,8 @@ export function readParsedBody(
 function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean | undefined): boolean {
   if (body === undefined || !wasRead(req)) return false
   if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
-  // A body that really is `{}` is short, and JSON.
-  const isShort = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 4
+  // A body that really is `{}` is short, and JSON; without a declared length it does not count as short.
+  const isShort = Number(req.headers['content-length']) <= 4
   return (
     (saysSo ?? (req as unknown as { _body?: boolean })._body === true) ||
     Array.isArray(body) ||
