@@ -390,6 +390,41 @@ describe('HTTP/2', () => {
     await once(server, 'close')
   })
 
+  it('a `checkContinue` listener: the client is invited once, by the listener or by the guard', async () => {
+    const hints = { link: '</a.css>; rel=preload' }
+    const invitations: ((res: Http2ServerResponse) => void)[] = [
+      res => res.writeContinue(),
+      res => {
+        res.writeEarlyHints(hints)
+        res.writeContinue()
+      },
+      res => res.writeEarlyHints(hints),
+      () => {},
+    ]
+    for (const invite of invitations) {
+      const { handle } = guardHandle({}, (req, res) => req.pipe(res))
+      const server = createServer(() => {})
+      server.on('checkContinue', (req, res) => {
+        invite(res)
+        handle(req as unknown as IncomingMessage, res as unknown as ServerResponse)
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      const asked = client.request({ ':path': '/', ':method': 'POST', expect: '100-continue' })
+      let invited = 0
+      asked.on('continue', () => {
+        invited++
+        // A second call would make the request fail.
+        asked.end('body')
+      })
+      expect([await text(asked), invited]).to.deep.equal(['body', 1])
+      client.destroy()
+      server.close()
+      await once(server, 'close')
+    }
+  })
+
   it('a refusal by a middleware that closes has no Connection field, of which Node would warn', async () => {
     const { guard, handle } = guardHandle({}, () => {})
     await guard.close()

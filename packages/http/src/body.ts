@@ -52,19 +52,26 @@ export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<Bo
   if (!hasBody(req)) return noBody
   if (isGone(req)) return { kind: 'gone' }
   if (wasRead(req) || req.readableFlowing === true) return { kind: 'unreadable' }
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too-large' }
+  if (Number(req.headers['content-length']) > maxBytes) return { kind: 'too-large' }
   inviteBody(req, res)
   // Before reading, because no other step before the request's turn uses the request object as much.
   shareShape(exchange, req, 'res')
   return new Promise(resolve => new BodyReader(req, maxBytes, resolve).start())
 }
 
+/** What Node notes of informational responses: on HTTP/1, and on HTTP/2. */
+interface SentFacts {
+  readonly _sent100?: boolean
+  readonly stream?: { readonly sentInfoHeaders?: readonly { readonly ':status'?: number }[] }
+}
+
 /** With a listener for `checkContinue`, the client waits for our 100 (RFC 9110, section 10.1.1) before it sends the body. */
 function inviteBody(req: IncomingMessage, res: ServerResponse): void {
   if (!/\b100-continue\b/i.test(req.headers.expect ?? '')) return
   const { server } = req.socket as unknown as { server?: { listenerCount?(event: string): number } }
-  const sent = (res as unknown as { _sent100?: boolean })._sent100 === true
-  if (!sent && (server?.listenerCount?.('checkContinue') ?? 0) > 0) res.writeContinue()
+  const { _sent100, stream } = res as unknown as SentFacts
+  const sent = _sent100 || stream?.sentInfoHeaders?.some(({ ':status': status }) => status === 100)
+  if (!sent && server?.listenerCount?.('checkContinue')) res.writeContinue()
 }
 
 class BodyReader {
