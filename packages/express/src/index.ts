@@ -26,7 +26,10 @@ export interface DspinlockHandler {
     next: NextFunction,
   ): void
   readonly engine: LockEngine
-  /** Refuses newcomers with 503 and lets holders finish. A store that was given stays open. */
+  /**
+   * Refuses newcomers with 503 and lets holders finish; of several that share a store, only the last one to be closed does. A store that
+   * was given stays open, and so does an engine, which then has a `close()` for this.
+   */
   close(): Promise<void>
 }
 

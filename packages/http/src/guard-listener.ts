@@ -19,7 +19,10 @@ export interface GuardedRequest extends IncomingMessage {
 export interface GuardedListener {
   (req: IncomingMessage, res: ServerResponse): void
   readonly engine: LockEngine
-  /** Refuses newcomers with 503 and lets holders finish. A store that was given stays open. */
+  /**
+   * Refuses newcomers with 503 and lets holders finish; of several that share a store, only the last one to be closed does. A store that
+   * was given stays open, and so does an engine, which then has a `close()` for this.
+   */
   close(): Promise<void>
 }
 

@@ -25,7 +25,7 @@ export interface Guard<Req, Res> {
    */
   handle(exchange: Exchange<Req, Res>): MaybePromise<void>
   /**
-   * Refuses newcomers with 503, lets holders finish, and closes the engine once no other middleware uses it. A store that
+   * Closes the engine once no other middleware uses it: then newcomers are refused with 503, and holders finish. A store or an engine that
    * was given stays open.
    */
   close(): Promise<void>
