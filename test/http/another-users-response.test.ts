@@ -78,18 +78,20 @@ for (const { name, express } of frameworks) {
     }
 
     it('by the headers in which API keys, tokens and the names that a proxy vouches for usually come', async () => {
-      const { server } = await start({}, req =>
-        String(
-          Object.entries(req.headers).find(([header]) => header.startsWith('x-') || header.startsWith('cf-'))?.[1],
-        ),
-      )
       const headers = [
         'x-api-key',
         'x-auth-token',
         'x-forwarded-user',
         'x-auth-request-email',
         'cf-access-jwt-assertion',
+        'x-forwarded-authorization',
+        'ocp-apim-subscription-key',
+        'tailscale-user-login',
+        'x-pomerium-jwt-assertion',
       ]
+      const { server } = await start({}, req =>
+        String(headers.map(header => req.get(header)).find(value => value !== undefined)),
+      )
       await askAll(
         server,
         headers.flatMap(header =>

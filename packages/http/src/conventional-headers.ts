@@ -13,9 +13,12 @@ export type NamedValues = readonly NamedValue[]
 export const credentials: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
+  // What came as Authorization to Google's API Gateway, which puts one of its own in its place, the same for all.
+  'x-forwarded-authorization',
   // Keys and tokens other than Authorization.
   'api-key',
   'apikey',
+  'ocp-apim-subscription-key',
   'x-access-token',
   'x-amz-security-token',
   'x-api-key',
@@ -23,10 +26,12 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-id-token',
   'x-session-id',
   'x-session-token',
-  // Users as named by an authenticating proxy: oauth2-proxy, Cloudflare Access, Google IAP, AWS ALB, Azure App Service, Kong, Envoy, nginx.
+  // Users as named by an authenticating proxy: oauth2-proxy, Cloudflare Access, Google IAP, AWS ALB, Azure App Service, Kong, Envoy,
+  // nginx, Pomerium, Tailscale.
   'cf-access-jwt-assertion',
   'remote-user',
   'ssl-client-cert',
+  'tailscale-user-login',
   'x-amzn-oidc-data',
   'x-amzn-oidc-identity',
   'x-auth-request-email',
@@ -40,6 +45,7 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-goog-authenticated-user-id',
   'x-goog-iap-jwt-assertion',
   'x-ms-client-principal',
+  'x-pomerium-jwt-assertion',
   'x-remote-user',
   'x-ssl-client-cert',
   // Tenants, accounts and users, where one service has many.

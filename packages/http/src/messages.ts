@@ -120,7 +120,7 @@ export class UnknownEncryptionKeyError extends Error {
 }
 
 export const calledWithRequest = (): TypeError =>
-  new TypeError('dspinlock: dspinlock() makes the middleware; write app.use(dspinlock()), with parentheses')
+  new TypeError('dspinlock: dspinlock() makes the middleware; write app.use(dspinlock())')
 
 /** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>

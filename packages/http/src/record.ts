@@ -57,8 +57,7 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
   for (const [name, digest] of response.vary) strings.push(name, digest)
   const traced = response.traceparent === undefined ? 0 : TRACED
   if (response.traceparent !== undefined) strings.push(response.traceparent)
-  let text = ''
-  for (const part of strings) text += part
+  const text = strings.join('')
   const frame = Buffer.allocUnsafe(LENGTHS_AT + 4 * strings.length + text.length + response.body.byteLength)
   frame.set(MAGIC)
   frame[3] = traced | (RESPONSE + FORMS.indexOf(response.form))
@@ -84,8 +83,7 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   if (form === undefined || frame.length < LENGTHS_AT) return undefined
   const status = frame.readUInt16BE(4)
   const counts = [frame.readUInt16BE(6), frame.readUInt16BE(8), frame.readUInt16BE(10)] as const
-  const isTraced = (kind & TRACED) !== 0
-  const found = readStrings(frame, 1 + 2 * counts[0] + counts[1] + 2 * counts[2] + (isTraced ? 1 : 0))
+  const found = readStrings(frame, 1 + 2 * counts[0] + counts[1] + 2 * counts[2] + (kind & TRACED ? 1 : 0))
   if (found === undefined || status < 200 || status > 599) return undefined
   const { strings, bodyAt } = found
   const message = strings.shift() ?? ''
