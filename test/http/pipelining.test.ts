@@ -4,7 +4,8 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
-import { frameworks, serve, until } from '../support/http.js'
+import expressSession from 'express-session'
+import { frameworks, Gate, serve, until } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
   describe(`pipelining on ${name}`, () => {
@@ -51,6 +52,36 @@ for (const { name, express } of frameworks) {
       await until(() => guard.engine.keys === 0, 'the key is free')
       expect((await server.ask('/file', { headers: { host: 'h' } })).status).to.equal(200)
       expect(runs).to.equal(2)
+      await server.stop()
+    })
+
+    it('replays that wait behind others on their connection share the bytes of their record', async function () {
+      this.timeout(30_000)
+      const app = express()
+      const body = Buffer.alloc(900_000, 'x')
+      const gate = new Gate()
+      const settings = { duplicates: 'replay', ttlMs: 60_000, identity: 'public' } as const
+      app.get('/slow', (_req, res, next) => void gate.opened.then(() => res.send('slow'), next))
+      app.get('/plain', dspinlock(settings), (_req, res) => void res.end(body))
+      const session = expressSession({ secret: 'x', resave: false, saveUninitialized: false })
+      app.get('/session', session, dspinlock(settings), (_req, res) => void res.end(body))
+      const server = await serve(app)
+      for (const [path, field] of [
+        ['/plain', ''],
+        ['/plain', 'Expect: 100-continue\r\n'],
+        ['/session', ''],
+      ] as const) {
+        await server.ask(path, { headers: { host: 'h' } })
+        const before = process.memoryUsage()
+        const ask = `GET ${path} HTTP/1.1\r\nHost: h\r\n${field}\r\n`
+        const client = await server.dial(`GET /slow HTTP/1.1\r\nHost: h\r\n\r\n${ask.repeat(200)}`)
+        // Answered after all of them, because it came later.
+        await server.ask(path, { headers: { host: 'h' } })
+        const { heapUsed, external } = process.memoryUsage()
+        client.destroy()
+        expect(heapUsed + external - before.heapUsed - before.external, `${path} ${field}`).to.be.below(50_000_000)
+      }
+      gate.open()
       await server.stop()
     })
   })

@@ -40,31 +40,36 @@ const MAX_TEXT_BYTES = 16_384
 /** Does nothing if the response was begun or its client is gone. */
 export function sendReply(res: ServerResponse, reply: Reply): void {
   if (res.headersSent || isGone(res.req)) return
-  const { body } = reply
+  const { status, message, body } = reply
   const ofHttp1 = isHttp1(res.req)
-  if (ofHttp1 && reply.message !== STATUS_CODES[reply.status]) res.statusMessage = reply.message
-  res.statusCode = reply.status
+  const isReplaced = Object.hasOwn(res, 'end')
+  if (ofHttp1 && message !== STATUS_CODES[status]) res.statusMessage = message
+  res.statusCode = status
   if (body === undefined) {
     setHeaders(res, reply)
     res.end()
     return
   }
-  if (mayListHeaders(res)) {
-    res.writeHead(reply.status, listHeaders(reply, body))
+  if (!isReplaced && mayListHeaders(res)) {
+    res.writeHead(status, listHeaders(reply, body))
   } else {
     setHeaders(res, reply)
     res.setHeader('Content-Length', body.byteLength)
     // Before `end`: Node garbles a Content-Disposition outside ASCII in a head that `end` writes. Where `end` was replaced, fields may
     // still be set in it.
-    if (!Object.hasOwn(res, 'end')) res.writeHead(reply.status)
+    if (!isReplaced) res.writeHead(status)
   }
-  // A string leaves in one write with the head, but an `end` that was replaced, or a made-up socket that is no stream, may ignore its
-  // encoding. A response that waits for its socket behind others (pipelining) has to end with a string: with bytes, Node would put its
-  // head before all that waits, even a 100 (Continue).
   const { socket } = res
-  const isShort = body.byteLength <= MAX_TEXT_BYTES && !Object.hasOwn(res, 'end')
-  if (ofHttp1 && (socket === null || (isShort && 'writableLength' in socket)))
-    res.end(viewOf(body).toString('latin1'), 'latin1')
+  // While a response waits for its socket behind others (pipelining), Node would put its head before all that waits, even a 100 (Continue),
+  // if it ended with bytes; so the head is sent first. Not the whole response as a string, which would be a copy for each that waits.
+  if (socket === null && !isReplaced) res.write('', 'latin1')
+  // A string leaves in one write with the head, but an `end` that was replaced, or a made-up socket that is no stream, may ignore its encoding.
+  const isText =
+    ofHttp1 &&
+    (isReplaced
+      ? socket === null && res.writableLength > 0
+      : body.byteLength <= MAX_TEXT_BYTES && socket?.writableLength !== undefined)
+  if (isText) res.end(viewOf(body).toString('latin1'), 'latin1')
   else res.end(body)
 }
 
@@ -76,7 +81,6 @@ function mayListHeaders(res: ServerResponse): boolean {
   return (
     Object.getPrototypeOf(res) === ServerResponse.prototype &&
     !Object.hasOwn(res, 'writeHead') &&
-    !Object.hasOwn(res, 'end') &&
     res.listenerCount('finish') <= 1 &&
     res.listenerCount('close') === 0 &&
     res.getHeaderNames().length === 0
