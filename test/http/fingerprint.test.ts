@@ -205,6 +205,13 @@ describe('fingerprints', () => {
     expect(digest('X Z', ['a'])).to.not.equal(digest('Y Z', ['a']))
     expect(digest('"X"', ['a'])).to.equal(digest('"Y"', ['a']))
     expect(digest('m', ['a'])).to.equal(digest('X', ['a']))
+    // Of Chrome and Safari, axios, Dart, Alamofire.
+    for (const usual of ['----WebKitFormBoundary', 'axios-1.7-boundary-', 'dart-http-boundary-', 'alamofire.boundary.'])
+      expect(digest(`${usual}7MA4YWxk`, ['a', 'b'])).to.equal(digest(`${usual}Tr0uGWx+`, ['a', 'b']))
+    for (const other of ['boundary=Z;', 'x="boundary=Z";', 'boundary*=Z;', 'boundary*0=Z;', 'BOUNDARY =Z;']) {
+      const type = `multipart/form-data; ${other} boundary=`
+      expect(digest('X', ['a', 'b'], type), other).to.not.equal(digest('Y', ['a', 'b'], type))
+    }
     expect(digest('X', ['a'], 'multipart/mixed; boundary=')).to.not.equal(digest('X', ['a']))
     expect(digest('X', ['a'], 'text/plain; boundary=')).to.not.equal(digest('Y', ['a'], 'text/plain; boundary='))
   })

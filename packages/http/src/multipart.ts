@@ -7,8 +7,8 @@ export function readBoundary(
   if (contentType === undefined || !/^\s*multipart\//i.test(contentType)) return undefined
   const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(\s*(?:;.*)?)$/is
   const [, before = '', boundary, after = ''] = form.exec(contentType) ?? []
-  // If there are two boundaries, a parser may take the other one.
-  const isOne = contentType.match(/boundary/gi)?.length === 1
+  // If there are two boundaries, also by RFC 2231, a parser may take the other one. The word alone is part of what most browsers and clients send.
+  const isOne = contentType.match(/boundary[\s*\d]*=/gi)?.length === 1
   return boundary === undefined || !isOne ? undefined : { boundary: boundary.replaceAll('"', ''), rest: before + after }
 }
 
