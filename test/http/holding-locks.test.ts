@@ -183,22 +183,26 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
-    it('who sends a body slowly has claimed nothing, and holds up nobody', async () => {
-      let runs = 0
-      const guard = dspinlock({ idempotencyKey: 'required' })
-      const app = express()
-      app.post('/', guard, (_req, res) => {
-        runs++
-        res.send('ran')
+    for (const [what, options] of [
+      ['an Idempotency-Key', { idempotencyKey: 'required' }],
+      ['a key of the application’s own', { key: () => 'one', identity: 'public' }],
+    ] as const)
+      it(`who sends a body slowly has claimed nothing, and holds up nobody: with ${what}`, async () => {
+        let runs = 0
+        const guard = dspinlock(options)
+        const app = express()
+        app.post('/', guard, express.json(), (_req, res) => {
+          runs++
+          res.send('ran')
+        })
+        const server = await serve(app)
+        const head =
+          'POST / HTTP/1.1\r\nHost: h\r\nIdempotency-Key: slow\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n'
+        const slow = await Promise.all(Array.from({ length: 20 }, () => server.dial(`${head}{"a"`)))
+        const whole = await server.ask('/', { ...json({ amount: 1 }, { host: 'h', 'idempotency-key': 'slow' }) })
+        expect([whole.status, runs, guard.engine.keys, guard.engine.waiters]).to.deep.equal([200, 1, 0, 0])
+        for (const socket of slow) socket.destroy()
+        await server.stop()
       })
-      const server = await serve(app)
-      const head =
-        'POST / HTTP/1.1\r\nHost: h\r\nIdempotency-Key: slow\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n'
-      const slow = await Promise.all(Array.from({ length: 20 }, () => server.dial(`${head}{"a"`)))
-      const whole = await server.ask('/', { ...json({ amount: 1 }, { host: 'h', 'idempotency-key': 'slow' }) })
-      expect([whole.status, runs, guard.engine.keys, guard.engine.waiters]).to.deep.equal([200, 1, 0, 0])
-      for (const socket of slow) socket.destroy()
-      await server.stop()
-    })
   })
 }

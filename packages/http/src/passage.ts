@@ -40,7 +40,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identified = identify(exchange, settings)
   const identity = isPromise(identified) ? yield* wait(identified) : identified
-  const read = customKey === undefined ? findBody(exchange, state, settings) : noBody
+  const read = findBody(exchange, state, settings)
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
   if (body === 'too-large') {
@@ -119,6 +119,8 @@ function takeBody<Req, Res>(
 ): BodyInput | 'gone' | 'too-large' | 'unlockable' {
   if (read.kind === 'parsed') return read
   if (read !== noBody) state.body = read
+  // With a key of the application's own, the body says nothing, but nobody is to hold the key by sending it slowly.
+  if (settings.key !== undefined && read.kind !== 'gone') return noBody
   switch (read.kind) {
     case 'none':
       return read
