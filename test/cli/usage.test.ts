@@ -17,6 +17,9 @@ describe('dspinlock with wrong arguments', () => {
     [['watch', '--interval', 'soon'], /It must be a number of seconds from 0\.001 to 3600, but is "soon"/],
     [['watch', '--count', '0'], /It must be a whole number from 1, but is "0"/],
     [['ls', '--cluster', 'redis-1:port'], /It must be a list like redis-1:6379/],
+    [['ls', '--url', 'redis://:secret@host', '--cluster', 'a'], /only one of these may be given: --url, --cluster/],
+    [['ls', '--cluster', 'a', '--sentinels', 'b'], /only one of these may be given: --cluster, --sentinels/],
+    [['ls', '--sentinel-name', 'master'], /--sentinel-name is only for --sentinels/],
     [['ls', '--url', 'http://:secret@host'], /option url must be a URL that starts with redis:/],
   ]
   for (const [args, says] of wrong) {
@@ -85,6 +88,16 @@ describe('dspinlock and a Redis that is not there', () => {
     const single = await runCli(args, { REDIS_PASSWORD: 'secret' })
     expect(single.code).to.equal(3)
     expect(single.err).to.match(/cluster support disabled; the server is in no Redis Cluster: .+--url/)
+  })
+
+  it('REDIS_URL gives way to a Cluster or to Sentinels that are named', async () => {
+    const port = await findFreePort()
+    for (const option of ['--cluster', '--sentinels']) {
+      const args = ['ls', option, `127.0.0.1:${port}`, '--timeout', '0.2']
+      const { code, err } = await runCli(args, { REDIS_URL: redisUrl() })
+      expect(code).to.equal(3)
+      expect(err).to.include(`127.0.0.1:${port}`)
+    }
   })
 
   it('REDIS_URL names the server, too', async () => {

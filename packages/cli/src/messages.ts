@@ -25,6 +25,10 @@ export class Failure extends Error {
 }
 
 export const failures = {
+  twoServers: (options: readonly string[]): Failure =>
+    new Failure(exitCodes.usage, `only one of these may be given: ${options.map(name => `--${name}`).join(', ')}`),
+  noSentinels: (): Failure =>
+    new Failure(exitCodes.usage, '--sentinel-name is only for --sentinels, which is not given'),
   noKey: (key: string): Failure =>
     new Failure(
       exitCodes.no,

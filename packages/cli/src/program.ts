@@ -131,6 +131,16 @@ function common(command: Command): Command {
     .option('--prefix <prefix>', 'as given to redisStore', 'dspinlock')
     .addOption(secondsOption('--timeout <seconds>', 'for connecting, and for each operation', 2))
     .option('--json', 'write JSON, for scripts')
+    .hook('preAction', (_, action) => refuseTwoServers(action))
+}
+
+/** One would be used and the other not, and `forget` may be for the other. */
+function refuseTwoServers(command: Command): void {
+  // REDIS_URL may be set for everything on this machine, and gives way.
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli'
+  const servers = ['url', 'cluster', 'sentinels'].filter(isGiven)
+  if (servers.length > 1) throw failures.twoServers(servers)
+  if (isGiven('sentinelName') && !isGiven('sentinels')) throw failures.noSentinels()
 }
 
 function stateOption(): Option {
