@@ -166,22 +166,32 @@ describe('createRedisConnection', () => {
   })
 
   it('of a master that Sentinels know', async () => {
-    const { port } = await start()
+    const monitored = [
+      ['jobs', await start()],
+      ['locked', await start('--requirepass', 'right')],
+    ] as const
     const sentinelPort = await findFreePort()
     const config = join(directory, 'sentinel.conf')
-    await writeFile(
-      config,
-      `port ${sentinelPort}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor jobs 127.0.0.1 ${port} 1\n`,
-    )
+    const masters = monitored.map(([name, { port }]) => `sentinel monitor ${name} 127.0.0.1 ${port} 1\n`)
+    await writeFile(config, `port ${sentinelPort}\nbind 127.0.0.1\ndir ${directory}\n${masters.join('')}`)
     sentinel = spawn(findServerBinary() ?? 'redis-server', [config, '--sentinel'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''
     for await (const chunk of sentinel.stdout ?? []) {
       output += String(chunk)
-      if (output.includes('+monitor')) break
+      if (output.split('+monitor').length > monitored.length) break
     }
-    await check({ sentinels: [{ host: '127.0.0.1', port: sentinelPort }], sentinelName: 'jobs' })
+    const sentinels = [{ host: '127.0.0.1', port: sentinelPort }]
+    await check({ sentinels, sentinelName: 'jobs' })
+    // Between two tries, ioredis says that all Sentinels were asked, which is no reason.
+    const wrong = { sentinels, sentinelName: 'locked', password: 'wrong' }
+    for (const connectTimeoutMs of [300, 350, 400]) {
+      const error = await failure(createRedisConnection({ ...wrong, connectTimeoutMs }))
+      expect((error.cause as Error).message).to.include('WRONGPASS')
+    }
+    const refused = await failure(new HashDSpinlock('v', { redisParams: wrong }).run(() => 1))
+    expect(refused.message).to.match(/WRONGPASS .+ check user name and password/)
   })
 
   it('says within its timeout what was not reached', async () => {

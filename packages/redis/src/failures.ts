@@ -77,8 +77,9 @@ export function withRemedy(error: unknown): unknown {
   return saysLess ? new Error(message, { cause: error }) : error
 }
 
-/** Messages of ioredis that name an option which is better left alone, and do not say what is wrong. */
-const WITHOUT_CONNECTION = /Stream isn't writeable|Cluster isn't ready|Connection is closed|max retries per request/
+/** Messages of ioredis that name an option which is better left alone, or only count the Sentinels, and do not say what is wrong. */
+const WITHOUT_CONNECTION =
+  /Stream isn't writeable|Cluster isn't ready|Connection is closed|max retries per request|All sentinels are unreachable[^:]*$/
 
 /** Whether an error says only that there is no connection, and not why. */
 export function isOffline(error: unknown): boolean {

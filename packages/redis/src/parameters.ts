@@ -4,7 +4,7 @@ import { publishTrouble, type RedisParameters, type Store, StoreNotInitialisedEr
 import { type RedisSettings, readRedisParameters } from '@dspinlock/core/support'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { adoptIoredis, keepToDatabase, ownDefaults, retryDelayMs } from './clients/ioredis.js'
-import { withoutArguments } from './failures.js'
+import { isOffline, withoutArguments } from './failures.js'
 import { noConnectionMessage } from './messages.js'
 import { redisStore } from './redis-store.js'
 
@@ -22,7 +22,7 @@ export async function createRedisConnection(parameters?: RedisParameters): Promi
   keepToDatabase(client)
   let lastError: unknown
   client.on('error', (error: unknown) => {
-    lastError = withoutArguments(error)
+    if (lastError === undefined || !isOffline(error)) lastError = withoutArguments(error)
     publishTrouble('redis', 'connect', error)
   })
   await new Promise<void>((resolve, reject) => {
