@@ -231,6 +231,12 @@ describe('a guard in front of a server', () => {
   })
 
   it('wrong options throw at once', () => {
+    for (const wrong of [undefined, replay, new Koa()]) {
+      expect(() => guard(wrong as never)).to.throw(
+        TypeError,
+        /listener must be a function .*koa\.callback\(\), but received/,
+      )
+    }
     expect(() => guard(makePlain(), { duplicates: 'sometimes' } as never)).to.throw(TypeError, /duplicates/)
   })
 })

@@ -2,6 +2,7 @@
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { type LockEngine, publishTrouble } from '@dspinlock/core'
+import { optionError } from '@dspinlock/core/support'
 import type { Exchange, RequestLock } from './exchange.js'
 import { createGuard } from './guard.js'
 import type { GuardOptions } from './options.js'
@@ -35,9 +36,16 @@ export interface GuardedListener {
  * Guards POST, PUT, PATCH and DELETE unless `methods` says otherwise. The functions among the options get Node's request and
  * response; if one of them throws, the answer is 500 and the error is published as trouble. An error that the listener throws is
  * uncaught, as it is without this guard.
- * @throws TypeError naming option and value for wrong options.
+ * @throws TypeError for a listener that is no function, and naming option and value for wrong options.
  */
 export function guard(listener: Listener, options?: GuardOptions): GuardedListener {
+  if (typeof listener !== 'function') {
+    throw optionError(
+      'listener',
+      listener,
+      'a function of request and response, for example an Express app or koa.callback()',
+    )
+  }
   const inFront = createGuard(options)
   const guarded = (req: GuardedRequest, res: ServerResponse): void => {
     if (inFront.guards(req, false)) void inFront.handle(new NodeExchange(listener, req, res))
