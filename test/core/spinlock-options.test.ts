@@ -94,7 +94,7 @@ describe('spinlock: options', () => {
     ['no object', 5, /argument of HashDSpinlock/],
     ['an unknown option', { store, maxTries: 3 }, /unknown option "maxTries"/],
     ['no store', { store: 'redis://secret' }, /option store/],
-    ['a store without its methods', { store: {} }, /no method open/],
+    ['a store without its methods', { store: {} }, /, with open\(\)/],
     ['no client', { redis: 'redis://u:secret@h' }, /option redis must be an ioredis client/],
     ['options in place of a client', { redis: { host: 'h', duplicate: () => undefined } }, /option redis must be/],
     ['a URL for parameters', { redisParams: 'redis://u:secret@h' }, /option redisParams/],

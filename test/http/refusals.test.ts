@@ -5,6 +5,7 @@ import { dspinlock, memoryStore } from '@dspinlock/express'
 import { dspinlock as koaDspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import { Redis } from 'ioredis'
 import Koa from 'koa'
 import { Gate, serve, until } from '../support/http.js'
 
@@ -15,7 +16,16 @@ describe('refusals', () => {
     ['negative milliseconds', { leaseMs: -1 }, /leaseMs .* received -1/],
     ['NaN milliseconds', { waitMs: Number.NaN }, /waitMs .* received NaN/],
     ['a ttl without records', { ttlMs: 5 }, /ttlMs must be 0 with duplicates: 'serialise'/],
-    ['a store without a method', { store: { ...memoryStore(), open: () => ({}) } }, /store .* no method claim\(\)/],
+    [
+      'a store without a method',
+      { store: { ...memoryStore(), open: () => ({}) } },
+      /store must be a store like .*redisStore\(…\), with claim\(\)/,
+    ],
+    [
+      'a client for a store',
+      { store: new Redis({ lazyConnect: true }) },
+      /store must be a store like .*redisStore\(…\)/,
+    ],
     ['a URL for a store', { store: 'redis://localhost' }, /store must be a store, for example .*redisStore/],
     ['a number for a function', { skip: 1 }, /skip must be a function.* received 1/],
     ['a short secret', { secret: 'short' }, /secret must be .* not shown/],

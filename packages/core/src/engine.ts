@@ -298,13 +298,12 @@ function readCall(
 const serialise = new Policy()
 
 function readStore(given: unknown, name: string): Store {
-  if (typeof given !== 'object' || given === null) throw optionError(name, given, 'a store, for example memoryStore()')
+  const store = given as Store
   for (const method of storeMethods) {
-    if (typeof (given as Record<string, unknown>)[method] !== 'function') {
-      throw optionError(name, given, `a store; this one has no method ${method}()`)
+    if (typeof (given as Partial<Store> | null | undefined)?.[method] !== 'function') {
+      throw optionError(name, given, `a store like memoryStore() or redisStore(…), with ${method}()`)
     }
   }
-  const store = given as Store
   if (store.closed) throw optionError(name, given, 'an open store; this one was closed already')
   return store
 }
