@@ -1,13 +1,13 @@
 // What every package.json promises, alike in all packages.
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { packages, top } from './published.js'
 
 const versions = new Map(packages.map(({ manifest }) => [manifest.name, manifest.version]))
 
-for (const { manifest } of packages) {
+for (const { folder, manifest } of packages) {
   describe(`package.json of ${manifest.name}`, () => {
     it('says what it is, under which license, and that it is an ES module without side effects', () => {
       expect(manifest).to.include({ license: 'MIT', type: 'module', sideEffects: false })
@@ -25,6 +25,17 @@ for (const { manifest } of packages) {
     it('depends on exactly the version of the others that it was built and tested with', () => {
       const ours = Object.entries(manifest.dependencies ?? {}).filter(([name]) => versions.has(name))
       for (const [name, range] of ours) expect(range, name).to.equal(versions.get(name))
+    })
+
+    it('what the API reference leaves out is there to be left out', function () {
+      const typedoc = join(top, 'packages', folder, 'typedoc.json')
+      if (!existsSync(typedoc)) this.skip()
+      const { intentionallyNotExported } = JSON.parse(readFileSync(typedoc, 'utf8')) as Record<string, string[]>
+      for (const one of intentionallyNotExported ?? []) {
+        const [file = '', name = ''] = one.split(':')
+        const source = readFileSync(join(top, 'packages', folder, file), 'utf8')
+        expect(source, one).to.match(new RegExp(`(type|interface|class|const) ${name}\\b`))
+      }
     })
   })
 }
