@@ -32,7 +32,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly store?: Store
   /** An engine of your own, shared with other code. Not together with `store`. */
   readonly engine?: LockEngine
-  /** Methods to guard. Default: on a route, all that reach it; app-wide, POST, PUT, PATCH and DELETE. */
+  /** Methods to guard. Default: on a route, all that reach it; app-wide, POST, PUT, PATCH and DELETE. HEAD, OPTIONS, TRACE and CONNECT never are. */
   readonly methods?: readonly string[]
   /**
    * Who is asking; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
