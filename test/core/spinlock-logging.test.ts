@@ -48,6 +48,18 @@ describe('spinlock: logging', () => {
     it(`is off with ${JSON.stringify(env)}`, async () => expect(await logOf(env)).to.equal(''))
   }
 
+  it('an engine by itself is logged once the log is loaded, with SL_LOG_ENABLED left empty, too', async () => {
+    const code = `
+      import { channels, LockEngine, memoryStore } from '@dspinlock/core'
+      const engine = new LockEngine({ store: memoryStore() })
+      for (let n = 0; n < 10_000 && !channels.enter.hasSubscribers; n++) await new Promise(setImmediate)
+      await engine.run('key', () => {})
+    `
+    const env = { ...process.env, SL_LOG_ENABLED: '', DEBUG: 'dspinlock:*' }
+    const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], { env })
+    expect(stderr).to.match(/DEBUG dspinlock:enter "key" as holder/)
+  })
+
   it('DEBUG may name single events', async () => {
     const log = await logOf({ DEBUG: 'dspinlock:*,-dspinlock:end' })
     expect(log)

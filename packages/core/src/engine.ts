@@ -272,7 +272,7 @@ export class LockEngine {
 /** Loads the log only if the environment asks for one. Code that must not miss its first line calls `logByEnvironment` before. */
 function loadLog(): void {
   const { SL_LOG_ENABLED, DEBUG } = process.env
-  if (SL_LOG_ENABLED ?? DEBUG) void import('./log-environment.js').then(({ logByEnvironment }) => logByEnvironment())
+  if (SL_LOG_ENABLED || DEBUG) void import('./log-environment.js').then(({ logByEnvironment }) => logByEnvironment())
 }
 
 function assertKey(key: string): void {
