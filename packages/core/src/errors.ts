@@ -94,7 +94,7 @@ export class HoldTimeoutError extends DspinlockError {
   constructor(key: string, maxHoldMs: number) {
     super(
       'ERR_DSPINLOCK_HOLD_TIMEOUT',
-      `the key ${shortKey(key)} was held for ${maxHoldMs} ms and is no longer renewed; raise maxHoldMs (of a lock: maxBlockMs) if the work takes that long`,
+      `the key ${shortKey(key)} was held for ${maxHoldMs} ms and is not renewed any more; raise maxHoldMs (of a lock: maxBlockMs), or shorten the work`,
       { key },
     )
   }
@@ -245,7 +245,7 @@ export function keyTooLongError(length: number, most: number): TypeError {
 
 /** The cause of a StoreError: the store answered with a promise although it says that it is synchronous. */
 export function notSynchronousError(): Error {
-  return new Error('the store says that it is synchronous, and answered with a promise; set synchronous to false')
+  return new Error('a synchronous store answered with a promise; set synchronous to false')
 }
 
 /** The cause of a StoreError: each time the store's answer came, the lease that it granted had run out. */

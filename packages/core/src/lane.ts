@@ -87,7 +87,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     if (isFirst && this.#asking) this.#askAgain = true
     else if (isFirst) this.#ask()
     // A store in the same process has answered an uncontended claim by now; then no wait has to be watched.
-    if (this.#queue.has(waiter) && !waiter.started) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
+    if (waiter.isLinked && !waiter.started) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
   }
 
@@ -196,15 +196,8 @@ export class Lane implements HoldOwner, WaiterOwner {
     keeper.remove(hold)
     const heir = passMs > 0 || this.#hold !== hold ? undefined : this.#queue.head
     const next = heir === undefined ? undefined : this.#claimFor(heir, this.#host.newToken(this), 0)
-    let leaseEndsAt = 0
-    if (next !== undefined) {
-      leaseEndsAt = leaseEnd(performance.now(), next.leaseMs)
-      this.#asking = true
-      this.#askAgain = false
-      // A wake for the next token may overtake the answer to this command.
-      this.#token = next.token
-      this.#asked = next
-    }
+    // Noted before it is sent, because a wake for the next token may overtake the answer.
+    const leaseEndsAt = next === undefined ? 0 : this.#noteClaim(next)
     const done = (reply: ReleaseReply): boolean => {
       if (next !== undefined) this.#settleAsking()
       if (reply.next !== undefined && next !== undefined) {
@@ -280,17 +273,10 @@ export class Lane implements HoldOwner, WaiterOwner {
     if (head === undefined) return this.#quit()
     clearTimeout(this.#pollTimer)
     // A token stays bound to the options of its claim. Other options need another token, which keeps the place in the queue.
-    if (this.#token !== '' && !this.#isAskedFor(head)) {
-      this.#leave(this.#token)
-      this.#dropToken()
-    }
-    if (this.#token === '') this.#token = this.#host.newToken(this)
-    const token = this.#token
+    if (this.#token !== '' && !this.#isAskedFor(head)) this.#withdraw()
+    const token = this.#token === '' ? this.#host.newToken(this) : this.#token
     const request = this.#claimFor(head, token, this.#arrival)
-    this.#asked = request
-    const leaseEndsAt = leaseEnd(performance.now(), request.leaseMs)
-    this.#asking = true
-    this.#askAgain = this.#isForgotten = false
+    const leaseEndsAt = this.#noteClaim(request)
     void whenAnswered(
       () => this.#host.store.claim(request),
       reply => {
@@ -299,6 +285,15 @@ export class Lane implements HoldOwner, WaiterOwner {
       },
       error => this.#onClaimError(error),
     )
+  }
+
+  /** A claim is about to be sent. Returns when the lease ends if its answer grants the key. */
+  #noteClaim(request: ClaimRequest): number {
+    this.#token = request.token
+    this.#asked = request
+    this.#asking = true
+    this.#askAgain = this.#isForgotten = false
+    return leaseEnd(performance.now(), request.leaseMs)
   }
 
   #settleAsking(): void {
@@ -342,7 +337,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#joined = false
     this.#askAgain = false
     const head = this.#queue.head
-    if (head === undefined || this.#isForgotten || !this.#isAskedFor(head)) return this.#giveBack(token)
+    if (head === undefined || this.#isForgotten || !this.#isAskedFor(head)) return this.#giveBack()
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
     this.#arrival = 0
     this.#lateGrants = 0
@@ -368,9 +363,8 @@ export class Lane implements HoldOwner, WaiterOwner {
     const { store } = this.#host
     const reason = new StoreError(store.name, 'claim', this.key, lateAnswerError(head.policy.leaseMs, MAX_LATE_GRANTS))
     publishTrouble('core', 'claim', reason, this.key)
-    this.#queue.remove(head)
-    head.reject(reason)
-    this.#giveBack(this.#token)
+    this.#queue.reject(head, reason)
+    this.#giveBack()
   }
 
   /** The hold is over. `outcome` is what those who waited for it in this process get instead of a turn. */
@@ -405,10 +399,15 @@ export class Lane implements HoldOwner, WaiterOwner {
     this.#joined = false
   }
 
-  #giveBack(token: string): void {
-    this.#leave(token)
-    this.#dropToken()
+  /** Gives back what the store granted to `#token`, and asks anew. */
+  #giveBack(): void {
+    this.#withdraw()
     this.#proceed()
+  }
+
+  #withdraw(): void {
+    this.#leave(this.#token)
+    this.#dropToken()
   }
 
   #leave(token: string): void {
@@ -441,8 +440,7 @@ export class Lane implements HoldOwner, WaiterOwner {
       if (this.#asking && this.#hold === hold) {
         this.#settleAsking()
         // The store may have carried out the next claim all the same, and then nobody here would hold the key.
-        this.#leave(this.#token)
-        this.#dropToken()
+        this.#withdraw()
       }
       this.#end(hold, hold.leaseEndsAt > performance.now() ? outcome : undefined)
       throw reason

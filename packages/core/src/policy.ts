@@ -50,10 +50,10 @@ export const enterOptionNames: readonly (keyof EnterOptions)[] = [
   'label',
 ]
 
-/** The names of the options that make a policy, for packages that pass them on. Marked as pure, so that bundlers leave it out of others. */
-export const policyOptionNames: readonly (keyof PolicyOptions)[] = /* @__PURE__ */ Object.freeze(
-  /* @__PURE__ */ Object.keys(shape) as (keyof PolicyOptions)[],
-)
+/** The names of the options that make a policy, for packages that pass them on. Marked as pure, so that a bundle has them only if it uses them. */
+export const policyOptionNames: readonly (keyof PolicyOptions)[] = /* @__PURE__ */ Object.keys(
+  shape,
+) as (keyof PolicyOptions)[]
 
 /**
  * Options of `enter`, checked and frozen. Make one if the same options are used for many calls.
@@ -80,11 +80,8 @@ export class Policy {
     const isSerial = duplicates === 'serialise'
     const isReplay = duplicates === 'replay'
     if (leaveRecord && !isSerial) {
-      throw optionError(
-        'leaveRecord',
-        true,
-        "left out unless duplicates is 'serialise': the other policies leave one anyway",
-      )
+      // The other policies leave one anyway.
+      throw optionError('leaveRecord', true, "left out unless duplicates is 'serialise'")
     }
     if (isSerial && ttlMs > 0 && !leaveRecord) {
       throw optionError('ttlMs', ttlMs, "0 with duplicates: 'serialise', which leaves no record")

@@ -51,10 +51,6 @@ export class Queue {
     return this.size > this.#impatient
   }
 
-  has(waiter: Waiter): boolean {
-    return waiter.isLinked
-  }
-
   /**
    * Unless it is clear by now that the waiter `hasToWait`, its time runs only once it is. Likewise the first of the key does not count
    * before. Throws a WaiterLimitError.
@@ -101,10 +97,12 @@ export class Queue {
   }
 
   rejectAll(reason: () => unknown): void {
-    this.#waiters.forEach(waiter => {
-      this.remove(waiter)
-      waiter.reject(reason())
-    })
+    this.#waiters.forEach(waiter => this.reject(waiter, reason()))
+  }
+
+  reject(waiter: Waiter, reason: unknown): void {
+    this.remove(waiter)
+    waiter.reject(reason)
   }
 
   /** The key is in use with `payload`, and the lease lasts for another `leaseLeftMs`: waiters that may wait go on, the others are refused. */
@@ -120,8 +118,7 @@ export class Queue {
         this.#startWait(waiter)
         this.#unstarted--
       } catch (error) {
-        this.remove(waiter)
-        waiter.reject(error)
+        this.reject(waiter, error)
       }
     })
   }
