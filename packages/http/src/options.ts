@@ -98,6 +98,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
 const isFunction = (given: unknown): given is (...args: never[]) => unknown => typeof given === 'function'
 
 const limit = integer(undefined, 1)
+const callback = optional('a function', isFunction)
 
 const shape = {
   engine: optional('a LockEngine', (given: unknown): given is LockEngine => given instanceof LockEngine),
@@ -109,9 +110,9 @@ const shape = {
   identity: optional("'public' or a function of the request", (given: unknown): given is IdentityOption<never> => {
     return given === 'public' || isFunction(given)
   }),
-  key: optional('a function of the request', isFunction),
+  key: callback,
   idempotencyKey: readIdempotencyKeyRules,
-  skip: optional('a function of request and response', isFunction),
+  skip: callback,
   secret: readSecret,
   encryptionKeys: readEncryptionKeys,
   maxBodyBytes: integer(1_048_576, 0),
@@ -127,7 +128,7 @@ const shape = {
   serverErrors: oneOf('retry', 'keep'),
   headFromGet: boolean(false),
   passMs: timerMs(2_000),
-  onRefused: optional('a function of problem, request and response', isFunction),
+  onRefused: callback,
   maxRequestsPerIdentity: limit,
   maxWaiters: limit,
   maxWaitersPerKey: limit,

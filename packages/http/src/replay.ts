@@ -3,7 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import fresh from 'fresh'
 import type { RecordedResponse } from './record.js'
-import { hasNoBody, isNamed, isSafeMethod } from './replayable.js'
+import { hasNoBody, isNamed, isSafeMethod, valueOf } from './replayable.js'
 import type { Reply } from './reply.js'
 
 export interface ReplayFacts {
@@ -25,23 +25,21 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
     if (isNamed(header[0], 'age')) age = readAge(header[1])
     else headers.push(header)
   }
-  const added: [string, string][] = [['Age', String(age + Math.floor(facts.ageMs / 1_000))]]
-  if (facts.isIdempotent) added.push(['Idempotent-Replayed', 'true'])
+  headers.push(['Age', String(age + Math.floor(facts.ageMs / 1_000))])
+  if (facts.isIdempotent) headers.push(['Idempotent-Replayed', 'true'])
   // RFC 9211: each cache adds itself at the end.
   const appended = [['Cache-Status', facts.joined ? 'dspinlock; collapsed' : 'dspinlock; hit']] as const
   if (isNotModified(req, recorded)) {
-    const left = headers.filter(([name]) => !OF_A_BODY.includes(name.toLowerCase()))
     return {
       status: 304,
       message: STATUS_CODES[304] ?? '',
       removed: [...removed, ...OF_A_BODY],
-      headers: [...left, ...added],
+      headers: headers.filter(([name]) => !OF_A_BODY.includes(name.toLowerCase())),
       appended,
       body: undefined,
       form: 'bytes',
     }
   }
-  headers.push(...added)
   const isEmpty = hasNoBody(status) || form === 'none'
   return { status, message, removed, headers, appended, body: isEmpty ? undefined : body, form }
 }
@@ -54,6 +52,6 @@ function readAge(age: string): number {
 /** RFC 9110, section 13.2.2: compares the follower's own If-None-Match or If-Modified-Since with the record's validators. */
 function isNotModified(req: IncomingMessage, recorded: RecordedResponse): boolean {
   if (recorded.status !== 200 || !isSafeMethod(req.method)) return false
-  const valueOf = (name: string): string | undefined => recorded.headers.find(([found]) => isNamed(found, name))?.[1]
-  return fresh(req.headers, { etag: valueOf('etag'), 'last-modified': valueOf('last-modified') })
+  const { headers } = recorded
+  return fresh(req.headers, { etag: valueOf(headers, 'etag'), 'last-modified': valueOf(headers, 'last-modified') })
 }

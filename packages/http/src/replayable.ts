@@ -20,6 +20,11 @@ export function isNamed(found: string, name: string): boolean {
   return found.length === name.length && found.toLowerCase() === name
 }
 
+/** The value of the first header of that name, which is in lower case. */
+export function valueOf(headers: HeaderPairs, name: string): string | undefined {
+  return headers.find(([found]) => isNamed(found, name))?.[1]
+}
+
 /** May duplicates be given this response? Of a failure (`isFailure`) this is not asked. */
 export function isReplayable(facts: ResponseFacts): boolean {
   const { status, headers } = facts
@@ -37,7 +42,7 @@ export function isReplayable(facts: ResponseFacts): boolean {
 
 /** RFC 9112, section 8: a body of another length than its head declares is incomplete, or runs into what comes after it. */
 function isOfDeclaredLength({ status, headers, bodyBytes }: ResponseFacts): boolean {
-  const declared = headers.find(([name]) => isNamed(name, 'content-length'))?.[1]
+  const declared = valueOf(headers, 'content-length')
   return declared === undefined || hasNoBody(status) || Number(declared) === bodyBytes
 }
 
@@ -108,7 +113,7 @@ export function selectStorable(headers: HeaderPairs): HeaderPairs {
 export function listUnkeyedVary(headers: HeaderPairs, covered: ReadonlySet<string>): string[] {
   const named = membersOf(headers, 'vary')
   // Not every client can decode the body, and a handler that encodes it may have forgotten Vary.
-  if (headers.some(([name]) => isNamed(name, 'content-encoding'))) named.push('accept-encoding')
+  if (valueOf(headers, 'content-encoding') !== undefined) named.push('accept-encoding')
   return named.length === 0 ? named : [...new Set(named)].filter(name => !covered.has(name)).sort()
 }
 
