@@ -1,5 +1,7 @@
 // Nobody can keep others from being served by holding locks, by waiting in large numbers, or by sending a body slowly.
 
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
@@ -130,6 +132,20 @@ for (const { name, express } of frameworks) {
       const server = await serve(app)
       for (let n = 0; n < 2; n++) expect((await server.ask('/', json({}))).status).to.equal(200)
       await server.stop()
+    })
+
+    it('where an app runs without a server, and its response has no socket, the hold ends with the response', async () => {
+      const guard = dspinlock()
+      const app = express()
+      app.post('/', guard, (_req, res) => void res.send('done'))
+      const headers = { host: 'made-up' }
+      const req = new IncomingMessage({ remoteAddress: '127.0.0.1', destroy() {} } as unknown as Socket)
+      const res = new ServerResponse(Object.assign(req, { method: 'POST', url: '/', headers }))
+      const failed: unknown[] = []
+      app(req as never, res as never, error => failed.push(error))
+      await until(() => res.writableEnded || failed.length > 0, 'it is answered')
+      expect(failed).to.deep.equal([])
+      expect(guard.engine.keys).to.equal(0)
     })
 
     it('any number of one identity may stand behind one another, as many as it may have, and Node suspects no leak', async () => {

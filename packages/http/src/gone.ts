@@ -5,10 +5,12 @@ import type { Socket } from 'node:net'
 
 /**
  * The object that emits `close` when the client is gone: the response, or the connection while the response still waits for its socket
- * behind others (then it emits nothing). Any number may wait on one connection, so the number of its listeners is not limited.
+ * behind others (then it emits nothing). Any number may wait on one connection, so the number of its listeners is not limited. Tools that
+ * run an app without a server make up sockets, which may not be event emitters.
  */
 export function lifeOf(res: ServerResponse): ServerResponse | Socket {
-  return res.socket === null ? res.req.socket.setMaxListeners(0) : res
+  const { socket } = res.req as { readonly socket?: Partial<Socket> }
+  return (res.socket === null && socket?.setMaxListeners?.(0)) || res
 }
 
 /** Looks at the request's socket, because a response does not know on HTTP/2, nor while it waits behind others on its connection. */
@@ -25,6 +27,5 @@ export function onClose(res: ServerResponse, listener: () => void): void {
 
 export function offClose(res: ServerResponse, listener: () => void): void {
   res.removeListener('close', listener)
-  // Tools that run an app without a server make up sockets, which may not be event emitters.
   res.req.socket?.removeListener?.('close', listener)
 }
