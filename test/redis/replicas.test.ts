@@ -82,6 +82,14 @@ describe('minReplicas', () => {
     })
   }
 
+  it('that take longer than a connection may be silent otherwise are waited for', async function () {
+    this.timeout(40_000)
+    const store = redisStore(redisUrl(), { minReplicas, replicasTimeoutMs: 4_500, commandTimeoutMs: 12_000 })
+    await using(store, async engine => {
+      expect((await failure(engine.enter('slow', { leaseMs: 20_000 }))).message).to.include('0 of the 1 replicas')
+    })
+  })
+
   it('through a cluster of node-redis: replicas of a node that the slot has left do not count', async () => {
     const client = new Redis(redisUrl())
     let sent = 0

@@ -12,11 +12,11 @@ import { storeOptionNames } from './options.js'
 export type RedisClient = IoredisClient | NodeRedisClient
 
 /**
- * `onTrouble` is called with the errors of a connection that is made here.
+ * `waitMs`: for how long a command may wait for replicas. `onTrouble` is called with the errors of a connection that is made here.
  * @throws TypeError for anything but a Redis URL, ioredis options, a client, or something with the methods of StoreClient.
  */
-export function connectTo(given: unknown, onTrouble: (error: unknown) => void): StoreClient {
-  if (typeof given === 'string') return connectIoredis({ url: checkUrl(given) }, onTrouble)
+export function connectTo(given: unknown, waitMs: number, onTrouble: (error: unknown) => void): StoreClient {
+  if (typeof given === 'string') return connectIoredis({ url: checkUrl(given) }, waitMs, onTrouble)
   if (typeof given === 'object' && given !== null) {
     if (isStoreClient(given)) return given
     if (isIoredisClient(given)) {
@@ -24,7 +24,7 @@ export function connectTo(given: unknown, onTrouble: (error: unknown) => void): 
       return new IoredisStoreClient(given, false)
     }
     if (isNodeRedisClient(given)) return new NodeRedisStoreClient(given)
-    if (isPlainObject(given)) return connectIoredis({ options: checkOptions(given) }, onTrouble)
+    if (isPlainObject(given)) return connectIoredis({ options: checkOptions(given) }, waitMs, onTrouble)
   }
   throw optionError(
     'connection',

@@ -84,7 +84,7 @@ export class RedisStore implements Store {
     const onTrouble = (error: unknown): void => {
       if (!this.#closed) this.#trouble.hear(error)
     }
-    this.#client = connectTo(connection, onTrouble)
+    this.#client = connectTo(connection, parsed.minReplicas > 0 ? parsed.replicasTimeoutMs : 0, onTrouble)
     if (parsed.localCache !== undefined && this.#client.tellsLoss !== true) {
       this.#client.close()
       throw optionError(

@@ -68,16 +68,16 @@ export function retryDelayMs(times: number): number {
  * Commands fail at once while there is no connection, instead of piling up: the store tries them again within its own
  * deadline, and a claim whose caller was told 503 long ago must not be carried out when Redis comes back. A connection
  * that answers nothing any more is given up and made anew, and so is one to a server that was demoted, because its
- * address may lead to another server by now.
+ * address may lead to another server by now. `waitMs`: for how long a command may wait for replicas, which says nothing of the connection.
  */
-export function ownDefaults(): Omit<RedisOptions, 'replyMapping'> {
+export function ownDefaults(waitMs = 0): Omit<RedisOptions, 'replyMapping'> {
   let demotedAt = Number.NEGATIVE_INFINITY
   return {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 2_000,
-    socketTimeout: SILENCE_MS,
+    socketTimeout: SILENCE_MS + waitMs,
     retryStrategy: retryDelayMs,
     reconnectOnError: error => {
       const now = performance.now()
@@ -95,14 +95,15 @@ export function isIoredisClient(given: object): given is IoredisClient {
 
 export function connectIoredis(
   where: { readonly url: string } | { readonly options: RedisOptions },
+  waitMs: number,
   onTrouble: (error: unknown) => void,
 ): StoreClient {
   if ('url' in where) {
-    const client = new Redis(where.url, { ...ownDefaults() } satisfies RedisOptions)
+    const client = new Redis(where.url, { ...ownDefaults(waitMs) } satisfies RedisOptions)
     return adoptIoredis(client, onTrouble)
   }
   // Typed with `replyMapping`, by which ioredis tells its constructors apart; it does not change what this store reads.
-  const options = { ...ownDefaults(), ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
+  const options = { ...ownDefaults(waitMs), ...where.options } as RedisOptions & { replyMapping?: 'legacy' }
   return adoptIoredis(new Redis(options), onTrouble)
 }
 
