@@ -88,6 +88,32 @@ describe('refusals', () => {
     await server.stop()
   })
 
+  it('onRefused ends a response that other code has only begun', async () => {
+    const gate = new Gate()
+    let runs = 0
+    const guard = dspinlock({
+      duplicates: 'reject',
+      onRefused: ({ code }, _req, res) => void res.end(`event: ${code}`),
+    })
+    const begin: RequestHandler = (_req, res, next) => {
+      res.type('text/event-stream').flushHeaders()
+      next()
+    }
+    const app = express()
+    app.get('/', begin, guard, (_req, res, next) => {
+      runs++
+      gate.opened.then(() => res.end('event: done'), next)
+    })
+    const server = await serve(app)
+    const holder = server.ask('/')
+    await until(() => runs === 1, 'it runs')
+    expect((await server.ask('/')).body).to.equal('event: in-flight')
+    gate.open()
+    expect((await holder).body).to.equal('event: done')
+    await guard.close()
+    await server.stop()
+  })
+
   it('a closed store is refused at start; closing it twice does nothing', () => {
     const store = memoryStore()
     void store.close()

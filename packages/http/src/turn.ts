@@ -261,7 +261,7 @@ export function refuse<Req, Res>(
 ): MaybePromise<void> {
   noteOutcome(exchange, 'refused', code)
   // Other code, for example a time limit, may have answered the request while it waited or its body arrived.
-  if (exchange.res.headersSent) return
+  if (exchange.res.writableEnded) return
   if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
   answer(exchange, composeProblem(exchange.req, problems[code], idempotencyKey?.docsUrl))
 }
