@@ -7,7 +7,7 @@ import { isGuarded } from './eligible.js'
 import { leaseEngine } from './engines.js'
 import type { Exchange } from './exchange.js'
 import { IdentityLimit } from './identity-limit.js'
-import { nothingThrown } from './messages.js'
+import { nothingThrown, warn } from './messages.js'
 import { type GuardOptions, type GuardSettings, readGuardOptions } from './options.js'
 import { passThrough } from './passage.js'
 import { runSteps } from './steps.js'
@@ -31,11 +31,19 @@ export interface Guard<Req, Res> {
   close(): Promise<void>
 }
 
+/** How many middlewares with a memory of their own are made after the first request, until it looks as if each request made one. */
+const TOO_MANY = 100
+
+/** Undefined before the first request. */
+let madeSince: number | undefined
+
 /** @throws TypeError naming option and value for wrong options. */
 export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
   options?: GuardOptions<Req, Res>,
 ): Guard<Req, Res> {
   const settings = readGuardOptions(options)
+  if (madeSince !== undefined && !settings.engine && !settings.store && ++madeSince === TOO_MANY)
+    warn('DSPINLOCK_W_MADE_OFTEN')
   const lease = leaseEngine(settings)
   const { engine } = lease
   let local: LockEngine | undefined
@@ -54,6 +62,7 @@ export function createGuard<Req = IncomingMessage, Res = ServerResponse>(
     engine,
     guards: (req, onRoute) => isGuarded(req, settings.methods, onRoute, settings.headFromGet),
     handle: exchange => {
+      madeSince ??= 0
       try {
         const handled = followRequest(exchange, () => runSteps(passThrough(exchange, tools)))
         return handled instanceof Promise ? handled.catch((error: unknown) => fail(exchange, error)) : handled

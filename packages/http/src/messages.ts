@@ -71,9 +71,11 @@ export type WarningCode =
   | 'DSPINLOCK_W_BODY_TOO_LARGE'
   | 'DSPINLOCK_W_VARY'
   | 'DSPINLOCK_W_MEMORY_CLUSTER'
+  | 'DSPINLOCK_W_MADE_OFTEN'
 
 const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MEMORY_CLUSTER: 'a memory store misses duplicates in other workers. Use redisStore()',
+  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it once, at start',
   DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
     'a body was read before dspinlock saw it and no parser left it, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
@@ -81,7 +83,7 @@ const warnings: Readonly<Record<WarningCode, string>> = {
     'the parsed body cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that parser, or give the option key',
   DSPINLOCK_W_BODY_TOO_LARGE:
     "a body was larger than maxBodyBytes, so the request ran unlocked, or by its Idempotency-Key alone. Raise it, or set oversize: 'reject'",
-  DSPINLOCK_W_VARY: 'a response varies by headers outside its key; requests that differ in them run for themselves',
+  DSPINLOCK_W_VARY: 'a response varies by headers outside its key; requests that differ in them run',
 }
 
 /** Warns once for each code in this process. */

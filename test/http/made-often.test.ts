@@ -1,0 +1,40 @@
+// A middleware that is made anew for each request, and so has a memory of its own each time, locks nothing, and a warning says so.
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect } from 'chai'
+
+/** Serves 150 requests, in a process of its own, because a warning is given once in a process. `perRequest` is the handler's code. */
+async function warningsOf(atStart: string, perRequest: string): Promise<string> {
+  const code = `
+    import express from 'express'
+    import { dspinlock } from '@dspinlock/express'
+    const app = express()
+    ${atStart}
+    app.post('/pay', (req, res, next) => ${perRequest}(req, res, next), (_req, res) => res.end('paid'))
+    const server = app.listen(0, async () => {
+      for (let n = 0; n < 150; n++) await (await fetch('http://localhost:' + server.address().port + '/pay', { method: 'POST' })).text()
+      server.close()
+      server.closeAllConnections()
+    })
+  `
+  const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code])
+  return stderr
+}
+
+describe('a middleware that is made for each request', () => {
+  it('is warned about, once', async () => {
+    const warned = await warningsOf('', 'dspinlock()')
+    expect(warned.match(/\[DSPINLOCK_W_MADE_OFTEN\]/g)).to.have.length(1)
+  })
+
+  it('is nothing to warn about if it is one for all, nor if many are made at start', async () => {
+    const many = 'const guards = Array.from({ length: 300 }, () => dspinlock())'
+    expect(await warningsOf(many, 'guards[0]')).to.equal('')
+  })
+
+  it('is nothing to warn about if all have one store', async () => {
+    const store = `const { memoryStore } = await import('@dspinlock/express'); const store = memoryStore()`
+    expect(await warningsOf(store, 'dspinlock({ store })')).to.equal('')
+  })
+})
