@@ -5,6 +5,7 @@ import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { Cluster } from 'ioredis'
 import { holdOf } from '../support/engine.js'
+import { untilSo } from '../support/redis-admin.js'
 import { type ClientName, clientNames, connectClient } from '../support/redis-clients.js'
 import { RedisCluster } from '../support/redis-cluster.js'
 
@@ -38,10 +39,20 @@ describe('a slot of a cluster', () => {
         expect(released.signal.aborted).to.equal(false)
         expect(await released.release()).to.equal(true)
         await finish()
-        const settled = holdOf(await engine.enter(key, { duplicates: 'replay', ttlMs: 60_000 }))
+        const waitedFor = holdOf(await engine.enter(key))
+        const other = new LockEngine({ store: redisStore(connected.connection()) })
+        const next = other.enter(key)
+        await untilSo('it waits', async () => (await engine.inspect(key))?.waiters === 1)
         const finishAgain = await cluster.beginToMove(`dspinlock:{=${key}}`)
-        expect(await settled.settle(Buffer.from('done'))).to.equal(true)
+        expect(await waitedFor.release()).to.equal(true)
+        // Nobody waits any more, so there is no crowd, though its state says that there may be.
+        expect(await holdOf(await next).release()).to.equal(true)
         await finishAgain()
+        await other.close()
+        const settled = holdOf(await engine.enter(key, { duplicates: 'replay', ttlMs: 60_000 }))
+        const finishAtLast = await cluster.beginToMove(`dspinlock:{=${key}}`)
+        expect(await settled.settle(Buffer.from('done'))).to.equal(true)
+        await finishAtLast()
         expect((await engine.enter(key, { duplicates: 'replay', ttlMs: 60_000 })).role).to.equal('follower')
       })
       await connected.close()

@@ -11,6 +11,8 @@ local dropForeign, waiters, isOf, unqueue, tell, dismiss, hand, queue
 /** Lists who waits, and hands the key on: all that a plain release needs. */
 export const handing: string = `
 dropForeign = function(reply)
+  -- While a slot of a cluster migrates, a crowd that is gone cannot be told from one on the other node. Those in that one ask again with their next poll.
+  if find(reply.err, 'non local key', 1, true) then return end
   if not find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err, 0) end
   call('DEL', key .. ':w')
   isForeign = true
@@ -21,6 +23,7 @@ waiters = function(from, to)
   local found = tryCall('ZRANGE', key .. ':w', from, to)
   if found.err then
     dropForeign(found)
+    isCrowded, isChanged = false, true
     return {}
   end
   if #found == 0 then isCrowded, isChanged = false, true end
