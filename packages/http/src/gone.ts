@@ -25,6 +25,15 @@ export function onClose(res: ServerResponse, listener: () => void): void {
   if (life !== res) life.on('close', listener)
 }
 
+/** Calls `over` once: when the client is gone or the response is over. */
+export function whenOver(res: ServerResponse, over: () => void): void {
+  const listener = (): void => {
+    offClose(res, listener)
+    over()
+  }
+  onClose(res, listener)
+}
+
 export function offClose(res: ServerResponse, listener: () => void): void {
   res.removeListener('close', listener)
   res.req.socket?.removeListener?.('close', listener)

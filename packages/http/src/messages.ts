@@ -106,7 +106,7 @@ export class UnhashableBodyError extends TypeError {
 
 export class MalformedRecordError extends Error {
   constructor() {
-    super('a record is not of this version of @dspinlock/http; it was dropped')
+    super('a record that is not of this version of @dspinlock/http was dropped')
     this.name = 'MalformedRecordError'
   }
 }
@@ -114,9 +114,7 @@ export class MalformedRecordError extends Error {
 /** A record cannot be decrypted with the keys that are given, so nobody knows whether running the work again would be right. */
 export class UnknownEncryptionKeyError extends Error {
   constructor() {
-    super(
-      'the key of a record is not in encryptionKeys, so its duplicate was refused; give all servers all keys in use',
-    )
+    super('the key of a record is not in encryptionKeys, so its duplicate was refused; give all servers all keys')
     this.name = 'UnknownEncryptionKeyError'
   }
 }

@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import { joinChunks } from './chunks.js'
 import { sizeOf, toBytes, withKept, withoutLast } from './declared-length.js'
-import { isGone, offClose, onClose } from './gone.js'
+import { isGone, whenOver } from './gone.js'
 import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
@@ -74,11 +74,9 @@ export class Recorder {
     this.#baseline = owner.keepsBody ? takeBaseline(res) : []
     this.#isReplaced = Object.hasOwn(res, 'end')
     Recorder.#watch(this)
-    const onGone = (): void => {
-      offClose(res, onGone)
+    whenOver(res, () => {
       if (!this.#done) owner.onAbandoned(res.headersSent)
-    }
-    onClose(res, onGone)
+    })
   }
 
   /** Stops watching: nothing more is recorded, and the owner is not told of the end. */

@@ -1,19 +1,18 @@
 // Follows what runs inside, from the call of `next` until the hold has ended with the result.
 
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import {
   type Baseline,
   type Ending,
   type Head,
-  offClose,
-  onClose,
   type Settlement,
   takeBaseline,
   takeHead,
   type Watching,
   watchResponse,
+  whenOver,
 } from '@dspinlock/http'
 import type { Context, Next } from 'koa'
 import { type Body, bodyOf, type Rendered } from './body.js'
@@ -75,14 +74,6 @@ export class Downstream implements Ending {
   cut(): void {
     this.release()
   }
-}
-
-function whenOver(res: ServerResponse, end: () => void): void {
-  const onOver = (): void => {
-    offClose(res, onOver)
-    end()
-  }
-  onClose(res, onOver)
 }
 
 /** The status that Koa gives to an error that nobody catches. */

@@ -1,7 +1,7 @@
 // Runs the handler's Observable under a lock. Nest writes the response to its values; a replay is not written by Nest.
 
 import type { MaybePromise } from '@dspinlock/core'
-import { endWithoutResponse, isGone, offClose, onClose, type RequestLock } from '@dspinlock/http'
+import { endWithoutResponse, isGone, offClose, onClose, type RequestLock, whenOver } from '@dspinlock/http'
 import { type ExecutionContext, StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
 import type { AbstractHttpAdapter } from '@nestjs/core'
@@ -200,15 +200,11 @@ class Attempt {
       await finish(stream)
       endWithoutResponse(req, 'cut')
     }
-    const onOver = (): void => {
-      offClose(res, onOver)
-      void cut()
-    }
     if (res.destroyed || isGone(req)) return void cut()
     // Nest and Fastify listen nine times to a stream that an interceptor maps; with ours, Node would warn of a leak.
     const limit = res.getMaxListeners()
     if (limit > 0) res.setMaxListeners(limit + OUR_LISTENERS)
-    onClose(res, onOver)
+    whenOver(res, () => void cut())
   }
 
   /**
