@@ -114,6 +114,34 @@ describe('refusals', () => {
     await server.stop()
   })
 
+  it('a refused request whose response other code has begun is cut short, and does not hang', async () => {
+    const gate = new Gate()
+    let runs = 0
+    const guard = dspinlock({ duplicates: 'reject' })
+    const app = express()
+    app.post(
+      '/',
+      (_req, res, next) => {
+        res.write('still at work ')
+        next()
+      },
+      guard,
+      (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.end('done'), next)
+      },
+    )
+    const server = await serve(app)
+    const holder = server.ask('/', { method: 'POST' })
+    await until(() => runs === 1, 'it runs')
+    const refused = await server.ask('/', { method: 'POST' }).catch((error: unknown) => error)
+    expect(refused).to.be.an('error').with.property('code', 'ECONNRESET')
+    gate.open()
+    expect((await holder).body).to.equal('still at work done')
+    await guard.close()
+    await server.stop()
+  })
+
   it('a closed store is refused at start; closing it twice does nothing', () => {
     const store = memoryStore()
     void store.close()

@@ -39,11 +39,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
     'Idempotency-Key is missing',
     'This needs an Idempotency-Key header: a new one for each operation, the same for its retries.',
   ],
-  'key-invalid': [
-    400,
-    'Idempotency-Key is invalid',
-    'The Idempotency-Key header is not one key of the form that this takes.',
-  ],
+  'key-invalid': [400, 'Idempotency-Key is invalid', 'The Idempotency-Key header is not one valid key.'],
   'too-large': [413, 'Body too large', 'The body is too large to be checked for duplicates.'],
   'too-many-of-identity': [
     429,
@@ -52,7 +48,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
   ],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
   'too-many-waiters': [503, 'Too many duplicates', 'Too many duplicates are waiting. Try again later.'],
-  unavailable: [503, 'Temporarily unavailable', 'Duplicates cannot be told apart at the moment. Try again later.'],
+  unavailable: [503, 'Temporarily unavailable', 'Duplicates cannot be told apart now. Try again later.'],
   closing: [503, 'Shutting down', 'This server is shutting down. Try again later.'],
 }
 

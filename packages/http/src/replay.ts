@@ -1,6 +1,6 @@
 // Makes the answer to a duplicate from a recorded response.
 
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import fresh from 'fresh'
 import type { RecordedResponse } from './record.js'
 import { hasNoBody, isNamed, isSafeMethod, valueOf } from './replayable.js'
@@ -32,7 +32,7 @@ export function composeReplay(req: IncomingMessage, recorded: RecordedResponse, 
   if (isNotModified(req, recorded)) {
     return {
       status: 304,
-      message: STATUS_CODES[304] ?? '',
+      message: 'Not Modified',
       removed: [...removed, ...OF_A_BODY],
       headers: headers.filter(([name]) => !OF_A_BODY.includes(name.toLowerCase())),
       appended,

@@ -37,9 +37,12 @@ export function setHeaders(res: ServerResponse, { removed, headers, appended }: 
 /** Up to this size, copying a body costs less than writing it by itself. */
 const MAX_TEXT_BYTES = 16_384
 
-/** Does nothing if the response was begun or its client is gone. */
+/** A response that other code has begun is cut, so that its client does not wait for the rest. */
 export function sendReply(res: ServerResponse, reply: Reply): void {
-  if (res.headersSent || isGone(res.req)) return
+  if (res.headersSent || isGone(res.req)) {
+    if (!res.writableEnded) res.destroy()
+    return
+  }
   const { status, message, body } = reply
   const ofHttp1 = isHttp1(res.req)
   const isReplaced = Object.hasOwn(res, 'end')
