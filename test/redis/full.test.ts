@@ -1,6 +1,6 @@
 // A Redis whose memory is full refuses new holds; those that there are go on and end, and leave their records.
 
-import { LockEngine } from '@dspinlock/core'
+import { LockEngine, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
@@ -11,14 +11,17 @@ const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
 
 describe('a full Redis', () => {
   let redis: RedisServer
+  let store: Store
   let engine: LockEngine
   before(async () => {
     redis = await startRedisServer()
-    engine = new LockEngine({ store: redisStore(redis.url) })
+    store = redisStore(redis.url)
+    engine = new LockEngine({ store })
   })
   beforeEach(() => askServer(redis.port, 'CONFIG', 'SET', 'maxmemory', 0))
   after(async () => {
     await engine.close()
+    await store.close()
     await redis.stop()
   })
 
@@ -44,7 +47,8 @@ describe('a full Redis', () => {
   })
 
   it('hands a key on, in one process and to another', async () => {
-    const other = new LockEngine({ store: redisStore(redis.url) })
+    const otherStore = redisStore(redis.url)
+    const other = new LockEngine({ store: otherStore })
     const hold = holdOf(await engine.enter('shared'))
     const here = engine.enter('shared')
     const there = other.enter('shared')
@@ -56,5 +60,6 @@ describe('a full Redis', () => {
     const last = (await Promise.all([here, there])).find(entry => entry !== first)
     expect(last && (await holdOf(last).release())).to.equal(true)
     await other.close()
+    await otherStore.close()
   })
 })
