@@ -31,6 +31,19 @@ function pending<T>(): Pending<T> {
   return { promise, resolve, reject }
 }
 
+/** Changes a store so that the answer to its first claim is under way until the test says so. */
+function withLateAnswer(inner: Store): { changes: Partial<Store>; late: Pending<void>; claims: () => number } {
+  const late = pending<void>()
+  let claims = 0
+  const changes: Partial<Store> = {
+    claim: request => {
+      const reply = inner.claim(request)
+      return ++claims === 1 ? late.promise.then(() => reply) : reply
+    },
+  }
+  return { changes, late, claims: () => claims }
+}
+
 /** An engine whose hold has lasted too long, and whose release is not answered before its lease has run out; another caller waits. */
 async function releaseTooLate(): Promise<{
   engine: LockEngine
@@ -89,14 +102,7 @@ describe('messages that cross', () => {
 
   it('a waiter that is left after a record that overtook an answer asks again at once, not with the next poll', async () => {
     const inner = memoryStore()
-    const late = pending<void>()
-    let claims = 0
-    const changes: Partial<Store> = {
-      claim: request => {
-        const reply = inner.claim(request)
-        return ++claims === 1 ? late.promise.then(() => reply) : reply
-      },
-    }
+    const { changes, late } = withLateAnswer(inner)
     const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { duplicates: 'replay' }))
     const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 60_000 })
     const taker = engine.enter('k', { duplicates: 'replay' })
@@ -109,14 +115,7 @@ describe('messages that cross', () => {
 
   it('a key that is forgotten while the answer that grants it is under way is not held', async () => {
     const inner = memoryStore()
-    const late = pending<void>()
-    let claims = 0
-    const changes: Partial<Store> = {
-      claim: request => {
-        const reply = inner.claim(request)
-        return ++claims === 1 ? late.promise.then(() => reply) : reply
-      },
-    }
+    const { changes, late, claims } = withLateAnswer(inner)
     const engine = new LockEngine({ store: storeWith(changes, inner) })
     const entered = engine.enter('k')
     const { fence } = (await inner.inspect('k')) as KeyState
@@ -125,7 +124,7 @@ describe('messages that cross', () => {
     late.resolve()
     // By now the answer has come, and the key that is not free was asked for once more.
     await new Promise(setImmediate)
-    expect(claims).to.equal(2)
+    expect(claims()).to.equal(2)
     await other.release()
     expect(holdOf(await entered).fence).to.be.above(other.fence)
   })

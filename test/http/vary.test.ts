@@ -79,4 +79,20 @@ describe('Vary', () => {
     expect(made).to.equal(2)
     await behind.stop()
   })
+
+  it('counts where middleware in front names a header whose name only contains that of the encoding', async () => {
+    const app = express()
+    app.use((_req, res, next) => {
+      res.vary('X-Accept-Encoding-Of')
+      next()
+    })
+    app.get('/', dspinlock({ duplicates: 'replay', ttlMs: 60_000, identity: 'public' }), (req, res) => {
+      res.send(req.get('x-accept-encoding-of'))
+    })
+    const behind = await serve(app)
+    const read = async (of: string): Promise<string> =>
+      (await behind.ask('/', { headers: { host: 'h', 'x-accept-encoding-of': of } })).body
+    expect([await read('a'), await read('b')]).to.deep.equal(['a', 'b'])
+    await behind.stop()
+  })
 })

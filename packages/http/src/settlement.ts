@@ -189,7 +189,7 @@ function withOutside(headers: HeaderPairs, res: ServerResponse, isPublic: boolea
   let said = headers
   for (const name of isPublic ? ['vary'] : ['vary', 'cache-control', 'set-cookie']) {
     const value = res.getHeader(name)
-    if (value !== undefined) said = [...said, [name, String(value).replace(/accept-encoding/i, '')]]
+    if (value !== undefined) said = [...said, [name, String(value).replace(/(?<![\w-])accept-encoding(?![\w-])/i, '')]]
   }
   return said
 }
