@@ -17,11 +17,13 @@ const sound = {
   'a record stored again or late': 'RECORDS COPIES=1 LEASE=1',
   'three processes': 'N=3 GENS=1 LEASE=1 FENCES MAX_HOLDS=2',
   'a cluster, where nobody knows who listens': 'CLUSTER CRASHES=1',
+  'who listens to a replica, which is not counted': 'UNCOUNTED=2 CALLS=2 LEASE=1',
   'for ever, no poll, nothing lost, callers that give up': 'FOREVER NO_POLL ABORTS',
   'for ever, no poll, nothing lost, two callers in each process': 'FOREVER NO_POLL CALLS=2 LEASE=1 GRANT=1 HURRY',
   'for ever, any message may be lost': 'FOREVER LOSSY',
   'for ever, records, any message may be lost': 'FOREVER RECORDS LOSSY',
   'for ever, a crash': 'FOREVER CRASHES=1',
+  'for ever, who listens to a replica': 'FOREVER UNCOUNTED=1',
   'for ever, a holder that sleeps past its lease': 'FOREVER STALLS=1',
 }
 
@@ -37,6 +39,7 @@ const defects = [
   ['FENCE_NOT_KEPT', 'FENCES', 'assertion'],
   ['TWICE_IN_QUEUE', 'RECORDS MIXED TTL LEASE=1', 'assertion'],
   ['JOINED_BY_FENCE', 'RECORDS LOSSY CALLS=2', 'assertion'],
+  ['TOLD_UNCOUNTED', 'UNCOUNTED=1 N=3 GENS=1', 'assertion'],
   ['LEAVE_WAKES_NOBODY', 'FOREVER NO_POLL ABORTS', 'cycle'],
   ['JOINS_LATER', 'FOREVER NO_POLL ABORTS', 'cycle'],
   ['ENDLESS_LOCAL_TURNS', 'FOREVER NO_POLL CALLS=2 LEASE=1 GRANT=1 HURRY', 'cycle'],

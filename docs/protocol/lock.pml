@@ -45,12 +45,15 @@
 #ifndef STALLS
 #define STALLS 0       /* FOREVER: holders that sleep past their lease. Else anybody may be slow at any step. */
 #endif
+#ifndef UNCOUNTED
+#define UNCOUNTED 0    /* how often the server takes one who listens for one who does not */
+#endif
 #ifndef FORGETS
 #define FORGETS 0
 #endif
 /* FENCES: count them; time stops after MAX_HOLDS, because a number that grows is no finite state.
  * LOSSY: any message may be lost. ABORTS: callers give up. RECORDS: callers take a record instead of a turn (MIXED: some do).
- * TTL: newcomers get it too. CLUSTER: PUBLISH does not say whether anybody listened. FOREVER: callers never end; NO_POLL. */
+ * TTL: newcomers get it too. CLUSTER: the server does not know who listens. FOREVER: callers never end; NO_POLL. */
 #ifndef MAX_HOLDS
 #define MAX_HOLDS 4
 #endif
@@ -145,7 +148,7 @@ bool forgotten[TOKENS];
 #ifdef DEFECT_JOINED_BY_FENCE
 bool arrivedSince[TOKENS];   /* ... the present hold began */
 #endif
-byte copies = COPIES, lostReplies = LOST_REPLIES, stalls = STALLS;
+byte copies = COPIES, lostReplies = LOST_REPLIES, stalls = STALLS, uncounted = UNCOUNTED;
 
 #define works(i) (!dead[i] && state[i] == HOLDING && lease[i] > 0 && !forgotten[hold[i]])
 
@@ -261,11 +264,23 @@ inline take(who) {
 }
 
 #define tell(who, kind) \
-  heard = !dead[owner(who)]; \
   if \
-  :: heard && !((lost >> owner(who)) & 1) && len(mail[owner(who)]) < MAIL -> mail[owner(who)]!kind, who, fence \
+  :: !dead[owner(who)] && !((lost >> owner(who)) & 1) && len(mail[owner(who)]) < MAIL -> mail[owner(who)]!kind, who, fence \
   :: else \
   fi
+
+/* Sets `heard`: whether the server knows that somebody listens. */
+inline countListeners(who) {
+#ifdef CLUSTER
+  heard = true
+#else
+  heard = !dead[owner(who)];
+  if
+  :: heard && uncounted > 0 -> uncounted--; heard = false
+  :: true
+  fi
+#endif
+}
 
 /* Gives the free key to the first waiter that still lives. The claim that is being answered needs no message. */
 inline hand() {
@@ -275,18 +290,20 @@ inline hand() {
   :: else ->
     w = q[0]; removeAt(0);
     ticks = (w == c -> LEASE : GRANT);
-    take(w);
     if
-    :: w == c -> break
+    :: w == c -> take(w); break
     :: else ->
-      grantFence[w] = fence; grantLeft[w] = GRANT;
-      tell(w, TURN);
-#ifdef CLUSTER
-      break
-#else
+      countListeners(w);
+#ifdef DEFECT_TOLD_UNCOUNTED
+      take(w); grantFence[w] = fence; grantLeft[w] = GRANT; tell(w, TURN);
       if
       :: heard -> break
       :: else -> held = NONE
+      fi
+#else
+      if
+      :: heard -> take(w); grantFence[w] = fence; grantLeft[w] = GRANT; tell(w, TURN); break
+      :: else
       fi
 #endif
     fi

@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { holdOf } from '../support/engine.js'
 import { failure } from '../support/failure.js'
-import { askServer } from '../support/redis-admin.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
 
 describe('the Redis user of the docs', () => {
   let redis: RedisServer
@@ -42,12 +42,20 @@ describe('the Redis user of the docs', () => {
     await elsewhere.close()
   })
 
-  it('without INFO, SCAN and WAIT it locks all the same', async () => {
-    const few = rules.filter(rule => !['+info', '+scan', '+wait', '+ping'].includes(rule))
+  it('without INFO, SCAN, WAIT and PUBSUB it locks and hands over all the same', async () => {
+    const few = rules.filter(rule => !['+info', '+scan', '+wait', '+ping', '+pubsub|numsub'].includes(rule))
     await askServer(redis.port, 'ACL', 'SETUSER', 'few', 'reset', ...few.slice(1).filter(rule => rule !== 'reset'))
     const store = redisStore(url.replace('//dspinlock:', '//few:'))
     const engine = new LockEngine({ store })
-    await holdOf(await engine.enter('few')).release()
+    const first = holdOf(await engine.enter('few'))
+    const otherStore = redisStore(url.replace('//dspinlock:', '//few:'))
+    const other = new LockEngine({ store: otherStore, pollMs: 60_000 })
+    const turn = other.enter('few', { waitMs: 10_000 })
+    await untilSo('it waits', async () => (await engine.inspect('few'))?.waiters === 1)
+    await first.release()
+    await holdOf(await turn).release()
+    await other.close()
+    await otherStore.close()
     const list = async (): Promise<void> => {
       for await (const _state of store.list());
     }

@@ -1,13 +1,16 @@
 // An address leads to another server from now on, and the old server lives on as a replica: connections follow the address.
 
-import { LockEngine, type Store } from '@dspinlock/core'
+import { once } from 'node:events'
+import { channels, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { Redis } from 'ioredis'
 import { holdOf } from '../support/engine.js'
 import { failure } from '../support/failure.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
+import { connectClient } from '../support/redis-clients.js'
 
 describe('a server that is demoted', () => {
   let old: RedisServer
@@ -28,10 +31,9 @@ describe('a server that is demoted', () => {
     await Promise.all([old.stop(), promoted.stop()])
   })
 
-  /** Long enough that no waiter polls while the test runs. */
-  const makeEngine = (): LockEngine => {
-    const store = redisStore(proxy.url)
-    const engine = new LockEngine({ store, pollMs: 60_000 })
+  /** `pollMs` is long enough that no waiter polls while the test runs. */
+  const makeEngine = (store = redisStore(proxy.url), pollMs = 60_000): LockEngine => {
+    const engine = new LockEngine({ store, pollMs })
     stores.push(store)
     engines.push(engine)
     return engine
@@ -75,6 +77,55 @@ describe('a server that is demoted', () => {
     await holdOf(await engine.enter('k')).release()
     await untilSo('it listens there', async () => (await countListening(promoted)) === 1)
   })
+
+  for (const name of ['ioredis', 'node-redis'] as const) {
+    it(`hands no turn to a process that still listens there with ${name}, and is left when it asks again`, async () => {
+      await askServer(old.port, 'REPLICAOF', '127.0.0.1', promoted.port)
+      await untilSo('it is a replica', async () =>
+        String(await askServer(old.port, 'INFO', 'replication')).includes('master_link_status:up'),
+      )
+      // One connection for commands, which leads to the new server, and another one to listen.
+      proxy.target = promoted.port
+      const client = await connectClient(name, { kind: 'single', url: proxy.url })
+      await askServer(proxy.port, 'PING')
+      proxy.target = old.port
+      const behind = makeEngine(redisStore(client.connection()), 200)
+      await untilSo('it listens to the replica', async () => (await countListening(old)) === 1)
+      proxy.target = promoted.port
+      const [one, other] = [makeEngine(), makeEngine()]
+      const troubles: string[] = []
+      const onTrouble = (event: unknown): void => void troubles.push(String((event as TroubleEvent).error))
+      channels.trouble.subscribe(onTrouble)
+      await untilSo('the others listen to the new server', async () => (await countListening(promoted)) === 2)
+      const first = holdOf(await one.enter('k', { leaseMs: 60_000 }))
+      let isServed = false
+      const behindTurn = behind.enter('k', { waitMs: 10_000 }).finally(() => {
+        isServed = true
+      })
+      await untilSo('it waits', async () => (await one.inspect('k'))?.waiters === 1)
+      const otherTurn = other.enter('k', { leaseMs: 60_000, waitMs: 10_000 })
+      await untilSo('both wait', async () => (await one.inspect('k'))?.waiters === 2)
+      await first.release()
+      const hold = holdOf(await otherTurn)
+      // The replica passes messages on in their order, so one that was sent to the process would be there by now.
+      const listening = new Redis({ port: old.port })
+      await listening.subscribe('afterwards')
+      const told = once(listening, 'message')
+      await askServer(promoted.port, 'PUBLISH', 'afterwards', 'now')
+      await told
+      listening.disconnect()
+      expect(isServed, 'served while another one held').to.equal(false)
+      await untilSo('it listens to the new server', async () => (await countListening(promoted)) === 3)
+      await hold.release()
+      await holdOf(await behindTurn).release()
+      await client.close()
+      channels.trouble.unsubscribe(onTrouble)
+      expect(
+        troubles.some(text => /leads to another server.*made anew/.test(text)),
+        String(troubles),
+      ).to.equal(true)
+    })
+  }
 
   it('is reported if there is no other', async () => {
     const engine = makeEngine()

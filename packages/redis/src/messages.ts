@@ -117,6 +117,13 @@ export function deafError(timeoutMs: number): Error {
   return new Error(`the connection for wake-ups had no answer within ${timeoutMs} ms`)
 }
 
+/** A process listens, and the server that has its keys does not know of it. */
+export function unheardError(): Error {
+  return new Error(
+    'the connection for wake-ups leads to another server than the commands, perhaps to a replica, so waiters were woken late; it is made anew',
+  )
+}
+
 export function unreadableScanError(): Error {
   return new Error('SCAN gave an answer that cannot be read')
 }

@@ -32,7 +32,7 @@ import { foreignDataWarning, tooFewReplicasError, unreadableError } from './mess
 import { Operation, type OperationHost } from './operation.js'
 import { type RedisStoreOptions, readStoreOptions } from './options.js'
 import { Outage } from './outage.js'
-import { hasForeignMark, isReply, parseClaim, parseState, readTtlLeft } from './replies.js'
+import { hasForeignMark, isReply, isUnheard, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
 import { composeClaim, composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
 import { findUnfit } from './server-check.js'
@@ -329,6 +329,7 @@ export class RedisStore implements Store {
     const parsed = parseClaim(reply, sentAt)
     if (parsed === undefined) throw this.#unreadable('claim', key)
     if (hasForeignMark(reply)) this.#tellForeign(key)
+    if (isUnheard(reply)) this.#subscriber.reconnect()
     // The message that a hold has ended the record may come after the hold itself.
     if (parsed.state === 'held') this.#cache?.remove(nameState(this.#prefix, key))
     return parsed

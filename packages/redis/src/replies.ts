@@ -40,6 +40,11 @@ export function readTtlLeft(reply: unknown): number {
   return isReply(reply) && reply[0] === RECORD ? Math.max(0, Number(reply[4]) || 0) : 0
 }
 
+/** Whether the claim was answered with the remark that its process does not listen to the server that answered. */
+export function isUnheard(reply: unknown): boolean {
+  return isReply(reply) && reply[0] === BUSY && reply[4] === 1
+}
+
 export function hasForeignMark(reply: unknown): boolean {
   return isReply(reply) && String(reply.at(-1)) === 'foreign'
 }

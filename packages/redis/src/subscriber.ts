@@ -1,9 +1,12 @@
 // The one listening connection of a store: it receives wakes, and hands each to the mailbox that it is for.
 
 import { publishTrouble, type Wake } from '@dspinlock/core'
-import type { StoreClient } from './clients/client.js'
-import { unreadableWakeError } from './messages.js'
+import type { ListeningConnection, StoreClient } from './clients/client.js'
+import { unheardError, unreadableWakeError } from './messages.js'
 import { decodeDrop, decodeWake } from './wakes.js'
+
+/** The shortest time after which the connection is made anew once more because the server does not know that it listens. */
+const RECONNECT_MS = 1_000
 
 export interface SubscriberEvents {
   /** Messages arrive from now on (again). */
@@ -15,11 +18,13 @@ export interface SubscriberEvents {
 }
 
 export class Subscriber {
-  readonly #listening: { close(): void }
+  readonly #listening: ListeningConnection
   readonly #mailboxes = new Map<string, (wake: Wake) => void>()
   /** Whether a waiter is told to ask for the key instead of being handed it. */
   readonly #asksForTurns: boolean
   readonly #events: SubscriberEvents
+  #isListening = false
+  #reconnectedAt = Number.NEGATIVE_INFINITY
 
   /** `onTrouble` is called when the connection fails. */
   constructor(
@@ -34,11 +39,15 @@ export class Subscriber {
     this.#listening = client.listen(channels, {
       onMessage: message => this.#receive(message),
       onListening: () => {
+        this.#isListening = true
         events.onListening()
         // Messages that came while nobody listened are lost, so all waiters have to ask.
         for (const onWake of this.#mailboxes.values()) onWake({ kind: 'resync' })
       },
-      onLost: () => events.onLost(),
+      onLost: () => {
+        this.#isListening = false
+        events.onLost()
+      },
       onTrouble,
     })
   }
@@ -49,6 +58,15 @@ export class Subscriber {
 
   remove(id: string): void {
     this.#mailboxes.delete(id)
+  }
+
+  /** The server that has the keys does not know that this process listens, so the connection leads to another one, or it did when that was said. */
+  reconnect(): void {
+    const now = performance.now()
+    if (!this.#isListening || now - this.#reconnectedAt < RECONNECT_MS) return
+    this.#reconnectedAt = now
+    publishTrouble('redis', 'wake', unheardError())
+    this.#listening.reconnect()
   }
 
   close(): void {

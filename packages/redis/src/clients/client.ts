@@ -29,8 +29,14 @@ export interface StoreClient {
   /** Whether `listen` tells when messages may be lost. Left out: it does not. */
   readonly tellsLoss?: boolean
   /** Listens on a connection of its own until closed, and goes on after every outage. */
-  listen(channels: readonly string[], listener: ChannelListener): { close(): void }
+  listen(channels: readonly string[], listener: ChannelListener): ListeningConnection
   /** Closes the connections that were made for the store; a client that was given stays open. */
+  close(): void
+}
+
+export interface ListeningConnection {
+  /** Connects anew, because the connection leads to another server than that of the commands. */
+  reconnect(): void
   close(): void
 }
 

@@ -1,7 +1,14 @@
 // Valkey GLIDE (`@valkey/valkey-glide` 2): `GlideClient` and `GlideClusterClient`.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ChannelListener, type CommandPart, type StoreClient, scanWith, sendInOrder } from './client.js'
+import {
+  type ChannelListener,
+  type CommandPart,
+  type ListeningConnection,
+  type StoreClient,
+  scanWith,
+  sendInOrder,
+} from './client.js'
 import { CONNECT_AGAIN_MS } from './liveness.js'
 
 /** The part that is used of either class: how a client is made. */
@@ -90,7 +97,7 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     }
   }
 
-  listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
+  listen(channels: readonly string[], listener: ChannelListener): ListeningConnection {
     let current: GlideClient | undefined
     let closed = false
     const connect = async (): Promise<void> => {
@@ -107,6 +114,12 @@ class GlideStoreClient<Config extends object> implements StoreClient {
     }
     void connect()
     return {
+      reconnect: () => {
+        if (closed || current === undefined) return
+        current.close()
+        current = undefined
+        void connect()
+      },
       close: () => {
         closed = true
         current?.close()

@@ -5,7 +5,14 @@ import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { hasMoved, takesNoWrites } from '../failures.js'
 import { asPattern } from '../keys.js'
 import { closedError, cutOffError, noNodeError } from '../messages.js'
-import { type ChannelListener, type CommandPart, hasMethods, type StoreClient, scanWith } from './client.js'
+import {
+  type ChannelListener,
+  type CommandPart,
+  hasMethods,
+  type ListeningConnection,
+  type StoreClient,
+  scanWith,
+} from './client.js'
 import { HEARTBEAT_MS, SILENCE_MS } from './liveness.js'
 import { type Corkable, TurnCork } from './turn-cork.js'
 
@@ -192,7 +199,7 @@ export class IoredisStoreClient implements StoreClient {
     }
   }
 
-  listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
+  listen(channels: readonly string[], listener: ChannelListener): ListeningConnection {
     if (this.isCluster) return new ClusterListening(this.#client as ClusterClient, channels, listener)
     const listening = new Listening(this.#client, channels, listener, retryDelayMs)
     // Both connections have to lead to the same server, because PUBLISH counts only the listeners there.
@@ -240,7 +247,7 @@ function socketOf(node: IoredisClient): Corkable | undefined {
 }
 
 /** One connection that listens. */
-class Listening {
+class Listening implements ListeningConnection {
   readonly #client: OwnRedis
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
@@ -319,7 +326,7 @@ class Listening {
 }
 
 /** One connection to any node of a cluster, because messages reach all nodes; to another one when that is gone or has left the cluster. */
-class ClusterListening {
+class ClusterListening implements ListeningConnection {
   readonly #cluster: ClusterClient
   readonly #channels: readonly string[]
   readonly #listener: ChannelListener
@@ -335,6 +342,10 @@ class ClusterListening {
     this.#listener = listener
     this.#check = setInterval(() => this.#leaveStranger(), HEARTBEAT_MS).unref()
     void this.#choose()
+  }
+
+  reconnect(): void {
+    this.#current?.reconnect()
   }
 
   close(): void {

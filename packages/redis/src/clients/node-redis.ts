@@ -7,6 +7,7 @@ import {
   type ChannelListener,
   type CommandPart,
   hasMethods,
+  type ListeningConnection,
   type StoreClient,
   scanWith,
   sendInOrder,
@@ -116,7 +117,7 @@ export class NodeRedisStoreClient implements StoreClient {
     }
   }
 
-  listen(channels: readonly string[], listener: ChannelListener): { close(): void } {
+  listen(channels: readonly string[], listener: ChannelListener): ListeningConnection {
     return new Listening(this.#client, this.#kind, channels, listener)
   }
 
@@ -129,7 +130,7 @@ export class NodeRedisStoreClient implements StoreClient {
   }
 }
 
-class Listening {
+class Listening implements ListeningConnection {
   readonly #beside: NodeRedisClient
   readonly #kind: Kind
   readonly #channels: readonly string[]
@@ -150,6 +151,10 @@ class Listening {
     this.#listener = listener
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
     void this.#connect()
+  }
+
+  reconnect(): void {
+    if (this.#isListening) this.#leave()
   }
 
   close(): void {

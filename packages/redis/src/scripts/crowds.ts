@@ -5,7 +5,7 @@ import { free, take } from './steps.js'
 
 /** The functions, which share the script's variables. The name of a key's crowd is made from that of the key. */
 export const crowdVariables: string = `
-local dropForeign, waiters, isOf, unqueue, tell, dismiss, hand, queue
+local dropForeign, waiters, isOf, unqueue, tell, isHeard, dismiss, hand, queue
 `
 
 /** Lists who waits, and hands the key on: all that a plain release needs. */
@@ -30,26 +30,31 @@ waiters = function(from, to)
   return found
 end
 
-tell = function(token, message)
-  return call('PUBLISH', match(ARGV[1], '^%S+') .. match(token, '^[^-]*'), message)
+local function channelOf(token) return match(ARGV[1], '^%S+') .. match(token, '^[^-]*') end
+
+tell = function(token, message) call('PUBLISH', channelOf(token), message) end
+
+-- Whether a process listens here. In a cluster, and without the permission to ask, nobody knows, so it is taken to.
+isHeard = function(token)
+  if sub(ARGV[1], -1) ~= '1' then return true end
+  local listening = tryCall('PUBSUB', 'NUMSUB', channelOf(token))
+  return listening.err or listening[2] > 0
 end
 
 -- Gives the key to the first waiter that still lives. 'me' is the claim that is being answered, if it is one: it is not sent
 -- a message.
 hand = function(me, ms)
-  local grantMs, countsListeners = match(ARGV[1], '^%S+ (%d+) (%d)')
   while true do
     local first = waiters(0, 0)[1]
     if not first then break end
     call('ZREM', key .. ':w', first)
     local token, wish, payload = match(first, '^(%S+) (.)(.*)$')
-    if token then
-      local leaseMs = token == me and ms or grantMs
+    -- Asked before the message is sent, because one who listens to a replica is not counted, but gets what is sent here.
+    if token and (token == me or isHeard(token)) then
+      local leaseMs = token == me and ms or match(ARGV[1], '^%S+ (%d+)')
       ${take('token', 'leaseMs', 'payload', '0', "wish == 'r'")}
-      if token == me then return end
-      local heard = tell(token, 't' .. token .. '\\n' .. string.format('%d\\n%d', fence, ends))
-      -- Nobody listens: its process is gone. In a cluster the count says nothing, and the grant has to run out.
-      if heard > 0 or countsListeners ~= '1' then return end
+      if token ~= me then tell(token, 't' .. token .. '\\n' .. string.format('%d\\n%d', fence, ends)) end
+      return
     end
   end
   if holder ~= '' then ${free} end
@@ -83,9 +88,10 @@ dismiss = function(message)
   end
 end
 
--- The claim's answer where another holds the key; it joins those who wait if it 'waits'.
+-- The claim's answer where another holds the key; it joins those who wait if it 'waits'. Who asks again is told if it is not heard.
 queue = function(token, waits, wish, arrival, payload)
   if holder == token then return { ${HELD}, fence } end
+  local isDeaf = waits and arrival > 0 and not isHeard(token)
   if payload ~= '' and heldFor ~= '' and payload ~= heldFor then
     unqueue(token)
     return { ${MISMATCH}, 1 }
@@ -110,6 +116,6 @@ queue = function(token, waits, wish, arrival, payload)
     -- Who waits asks again when the lease should have ended, and may not do so before.
     call('PEXPIRE', key .. ':w', math.max(0, ends - now) + 60000)
   end
-  return { ${BUSY}, ends - now, arrival, now }
+  return { ${BUSY}, ends - now, arrival, now, isDeaf and 1 or nil }
 end
 `

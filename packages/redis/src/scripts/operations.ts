@@ -206,7 +206,7 @@ end
  *
  * | operation | time in ms | behind the token | reply |
  * | --- | --- | --- | --- |
- * | claim | lease | arrival in µs and a space, if it says so, and payload | the fence, alone or after `1` · `2` lease left in ms, arrival, server's time in ms · `3` something with the record in it, age in ms, joined, ttl left in ms, where the record begins · `4` pass mark · `5` in flight; with `foreign` at the end if something under the key's name was not ours |
+ * | claim | lease | arrival in µs and a space, if it says so, and payload | the fence, alone or after `1` · `2` lease left in ms, arrival, server's time in ms, 1 if it asks again and does not listen here · `3` something with the record in it, age in ms, joined, ttl left in ms, where the record begins · `4` pass mark · `5` in flight; with `foreign` at the end if something under the key's name was not ours |
  * | renew | lease | | 1 if it is still the token's hold, else 0 |
  * | settle | | ttl in ms, retention in ms, the most bytes that a wake carries, and a record | 1 if stored, else 0 |
  * | release | pass mark (0: none) | | 1, or 0 if it was not the token's hold |
