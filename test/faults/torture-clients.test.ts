@@ -19,13 +19,14 @@ describe('torture, through', () => {
 })
 
 describe('torture, on', () => {
-  for (const [servers, what, kinds] of [
-    ['cluster', 'a cluster whose masters die and whose slots migrate', clusterFaultKinds],
-    ['sentinel', 'a master that Sentinels replace', sentinelFaultKinds],
+  for (const [servers, what, kinds, client] of [
+    ['cluster', 'a cluster whose masters die and whose slots migrate', clusterFaultKinds, 'ioredis'],
+    ['sentinel', 'a master that Sentinels replace', sentinelFaultKinds, 'ioredis'],
+    ['sentinel', 'a master that Sentinels replace, through node-redis', sentinelFaultKinds, 'node-redis'],
   ] as const) {
     it(what, async function () {
       this.timeout(120_000)
-      const result = await torture({ seed: 22, seconds: 10, workers: 4, everyMs: 700, servers })
+      const result = await torture({ seed: 22, seconds: 10, workers: 4, everyMs: 700, servers, client })
       expect(result.breaches, describeResult(result)).to.deep.equal([])
       for (const kind of kinds) expect(result.faults.get(kind), kind).to.be.at.least(1)
       expect(result.counts.holds, describeResult(result)).to.be.above(30)

@@ -140,6 +140,27 @@ describe('connections', () => {
       await store.close()
       await proxy.close()
     })
+
+    it(`a store that is closed while a client of node-redis ${version} connects to listen leaves no connection open`, async () => {
+      const redis = await startRedisServer()
+      const client = createClient({ url: redis.url })
+      await client.on('error', () => {}).connect()
+      const duplicate = client.duplicate.bind(client)
+      const store = redisStore(client)
+      await new Promise(connected => {
+        client.duplicate = ((...overrides: []) => {
+          // By then it has begun to connect.
+          queueMicrotask(() => void store.close())
+          return duplicate(...overrides).on('connect', () => connected(undefined))
+        }) as typeof client.duplicate
+      })
+      await untilSo('only the client itself and who asks are connected', async () => {
+        const list = String(await askServer(redis.port, 'CLIENT', 'LIST'))
+        return list.trim().split('\n').length === 2
+      })
+      client.destroy()
+      await redis.stop()
+    })
   }
 
   it('a client of ioredis that gives up where no Sentinel answers: the connection that listens is made anew all the same', async () => {

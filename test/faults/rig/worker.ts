@@ -151,6 +151,8 @@ async function main(): Promise<void> {
   process.removeAllListeners('disconnect')
   process.removeAllListeners('message')
   process.disconnect()
+  // A client of node-redis that a sentinel client destroys while it connects keeps its socket, and that keeps the process alive.
+  if (settings.topology.kind === 'sentinel' && settings.client.startsWith('node-redis')) process.exit()
 }
 
 await main()

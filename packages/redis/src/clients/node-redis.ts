@@ -140,6 +140,8 @@ class Listening implements ListeningConnection {
   /** The address of the cluster's node beside which `#client` listens. */
   #address: string | undefined
   #isListening = false
+  /** Whether the socket of `#client` is connecting; that is not known of a sentinel client. */
+  #isConnecting = false
   /** When messages may have begun to get lost, in `performance.now()`; undefined while they arrive. */
   #lostAt: number | undefined
   #closed = false
@@ -224,6 +226,16 @@ class Listening implements ListeningConnection {
     if (this.#closed) return
     const client = source.duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
     this.#client = client
+    this.#isConnecting = this.#kind !== 'sentinel'
+    for (const [event, isConnecting] of [
+      ['connect', false],
+      ['error', false],
+      ['reconnecting', true],
+    ] as const) {
+      client.on(event, () => {
+        if (this.#client === client && this.#kind !== 'sentinel') this.#isConnecting = isConnecting
+      })
+    }
     // When the client connects again, it subscribes again before it emits 'ready'.
     client.on('ready', () => {
       if (this.#isListening && this.#client === client) this.#hear()
@@ -276,11 +288,18 @@ class Listening implements ListeningConnection {
   #destroy(): void {
     const client = this.#client
     this.#client = undefined
-    try {
-      const ended = client?.destroy()
-      if (isPromise(ended)) ended.then(undefined, () => {})
-    } catch {
-      // The client was closed already.
-    }
+    if (client === undefined) return
+    // If node-redis destroys a client while its socket connects, that stays open for good, and keeps the process alive.
+    if (!this.#isConnecting) return destroy(client)
+    for (const event of ['connect', 'error']) client.on(event, () => destroy(client))
+  }
+}
+
+function destroy(client: Subscribable): void {
+  try {
+    const ended = client.destroy()
+    if (isPromise(ended)) ended.then(undefined, () => {})
+  } catch {
+    // The client was closed already.
   }
 }
