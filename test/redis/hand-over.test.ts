@@ -82,7 +82,7 @@ describe('handing a key over', () => {
       // Each hand-over takes a release, a renewal and a message; the last release has nobody to tell.
       expect(publish, 'messages').to.equal(waiting)
       expect(evalsha + evals, 'scripts').to.equal(2 * waiting + 1)
-      const inside = ['get', 'set', 'zrange', 'zrem', 'pexpire', 'time']
+      const inside = ['get', 'set', 'zrange', 'zpopmin', 'zrem', 'pexpire', 'time']
       const perHandOver = Object.fromEntries(inside.map(name => [name, (calls[name] ?? 0) / waiting]))
       costs.push({ waiting, perHandOver })
       const [one] = costs

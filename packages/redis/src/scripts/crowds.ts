@@ -18,9 +18,9 @@ dropForeign = function(reply)
   isForeign = true
 end
 
-waiters = function(from, to)
+local function look(command, ...)
   if not isCrowded then return {} end
-  local found = tryCall('ZRANGE', key .. ':w', from, to)
+  local found = tryCall(command, key .. ':w', ...)
   if found.err then
     dropForeign(found)
     isCrowded, isChanged = false, true
@@ -29,6 +29,8 @@ waiters = function(from, to)
   if #found == 0 then isCrowded, isChanged = false, true end
   return found
 end
+
+waiters = function(from, to) return look('ZRANGE', from, to) end
 
 local function channelOf(token) return match(ARGV[1], '^%S+') .. match(token, '^[^-]*') end
 
@@ -45,9 +47,8 @@ end
 -- a message.
 hand = function(me, ms)
   while true do
-    local first = waiters(0, 0)[1]
+    local first = look('ZPOPMIN')[1]
     if not first then break end
-    call('ZREM', key .. ':w', first)
     local token, wish, payload = match(first, '^(%S+) (.)(.*)$')
     -- Asked before the message is sent, because one who listens to a replica is not counted, but gets what is sent here.
     if token and (token == me or isHeard(token)) then
