@@ -234,7 +234,7 @@ describe('a guard in front of a server', () => {
     for (const wrong of [undefined, replay, new Koa()]) {
       expect(() => guard(wrong as never)).to.throw(
         TypeError,
-        /listener must be a function .*koa\.callback\(\), but received/,
+        /listener must be a function, .*koa\.callback\(\), but received/,
       )
     }
     expect(() => guard(makePlain(), { duplicates: 'sometimes' } as never)).to.throw(TypeError, /duplicates/)

@@ -44,6 +44,32 @@ for (const { name, express } of frameworks) {
       expect(again).to.deep.equal(first)
     })
 
+    it('a header that says which event, operation or part of an upload it is makes a request of its own, and a retry with the same is the same', async () => {
+      const named: Record<string, string>[] = [
+        {},
+        { 'ce-id': '1' },
+        { 'svix-id': 'msg_1' },
+        { 'webhook-id': 'msg_1' },
+        { 'x-github-delivery': 'd-1' },
+        { 'x-goog-channel-id': 'c', 'x-goog-message-number': '1' },
+        { 'x-goog-channel-id': 'd', 'x-goog-message-number': '1' },
+        { 'x-shopify-webhook-id': 'w-1' },
+        { 'x-wc-webhook-topic': 'order.created' },
+        { 'next-action': 'a1' },
+        { 'x-amz-target': 'DynamoDB_20120810.DeleteTable' },
+        { 'content-range': 'bytes 0-6/14' },
+        { 'upload-offset': '0' },
+      ]
+      const all = named.flatMap(fields => [
+        fields,
+        ...Object.keys(fields).map(name => ({ ...fields, [name]: `${fields[name]}2` })),
+      ])
+      const first = await Promise.all(all.map(fields => runOf('/events', json({ a: 1 }, fields))))
+      expect(new Set(first).size).to.equal(all.length)
+      const again = await Promise.all(all.map(fields => runOf('/events', json({ a: 1 }, fields))))
+      expect(again).to.deep.equal(first)
+    })
+
     it('the order of different query names does not matter, that of equal ones does', async () => {
       expect(await runOf('/o?a=1&b=2')).to.equal(await runOf('/o?b=2&a=1'))
       expect(await runOf('/o?a=1&a=2')).not.to.equal(await runOf('/o?a=2&a=1'))

@@ -1,4 +1,4 @@
-// Request headers that by convention say who is asking, or that replace what the request line asks for.
+// Request headers that by convention say who is asking, or what is asked for beside or in place of the request line.
 
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
@@ -58,8 +58,26 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-user-id',
 ])
 
-/** Headers from which applications behind a proxy build links, and headers that routers and method-override use in place of the request line. */
+/**
+ * Headers from which applications behind a proxy build links, headers that routers and method-override use in place of the request line, and
+ * headers that say which of several operations, events or parts of an upload it is where path and body may be the same for all of them.
+ */
 export const routing: ReadonlySet<string> = new Set([
+  // Events: CloudEvents in binary mode, and webhooks. Of Google's, nothing is in the body. A delivery that is tried again has the same id.
+  'ce-id',
+  'svix-id',
+  'webhook-id',
+  'x-github-delivery',
+  'x-goog-channel-id',
+  'x-goog-message-number',
+  'x-shopify-webhook-id',
+  'x-wc-webhook-topic',
+  // Operations: Next's server actions, AWS.
+  'next-action',
+  'x-amz-target',
+  // Parts of an upload (RFC 9110, section 14.5; tus).
+  'content-range',
+  'upload-offset',
   'x-forwarded-host',
   'x-forwarded-port',
   'x-forwarded-prefix',
@@ -95,17 +113,15 @@ export function bothOf(one: unknown, other: unknown = one): string {
   return String(one === other ? one : [one, other])
 }
 
-/** Lists what may tell the application another scheme, host, path or method than the request line does. */
+/** Lists what may tell the application another scheme, host, path, method or operation than the request line does. */
 export function listRouting(req: IncomingMessage): NamedValue[] {
   const found: NamedValue[] = pick(req, routing)
   const { forwarded, ':scheme': said } = req.headers
   const scheme = bothOf(isEncrypted(req) ? 'https' : 'http', said)
   if (scheme !== 'http') found.push([':scheme', scheme])
   // RFC 7239, section 4. Only host and proto: the client's address says nothing about what it asks for, and a phone moves between attempts.
-  if (forwarded !== undefined) {
-    const said = forwarded.match(/\b(?:host|proto)\s*=(?:"[^"]*"|[^;,])*/gi)
-    if (said !== null) found.push(['forwarded', said.join(',').toLowerCase()])
-  }
+  const origin = forwarded?.match(/\b(?:host|proto)\s*=(?:"[^"]*"|[^;,])*/gi)
+  if (origin) found.push(['forwarded', origin.join(',').toLowerCase()])
   return found
 }
 

@@ -40,11 +40,7 @@ export interface GuardedListener {
  */
 export function guard(listener: Listener, options?: GuardOptions): GuardedListener {
   if (typeof listener !== 'function') {
-    throw optionError(
-      'listener',
-      listener,
-      'a function of request and response, for example an Express app or koa.callback()',
-    )
+    throw optionError('listener', listener, 'a function, for example an Express app or koa.callback()')
   }
   const inFront = createGuard(options)
   const guarded = (req: GuardedRequest, res: ServerResponse): void => {

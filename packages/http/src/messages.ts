@@ -74,9 +74,9 @@ const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it once, at start',
   DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
-    'a body was read before dspinlock saw it and no parser left it, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
+    'a body was read and not parsed, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
   DSPINLOCK_W_BODY_UNHASHABLE:
-    'the parsed body cannot be compared (a function, a cycle, a class instance, a file without a digest), so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that parser, or give the option key',
+    'the parsed body cannot be compared, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or give a key',
   DSPINLOCK_W_BODY_TOO_LARGE:
     "a body was larger than maxBodyBytes, so the request ran unlocked, or by its Idempotency-Key alone. Raise it, or set oversize: 'reject'",
   DSPINLOCK_W_VARY: 'a response varies by headers outside its key; requests that differ in them run',
@@ -102,7 +102,7 @@ export class UnhashableBodyError extends TypeError {
 
 export class MalformedRecordError extends Error {
   constructor() {
-    super('a record that is not of this version of @dspinlock/http was dropped')
+    super('a record of another version of @dspinlock/http was dropped')
     this.name = 'MalformedRecordError'
   }
 }
@@ -110,7 +110,7 @@ export class MalformedRecordError extends Error {
 /** A record cannot be decrypted with the keys that are given, so nobody knows whether running the work again would be right. */
 export class UnknownEncryptionKeyError extends Error {
   constructor() {
-    super('the key of a record is not in encryptionKeys, so its duplicate was refused; give all servers all keys')
+    super('the key of a record is not in encryptionKeys; give all servers all keys')
     this.name = 'UnknownEncryptionKeyError'
   }
 }
@@ -121,14 +121,14 @@ export const calledWithRequest = (): TypeError =>
 /** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
-    `dspinlock: option ${option} must return a string or undefined, or a promise of one; received ${given === null ? given : typeof given}. Return what is unique, for example String(user.id)`,
+    `dspinlock: option ${option} must return a string or undefined; received ${given === null ? given : typeof given}. Return what is unique, for example String(user.id)`,
   )
 
 export const nothingThrown = (): Error => new Error('dspinlock: an option threw undefined; throw an Error')
 
 export class SettleTimeoutError extends Error {
   constructor(settleTimeoutMs: number) {
-    super(`the store took longer than settleTimeoutMs (${settleTimeoutMs}); the response ended without it`)
+    super(`the store took longer than settleTimeoutMs (${settleTimeoutMs})`)
     this.name = 'SettleTimeoutError'
   }
 }

@@ -206,11 +206,8 @@ function checkCombination(parsed: Parsed<typeof shape>, duplicates: unknown): vo
   if (parsed.idempotencyKey !== undefined && parsed.key !== undefined) {
     throw optionError('key', parsed.key, 'left out where idempotencyKey is given')
   }
-  if (parsed.headFromGet && duplicates !== 'replay') {
-    throw optionError('headFromGet', true, "left out unless duplicates is 'replay'")
-  }
-  if (parsed.headFromGet && parsed.methods?.has('GET') === false) {
-    throw optionError('headFromGet', true, 'left out where methods does not list GET')
+  if (parsed.headFromGet && (duplicates !== 'replay' || parsed.methods?.has('GET') === false)) {
+    throw optionError('headFromGet', true, "left out unless duplicates is 'replay' and GET is guarded")
   }
 }
 
