@@ -1,6 +1,7 @@
 // Our place among guards, interceptors, middleware and hooks: what is outside applies to a replay; what is inside ran once.
 
-import type { ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Dspinlock,
@@ -230,6 +231,7 @@ function addHeaders(app: INestApplication, kind: string): void {
         next: () => void,
       ) => {
         res.setHeader('x-origin', req.headers['x-user'] ?? 'none')
+        res.setHeader('X-Frame-Options', 'DENY')
         next()
       },
     )
@@ -237,8 +239,13 @@ function addHeaders(app: INestApplication, kind: string): void {
   }
   instance.addHook?.(
     'onRequest',
-    (req: { headers: Record<string, string> }, reply: { header(n: string, v: string): void }, done: () => void) => {
+    (
+      req: { headers: Record<string, string> },
+      reply: { header(n: string, v: string): void; readonly raw: ServerResponse },
+      done: () => void,
+    ) => {
       reply.header('x-origin', req.headers['x-user'] ?? 'none')
+      reply.raw.setHeader('X-Frame-Options', 'DENY') // as @fastify/helmet does
       done()
     },
   )
@@ -285,6 +292,18 @@ for (const platform of platforms) {
         expect([first.body, second.body, runs]).to.deep.equal(['{"name":"me"}', '{"name":"me"}', 1])
       })
     }
+
+    it('names of headers that were set in front keep their case', async () => {
+      const ask = async (): Promise<string[]> => {
+        const [answer] = (await once(
+          httpGet({ port: server.port, path: '/guarded', agent: false, headers: { 'x-user': 'cased' } }),
+          'response',
+        )) as [IncomingMessage]
+        answer.resume()
+        return answer.rawHeaders.filter(name => name.toLowerCase() === 'x-frame-options')
+      }
+      expect([await ask(), await ask()]).to.deep.equal([['X-Frame-Options'], ['X-Frame-Options']])
+    })
 
     it('interceptors inside ran once', async () => {
       const [first, second] = [await server.ask('/wrapped'), await server.ask('/wrapped')]

@@ -151,8 +151,10 @@ class FastifyTarget implements Target {
     const { res } = this
     const before = new Map<string, OutgoingHttpHeader | undefined>()
     for (const [name, value] of Object.entries(this.response.getHeaders())) {
-      if (value === undefined || res.headersSent) continue
-      before.set(name, res.getHeader(name))
+      const shown = res.getHeader(name)
+      // Fastify lists those of Node's response, too, in lower case. These stay as they were set.
+      if (value === undefined || value === shown || res.headersSent) continue
+      before.set(name, shown)
       res.setHeader(name, value)
     }
     return () => {
