@@ -1,5 +1,6 @@
 // A guard in front of a whole server: duplicates are answered before the framework runs.
 
+import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
@@ -7,7 +8,7 @@ import { type GuardedListener, type GuardedRequest, guard } from '@dspinlock/htt
 import { expect } from 'chai'
 import express from 'express'
 import Koa from 'koa'
-import { type Answer, serve, type TestServer } from '../support/http.js'
+import { type Answer, Gate, serve, type TestServer, until } from '../support/http.js'
 
 const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
 const json = (body: unknown, headers: Record<string, string> = {}) => ({
@@ -221,6 +222,63 @@ describe('a guard in front of a server', () => {
     } finally {
       for (const listener of before) process.on('uncaughtException', listener)
     }
+  })
+
+  it('a rejection of the listener is unhandled, as without the guard, and its duplicates go on', async () => {
+    const thrown = new Error('of the listener')
+    guarded = guard(async (_req, res) => {
+      if (++runs === 1) throw thrown
+      res.end(`run ${runs}`)
+    })
+    const ask = await start(guarded)
+    const before = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    try {
+      const rejected = new Promise<unknown>(resolve => process.once('unhandledRejection', resolve))
+      const socket = await server?.dial('POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+      expect(await rejected).to.equal(thrown)
+      expect((await ask('/work', { method: 'POST', headers: { host: 'a' } })).body).to.equal('run 2')
+      socket?.destroy()
+    } finally {
+      for (const listener of before) process.on('unhandledRejection', listener)
+    }
+  })
+
+  for (const [what, options, method, told] of [
+    ['one after another: the next one runs', {}, 'POST', [200, 'run 2']],
+    ['a read: the next one runs', { ...replay, methods: ['GET'] }, 'GET', [200, 'run 2']],
+    ['a write: the next one is told that it is done', replay, 'POST', [409, 'not-kept']],
+  ] as const) {
+    it(`a listener whose promise resolves without an answer, because its client has left, holds its key no longer (${what})`, async () => {
+      const begun = new Gate()
+      guarded = guard(async (_req, res) => {
+        if (++runs > 1) return void res.end(`run ${runs}`)
+        const closed = once(res, 'close')
+        begun.open()
+        await closed
+      }, options)
+      const ask = await start(guarded)
+      const socket = await server?.dial(`${method} /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`)
+      await begun.opened
+      socket?.destroy()
+      const { status, body } = await ask('/work', { method, headers: { host: 'a' } })
+      expect([status, status === 200 ? body : (JSON.parse(body) as { code: string }).code]).to.deep.equal(told)
+    })
+  }
+
+  it('a listener whose promise resolves before its answer keeps its key while its client is there', async () => {
+    const gate = new Gate()
+    guarded = guard(async (_req, res) => {
+      const run = ++runs
+      void gate.opened.then(() => res.end(`run ${run}`))
+    }, replay)
+    const ask = await start(guarded)
+    const first = ask('/work', json({}))
+    await until(() => runs === 1, 'the first one runs')
+    const second = ask('/work', json({}))
+    await new Promise(resolve => setImmediate(resolve))
+    gate.open()
+    expect([(await first).body, (await second).body]).to.deep.equal(['run 1', 'run 1'])
   })
 
   it('after close, newcomers are refused with 503', async () => {

@@ -90,13 +90,29 @@ class NodeExchange implements Exchange {
 /** No caller could catch what the listener throws, so it becomes an uncaught exception. */
 function handOn(listener: Listener, req: IncomingMessage, res: ServerResponse): void {
   try {
-    listener(req, res)
+    const work = listener(req, res)
+    if (work instanceof Promise) void endWithWork(work, req, res)
   } catch (error) {
     // If the process survives the error, duplicates must not wait for a response that never comes.
     endWithoutResponse(req, 'cut')
     process.nextTick(() => {
       throw error
     })
+  }
+}
+
+/**
+ * Listeners made for web requests and responses (GraphQL Yoga, streams of Hono) drop their response when the client has left, and never end it.
+ * Only their promise tells that the work is over. If it rejects, so does ours, and Node says so as it does without this guard.
+ */
+async function endWithWork(work: Promise<unknown>, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  let isDropped = true
+  try {
+    await work
+    // On HTTP/2, only the stream knows.
+    isDropped = ((res as { readonly stream?: { readonly destroyed: boolean } }).stream ?? res).destroyed
+  } finally {
+    if (isDropped && !res.writableEnded) endWithoutResponse(req, 'cut')
   }
 }
 
