@@ -1,7 +1,8 @@
 // Memory is bounded, whatever is sent: bodies, keys, and waiters for one large response.
 
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { type DspinlockOptions, dspinlock, memoryStore } from '@dspinlock/express'
+import { readParsedBody } from '@dspinlock/http'
 import { fingerprint } from '@dspinlock/http/support'
 import { expect } from 'chai'
 import express from 'express'
@@ -113,6 +114,16 @@ describe('memory', () => {
     }
     expect([runs, guard.engine.keys]).to.deep.equal([0, 0])
     await server.stop()
+  })
+
+  it('a parsed body of bytes is never listed byte by byte, which would take seconds for some megabytes', () => {
+    const bytes = new Proxy(Buffer.from('bytes'), {
+      ownKeys: () => {
+        throw new Error('listed')
+      },
+    })
+    const req = { readableDidRead: true, readableEnded: true, headers: {} } as IncomingMessage
+    expect(readParsedBody(req, { body: bytes })).to.deep.include({ isParsed: true })
   })
 
   it('a body of nothing but boundaries is compared as fast as any', () => {

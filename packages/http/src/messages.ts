@@ -74,7 +74,7 @@ const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it once, at start',
   DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
-    'a body was read and not parsed, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
+    'a body was read, not parsed, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
   DSPINLOCK_W_BODY_UNHASHABLE:
     'the parsed body cannot be compared, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or give a key',
   DSPINLOCK_W_BODY_TOO_LARGE:

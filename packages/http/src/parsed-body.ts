@@ -37,12 +37,13 @@ export function readParsedBody(
  */
 function standsForBody(req: IncomingMessage, body: unknown, hasFiles: boolean, saysSo: boolean | undefined): boolean {
   if (body === undefined || !wasRead(req)) return false
-  if (typeof body !== 'object' || body === null || Object.keys(body).length > 0 || hasFiles) return true
+  // Whether it is plain comes before its keys: those of a Buffer are one string for each byte.
+  if (hasFiles || typeof body !== 'object' || body === null || !isPlain(body) || Object.keys(body).length > 0)
+    return true
   // A body that really is `{}` is short, and JSON; without a declared length it does not count as short.
   const isShort = Number(req.headers['content-length']) <= 4
   return (
     (saysSo ?? (req as unknown as { _body?: boolean })._body === true) ||
-    Array.isArray(body) ||
     (isShort && /\bjson\b/i.test(req.headers['content-type'] ?? ''))
   )
 }
