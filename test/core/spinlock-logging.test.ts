@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { attachLogger, HashDSpinlock, LockEngine, memoryStore } from '@dspinlock/core'
 import { expect } from 'chai'
+import { atOnce } from '../support/at-once.js'
 
 const script = fileURLToPath(new URL('./lock-once.js', import.meta.url))
 
@@ -16,7 +17,9 @@ async function logOf(changes: Record<string, string>): Promise<string> {
   return stderr
 }
 
-describe('spinlock: logging', () => {
+describe('spinlock: logging', function () {
+  // On a busy machine, many processes at once may take longer than one.
+  this.timeout(60_000)
   const on: Record<string, string>[] = [
     { SL_LOG_ENABLED: '1' },
     { SL_LOG_ENABLED: 'yes' },
@@ -24,9 +27,10 @@ describe('spinlock: logging', () => {
     { DEBUG: 'express:*, dspinlock*' },
     { DEBUG: '*' },
   ]
-  for (const env of on) {
+  const logOn = atOnce(on.map(env => () => logOf(env)))
+  for (const [n, env] of on.entries()) {
     it(`is on with ${JSON.stringify(env)}`, async () => {
-      const log = await logOf(env)
+      const log = await logOn(n)
       expect(log).to.match(
         /^\d{4}-\d\d-\d\dT[\d:.]+Z DEBUG dspinlock:enter "dspinlock,[0-9a-f]+" as holder after [\d.]+ ms$/m,
       )
@@ -44,8 +48,9 @@ describe('spinlock: logging', () => {
     { DEBUG: 'dspinlock' },
     { DEBUG: 'dspinlock:*,-dspinlock:*' },
   ]
-  for (const env of off) {
-    it(`is off with ${JSON.stringify(env)}`, async () => expect(await logOf(env)).to.equal(''))
+  const logOff = atOnce(off.map(env => () => logOf(env)))
+  for (const [n, env] of off.entries()) {
+    it(`is off with ${JSON.stringify(env)}`, async () => expect(await logOff(n)).to.equal(''))
   }
 
   it('an engine by itself is logged once the log is loaded, with SL_LOG_ENABLED left empty, too', async () => {

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
+import { atOnce } from '../support/at-once.js'
 import type { SoakReport } from './soak-worker.js'
 
 async function soak(...args: string[]): Promise<SoakReport> {
@@ -28,13 +29,20 @@ function judge({ heapBefore, heapAfter, keysAfter, waitersAtMost, refused, serve
 
 describe('soak', function () {
   this.timeout(240_000)
+  let redis: RedisServer
+  // Each waits for seconds until everything has ended.
+  const reportOf = atOnce([() => soak(), () => soak(redis.url)])
 
-  it('the memory store', async () => judge(await soak()))
+  before(async () => {
+    redis = await startRedisServer()
+  })
+  after(() => redis.stop())
+
+  it('the memory store', async () => judge(await reportOf(0)))
 
   it('Redis', async () => {
-    const redis: RedisServer = await startRedisServer()
+    judge(await reportOf(1))
     const client = new Redis(redis.url)
-    judge(await soak(redis.url))
     let keys = 0
     for await (const page of client.scanStream({ count: 1_000 }) as AsyncIterable<string[]>) {
       const pipeline = client.pipeline()
@@ -47,6 +55,5 @@ describe('soak', function () {
     }
     console.log(`      ${keys} keys in Redis, each with its end`)
     client.disconnect()
-    await redis.stop()
   })
 })

@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
+import { atOnce } from '../support/at-once.js'
 
 /** Serves 150 requests, in a process of its own, because a warning is given once in a process. `perRequest` is the handler's code. */
 async function warningsOf(atStart: string, perRequest: string): Promise<string> {
@@ -23,18 +24,24 @@ async function warningsOf(atStart: string, perRequest: string): Promise<string> 
 }
 
 describe('a middleware that is made for each request', () => {
+  const many = 'const guards = Array.from({ length: 300 }, () => dspinlock())'
+  const oneStore = `const { memoryStore } = await import('@dspinlock/express'); const store = memoryStore()`
+  const warnings = atOnce([
+    () => warningsOf('', 'dspinlock()'),
+    () => warningsOf(many, 'guards[0]'),
+    () => warningsOf(oneStore, 'dspinlock({ store })'),
+  ])
+
   it('is warned about, once', async () => {
-    const warned = await warningsOf('', 'dspinlock()')
+    const warned = await warnings(0)
     expect(warned.match(/\[DSPINLOCK_W_MADE_OFTEN\]/g)).to.have.length(1)
   })
 
   it('is nothing to warn about if it is one for all, nor if many are made at start', async () => {
-    const many = 'const guards = Array.from({ length: 300 }, () => dspinlock())'
-    expect(await warningsOf(many, 'guards[0]')).to.equal('')
+    expect(await warnings(1)).to.equal('')
   })
 
   it('is nothing to warn about if all have one store', async () => {
-    const store = `const { memoryStore } = await import('@dspinlock/express'); const store = memoryStore()`
-    expect(await warningsOf(store, 'dspinlock({ store })')).to.equal('')
+    expect(await warnings(2)).to.equal('')
   })
 })

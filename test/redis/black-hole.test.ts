@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import express from 'express'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
+import { atOnce } from '../support/at-once.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { Gate, serve, type TestServer, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
@@ -127,57 +128,58 @@ for (const [when, isConnected] of [
 }
 
 describe('a listening connection that is dead without being closed', () => {
-  let proxy: FaultProxy
-  let direct: string
-  before(async () => {
-    direct = redisUrl()
-    proxy = await FaultProxy.open(Number(new URL(direct).port))
-  })
-  after(() => proxy.close())
-
-  for (const [what, connect] of [
+  const clients = [
     [
       'ioredis',
-      async () => {
-        const client = new Redis(direct)
-        client.duplicate = override => new Redis({ ...(override as object), host: '127.0.0.1', port: proxy.port })
+      async ({ port }: FaultProxy) => {
+        const client = new Redis(redisUrl())
+        client.duplicate = override => new Redis({ ...(override as object), host: '127.0.0.1', port })
         return { client: client as RedisConnection, close: () => client.disconnect() }
       },
     ],
     [
       'node-redis',
-      async () => {
-        const client = createClient({ url: direct })
+      async ({ url }: FaultProxy) => {
+        const client = createClient({ url: redisUrl() })
         await client.connect()
-        client.duplicate = (override => createClient({ url: proxy.url, ...override })) as typeof client.duplicate
+        client.duplicate = (override => createClient({ url, ...override })) as typeof client.duplicate
         return { client: client as unknown as RedisConnection, close: () => client.destroy() }
       },
     ],
-  ] as const) {
-    for (const [when, isBefore] of [
-      ['', false],
-      [', also before it listened', true],
-    ] as const) {
-      it(`is made anew${when} (${what})`, async function () {
-        this.timeout(40_000)
-        let subscribed = 0
-        proxy.onRequest = request => {
-          if (!/\r\nsubscribe\r\n/i.test(request.toString('latin1'))) return
-          subscribed++
-          if (isBefore && subscribed === 1) proxy.mute()
-        }
-        const { client, close } = await connect()
-        const store = redisStore(client)
-        try {
-          await untilSo('it listens', async () => subscribed === 1)
-          if (!isBefore) proxy.mute()
-          await untilSo('it listens again', async () => subscribed === 2)
-        } finally {
-          await store.close()
-          close()
-        }
-      })
+  ] as const
+  const cases = clients.flatMap(([what, connect]) => [
+    { what: `is made anew (${what})`, connect, isBefore: false },
+    { what: `is made anew, also before it listened (${what})`, connect, isBefore: true },
+  ])
+
+  const watchIt = async ({ connect, isBefore }: (typeof cases)[number]): Promise<void> => {
+    const proxy = await FaultProxy.open(Number(new URL(redisUrl()).port))
+    let subscribed = 0
+    proxy.onRequest = request => {
+      if (!/\r\nsubscribe\r\n/i.test(request.toString('latin1'))) return
+      subscribed++
+      if (isBefore && subscribed === 1) proxy.mute()
     }
+    const { client, close } = await connect(proxy)
+    const store = redisStore(client)
+    try {
+      await untilSo('it listens', async () => subscribed === 1)
+      if (!isBefore) proxy.mute()
+      await untilSo('it listens again', async () => subscribed === 2)
+    } finally {
+      await store.close()
+      close()
+      await proxy.close()
+    }
+  }
+  // Silence takes seconds to be one.
+  const outcomeOf = atOnce(cases.map(one => () => watchIt(one)))
+
+  for (const [n, { what }] of cases.entries()) {
+    it(what, async function () {
+      this.timeout(40_000)
+      await outcomeOf(n)
+    })
   }
 })
 

@@ -4,6 +4,7 @@ import { type RedisConnection, redisStore } from '@dspinlock/redis'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
+import { atOnce } from '../support/at-once.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
 
 /** Like a cluster's client: the client for each node, and the nodes that it knows. */
@@ -90,29 +91,38 @@ describe('a node that is taken out of its cluster', () => {
     for (const server of servers) await server.stop()
   })
 
-  for (const [client, connect] of [
+  const clients = [
     ['ioredis', asIoredis],
     ['node-redis', asNodeRedis],
     ['node-redis with minimizeConnections', (all: readonly RedisServer[]) => asNodeRedis(all, true)],
-  ] as const) {
-    it(`is left for one that is in it (${client})`, async () => {
-      const nodes = await connect(servers)
-      const [removed, other] = servers
-      const listens = async ({ port }: RedisServer): Promise<boolean> =>
-        ((await askServer(port, 'PUBSUB', 'CHANNELS')) as string[]).length > 0
-      nodes.know(removed)
-      const store = redisStore(nodes.connection)
-      try {
-        await untilSo('it listens', () => listens(removed))
-        nodes.know(other)
-        await untilSo('it listens elsewhere', () => listens(other))
-        await untilSo('it does not listen there any more', async () => !(await listens(removed)))
-      } finally {
-        await store.close()
-        nodes.close()
-      }
-    })
+  ] as const
 
+  const leaveRemoved = async ([client, connect]: (typeof clients)[number]): Promise<void> => {
+    const nodes = await connect(servers)
+    const [removed, other] = servers
+    const prefix = `removed-${client.replaceAll(' ', '-')}`
+    const listens = async ({ port }: RedisServer): Promise<boolean> =>
+      ((await askServer(port, 'PUBSUB', 'CHANNELS', `${prefix}:*`)) as string[]).length > 0
+    nodes.know(removed)
+    const store = redisStore(nodes.connection, { prefix })
+    try {
+      await untilSo('it listens', () => listens(removed))
+      nodes.know(other)
+      await untilSo('it listens elsewhere', () => listens(other))
+      await untilSo('it does not listen there any more', async () => !(await listens(removed)))
+    } finally {
+      await store.close()
+      nodes.close()
+    }
+  }
+  // A store looks every few seconds whether its node is still one.
+  const outcomeOf = atOnce(clients.map(one => () => leaveRemoved(one)))
+
+  for (const [n, [client]] of clients.entries()) {
+    it(`is left for one that is in it (${client})`, () => outcomeOf(n))
+  }
+
+  for (const [client, connect] of clients) {
     it(`is left for another where it does not answer at all (${client})`, async () => {
       const [dead, other] = servers
       const nodes = await connect(servers)
