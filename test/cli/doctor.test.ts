@@ -1,10 +1,10 @@
 // doctor: what it reports about servers that are fit, and about those that are not.
 
 import { expect } from 'chai'
-import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
 import { redisUrl } from '../support/redis.js'
-import { RedisCluster } from '../support/redis-cluster.js'
+import { sharedCluster, sharedClusterNode } from '../support/redis-cluster.js'
 import { type Run, runCli } from './run.js'
 
 interface Report {
@@ -116,36 +116,21 @@ describe('dspinlock doctor', () => {
   })
 
   it('one node of a cluster, by its address, will not do: keys of the others could not be locked', async () => {
-    const cluster = await RedisCluster.start()
-    try {
-      const url = `redis://127.0.0.1:${cluster.nodes[0]?.port}`
-      const { run, report } = await examine(['--url', url])
-      expect(run.code).to.equal(1)
-      expect(find(report, 'server')).to.include({ status: 'fail' })
-      expect(find(report, 'server')?.detail).to.match(/one of 3 masters .+ --cluster/)
-      const asked = await Promise.all(
-        // Of these, each has its slot on another node.
-        ['foo', 'bar', 'hello'].map(key => runCli(['inspect', key, '--url', url, '--timeout', '0.5'])),
-      )
-      expect(asked.filter(({ err }) => /MOVED .+ --cluster/.test(err))).to.have.length(2)
-    } finally {
-      await cluster.stop()
-    }
+    const { nodes } = await sharedCluster()
+    const url = `redis://127.0.0.1:${nodes[0]?.port}`
+    const { run, report } = await examine(['--url', url])
+    expect(run.code).to.equal(1)
+    expect(find(report, 'server')).to.include({ status: 'fail' })
+    expect(find(report, 'server')?.detail).to.match(/one of 3 masters .+ --cluster/)
+    const asked = await Promise.all(
+      // Of these, each has its slot on another node.
+      ['foo', 'bar', 'hello'].map(key => runCli(['inspect', key, '--url', url, '--timeout', '0.5'])),
+    )
+    expect(asked.filter(({ err }) => /MOVED .+ --cluster/.test(err))).to.have.length(2)
   })
 
   it('a cluster', async () => {
-    const bus = String(await findFreePort())
-    const { url, client } = await start(
-      '--cluster-enabled',
-      'yes',
-      '--cluster-port',
-      bus,
-      '--cluster-announce-ip',
-      '127.0.0.1',
-    )
-    await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-    while (!(await client.cluster('INFO')).includes('cluster_state:ok'))
-      await new Promise(resolve => setImmediate(resolve))
+    const { url } = await sharedClusterNode()
     const { run, report } = await examine(['--cluster', new URL(url).host])
     expect([run.code, run.err]).to.deep.equal([0, ''])
     expect(find(report, 'server')?.detail).to.match(/cluster, master/)

@@ -12,12 +12,13 @@ import { promisify } from 'node:util'
 import { closeSpinlocks, HashDSpinlock } from '@dspinlock/core'
 import { createRedisConnection } from '@dspinlock/redis'
 import { expect } from 'chai'
-import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
 import * as nodeRedis from 'redis'
 import * as nodeRedis5 from 'redis5'
 import { failure } from '../support/failure.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
+import { sharedClusterNode } from '../support/redis-cluster.js'
 
 const run = promisify(execFile)
 
@@ -117,34 +118,24 @@ describe('spinlock: connections', () => {
   })
 
   it('who waits is told as soon as the client ends, also of a cluster through node-redis, which says so by another name', async () => {
-    const bus = String(await findFreePort())
-    const options = ['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1']
-    const node = await startRedisServer(options)
-    try {
-      await askServer(node.port, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-      await untilSo('the cluster is up', async () =>
-        String(await askServer(node.port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'),
-      )
-      const rootNodes = [{ url: node.url }]
-      const holder = nodeRedis.createCluster({ rootNodes })
-      await holder.connect()
-      for (const client of [nodeRedis.createCluster({ rootNodes }), nodeRedis5.createCluster({ rootNodes })]) {
-        await client.connect()
-        const held = await new HashDSpinlock('ends', { redis: holder }).acquire()
-        const waiting = failure(new HashDSpinlock('ends', { redis: client, maxSpinlockTries: 100 }).acquire())
-        await untilSo('it waits', async () => {
-          const crowds = (await askServer(node.port, 'KEYS', 'dspinlock:*:w')) as string[]
-          return crowds.length === 1
-        })
-        client.destroy()
-        expect((await waiting).code).to.equal('ERR_DSPINLOCK_CLOSED')
-        await held.release()
-        await askServer(node.port, 'FLUSHALL')
-      }
-      holder.destroy()
-    } finally {
-      await node.stop()
+    const node = await sharedClusterNode()
+    const rootNodes = [{ url: node.url }]
+    const holder = nodeRedis.createCluster({ rootNodes })
+    await holder.connect()
+    for (const client of [nodeRedis.createCluster({ rootNodes }), nodeRedis5.createCluster({ rootNodes })]) {
+      await client.connect()
+      const held = await new HashDSpinlock('ends', { redis: holder }).acquire()
+      const waiting = failure(new HashDSpinlock('ends', { redis: client, maxSpinlockTries: 100 }).acquire())
+      await untilSo('it waits', async () => {
+        const crowds = (await askServer(node.port, 'KEYS', 'dspinlock:*:w')) as string[]
+        return crowds.length === 1
+      })
+      client.destroy()
+      expect((await waiting).code).to.equal('ERR_DSPINLOCK_CLOSED')
+      await held.release()
+      await askServer(node.port, 'FLUSHALL')
     }
+    holder.destroy()
   })
 
   it('a client that is none after all is a StoreNotInitialisedError', async () => {

@@ -4,9 +4,8 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { findFreePort, startRedisServer } from 'dspinlock-local-redis'
 import { redisUrl } from '../support/redis.js'
-import { askServer, untilSo } from '../support/redis-admin.js'
+import { sharedClusterNode } from '../support/redis-cluster.js'
 
 const script = fileURLToPath(new URL('./idle-script.js', import.meta.url))
 
@@ -25,29 +24,19 @@ describe('a process that wants to exit', () => {
   }
 
   it('exits at once after it closed a store on a cluster', async () => {
-    const bus = String(await findFreePort())
-    const announced = ['--cluster-announce-ip', '127.0.0.1']
-    const redis = await startRedisServer(['--cluster-enabled', 'yes', '--cluster-port', bus, ...announced])
-    await askServer(redis.port, 'CLUSTER', 'ADDSLOTSRANGE', 0, 16_383)
-    await untilSo('the cluster is up', async () =>
-      String(await askServer(redis.port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'),
-    )
+    const { port } = await sharedClusterNode()
     const code = `
       import { redisStore } from '@dspinlock/redis'
       import { Cluster } from 'ioredis'
-      const cluster = new Cluster([{ host: '127.0.0.1', port: ${redis.port} }])
-      const store = redisStore(cluster)
-      while ((await cluster.pubsub('CHANNELS')).length === 0);
+      const cluster = new Cluster([{ host: '127.0.0.1', port: ${port} }])
+      const store = redisStore(cluster, { prefix: 'exit' })
+      while ((await cluster.pubsub('CHANNELS', 'exit:*')).length === 0);
       await store.close()
       cluster.disconnect()
       const closedAt = performance.now()
       process.once('exit', () => console.log(performance.now() - closedAt))
     `
-    try {
-      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code])
-      expect(Number(stdout)).to.be.above(0).and.below(1_000)
-    } finally {
-      await redis.stop()
-    }
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code])
+    expect(Number(stdout)).to.be.above(0).and.below(1_000)
   })
 })

@@ -3,9 +3,10 @@
 import { LockEngine } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
-import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { holdOf } from '../support/engine.js'
-import { askServer, untilSo } from '../support/redis-admin.js'
+import { askServer } from '../support/redis-admin.js'
+import { sharedClusterNode } from '../support/redis-cluster.js'
 
 async function scriptCalls(port: number, work: () => Promise<unknown>): Promise<number> {
   await askServer(port, 'CONFIG', 'RESETSTAT')
@@ -17,8 +18,11 @@ async function scriptCalls(port: number, work: () => Promise<unknown>): Promise<
 const keys = Array.from({ length: 40 }, (_, n) => `key ${n}`)
 
 describe('operations of one turn', () => {
-  let redis: RedisServer
-  afterEach(() => redis.stop())
+  let redis: RedisServer | undefined
+  afterEach(async () => {
+    await redis?.stop()
+    redis = undefined
+  })
 
   it('leave in as few calls as hold thirty-two each, and every one has its own answer', async () => {
     redis = await startRedisServer()
@@ -65,13 +69,7 @@ describe('operations of one turn', () => {
   })
 
   it('go one by one to a server that is a part of a cluster, although the client knows of none', async () => {
-    const bus = String(await findFreePort())
-    redis = await startRedisServer(['--cluster-enabled', 'yes', '--cluster-port', bus])
-    await askServer(redis.port, 'CLUSTER', 'ADDSLOTSRANGE', 0, 16_383)
-    await untilSo('the cluster is up', async () =>
-      String(await askServer(redis.port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'),
-    )
-    const store = redisStore(redis.url)
+    const store = redisStore((await sharedClusterNode()).url)
     const engine = new LockEngine({ store })
     for (let round = 0; round < 2; round++) {
       const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)

@@ -7,14 +7,14 @@ import { Cluster } from 'ioredis'
 import { holdOf } from '../support/engine.js'
 import { untilSo } from '../support/redis-admin.js'
 import { type ClientName, clientNames, connectClient } from '../support/redis-clients.js'
-import { RedisCluster } from '../support/redis-cluster.js'
+import { type RedisCluster, sharedCluster } from '../support/redis-cluster.js'
 
 describe('a slot of a cluster', () => {
   let cluster: RedisCluster
-  before(async () => {
-    cluster = await RedisCluster.start()
+  before(async function () {
+    this.timeout(30_000)
+    cluster = await sharedCluster()
   })
-  after(() => cluster.stop())
 
   const using = async (store: Store, work: (engine: LockEngine) => Promise<void>): Promise<void> => {
     const engine = new LockEngine({ store })

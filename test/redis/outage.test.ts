@@ -17,7 +17,7 @@ import { failure, holdOf } from '../support/engine.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { serve, type TestServer } from '../support/http.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
-import { RedisCluster } from '../support/redis-cluster.js'
+import { type RedisCluster, sharedCluster } from '../support/redis-cluster.js'
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
@@ -287,9 +287,8 @@ describe('Redis away', () => {
     let cluster: RedisCluster
     before(async function () {
       this.timeout(30_000)
-      cluster = await RedisCluster.start()
+      cluster = await sharedCluster()
     })
-    after(() => cluster.stop())
     const ofNodeRedis = (): RedisClusterType =>
       createCluster({ rootNodes: cluster.nodes.map(({ host, port }) => ({ url: `redis://${host}:${port}` })) })
 
@@ -307,10 +306,11 @@ describe('Redis away', () => {
 
     it('whose client still connects: a walk through its keys waits for it, and does not look empty', async () => {
       const early = new Cluster(cluster.nodes)
-      await new LockEngine({ store: redisStore(early) }).enter('key')
+      const prefix = 'early'
+      await new LockEngine({ store: redisStore(early, { prefix }) }).enter('key')
       for (const client of [new Cluster(cluster.nodes), ofNodeRedis()]) {
         const connected = client instanceof Cluster ? undefined : client.connect()
-        const store = redisStore(client)
+        const store = redisStore(client, { prefix })
         expect((await collect(store.list())).map(({ key }) => key)).to.deep.equal(['key'])
         await store.close()
         await connected

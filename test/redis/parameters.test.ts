@@ -14,6 +14,7 @@ import { expect } from 'chai'
 import { findFreePort, findServerBinary, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Cluster, Redis } from 'ioredis'
 import { failure } from '../support/failure.js'
+import { sharedClusterNode } from '../support/redis-cluster.js'
 
 describe('createRedisConnection', () => {
   const servers: RedisServer[] = []
@@ -155,13 +156,7 @@ describe('createRedisConnection', () => {
   })
 
   it('of a Cluster, by one of its nodes', async () => {
-    const clusterPort = String(await findFreePort())
-    const announce = ['--cluster-announce-ip', '127.0.0.1']
-    const { port } = await start('--cluster-enabled', 'yes', '--cluster-port', clusterPort, ...announce)
-    const admin = new Redis(port, '127.0.0.1')
-    await admin.cluster('ADDSLOTSRANGE', 0, 16_383)
-    while (!String(await admin.cluster('INFO')).includes('cluster_state:ok')) await new Promise(r => setTimeout(r, 20))
-    admin.disconnect()
+    const { port } = await sharedClusterNode()
     expect(await check({ cluster: [{ host: '127.0.0.1', port }] })).to.be.instanceOf(Cluster)
   })
 

@@ -11,7 +11,7 @@ import {
   connectClient,
   type Topology,
 } from '../support/redis-clients.js'
-import { RedisCluster } from '../support/redis-cluster.js'
+import { type RedisCluster, sharedCluster } from '../support/redis-cluster.js'
 import { RedisSentinels } from '../support/redis-sentinels.js'
 
 /** `topology` is called when the tests begin. */
@@ -47,9 +47,8 @@ describe('store contract: Redis Cluster', () => {
   let cluster: RedisCluster
   before(async function () {
     this.timeout(30_000)
-    cluster = await RedisCluster.start()
+    cluster = await sharedCluster()
   })
-  after(() => cluster.stop())
   for (const client of clientNames) {
     describe(`through ${client}`, () => keepsTheContract(client, () => ({ kind: 'cluster', nodes: cluster.nodes })))
   }

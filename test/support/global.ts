@@ -3,6 +3,7 @@
 import { type LocalRedis, requireLocalRedis } from 'dspinlock-local-redis'
 import fc from 'fast-check'
 import { testSeed } from './seed.js'
+import { stopShared } from './shared.js'
 
 fc.configureGlobal({ seed: testSeed })
 
@@ -33,6 +34,7 @@ export async function mochaGlobalSetup(): Promise<void> {
 /** Fails the run as a whole, as any failing test does. */
 export const mochaHooks = {
   async afterAll(): Promise<void> {
+    await stopShared()
     // Promises that are still unsettled get their chance to report an error.
     await new Promise(resolve => setImmediate(resolve))
     const complaint = takeComplaint()

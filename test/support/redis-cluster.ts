@@ -2,6 +2,7 @@
 
 import { findFreePort, type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { askServer, untilSo } from './redis-admin.js'
+import { share } from './shared.js'
 
 export interface NodeAddress {
   readonly host: string
@@ -173,3 +174,18 @@ export class RedisCluster {
     return server.port
   }
 }
+
+/** A cluster whose nodes stay alive, shared because it takes seconds to form. Its slots may be moved, but not left half-moved. */
+export const sharedCluster = share(() => RedisCluster.start())
+
+/** One server that is a whole cluster, shared because it takes two seconds until it accepts keys. */
+export const sharedClusterNode = share(async () => {
+  const bus = String(await findFreePort())
+  const announced = ['--cluster-announce-ip', '127.0.0.1']
+  const node = await startRedisServer(['--cluster-enabled', 'yes', '--cluster-port', bus, ...announced])
+  await askServer(node.port, 'CLUSTER', 'ADDSLOTSRANGE', 0, SLOTS - 1)
+  await untilSo('the cluster is up', async () =>
+    String(await askServer(node.port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'),
+  )
+  return node
+})
