@@ -26,6 +26,17 @@ export interface ConnectedClient {
 // GLIDE warns about every script that a server does not know yet, and every connection that a test cuts.
 Logger.setLoggerConfig('off')
 
+// node-redis builds a class of hundreds of methods for each client that has another address than the client made before it, so that a Sentinel
+// client, which makes several in turn, takes a quarter of a second to connect. The classes differ by these options alone, so each is built once.
+const nodeRedisClient = nodeRedis.RedisClient as unknown as { factory: (config?: Record<string, object>) => unknown }
+const { factory: buildClass } = nodeRedisClient
+const classes = new Map<string, unknown>()
+nodeRedisClient.factory = ({ RESP, modules, functions, scripts } = {}) => {
+  const key = JSON.stringify([RESP, ...[modules, functions, scripts].map(named => Object.keys(named ?? {}))])
+  if (!classes.has(key)) classes.set(key, buildClass({ RESP, modules, functions, scripts } as Record<string, object>))
+  return classes.get(key)
+}
+
 /** Errors reach the application's listener, as they must; here they are ignored. */
 const ignore = (): void => {}
 const reconnectStrategy = (retries: number): number => Math.min(50 * 2 ** Math.min(retries, 4), 500)
