@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type CodeBlock, top } from './pages.js'
+import { type CodeBlock, readPages, top } from './pages.js'
 
 /** Languages that are compiled. */
 export const compiled: ReadonlySet<string> = new Set(['ts', 'js'])
@@ -24,6 +24,19 @@ function moduleOf({ line, code, context }: CodeBlock): string {
   if (context === undefined) return `${blank(line - 1)}${code}\nexport {}\n`
   const start = blank(context.line - 1) + context.code
   return `${start}${blank(line - start.split('\n').length)}${code}\nexport {}\n`
+}
+
+let pages: Compiled | undefined
+
+/** All blocks of the pages, compiled once for all tests. */
+export function compilePages(): Compiled {
+  pages ??= compileBlocks(
+    'pages',
+    readPages()
+      .flatMap(({ blocks }) => blocks)
+      .filter(({ language }) => compiled.has(language)),
+  )
+  return pages
 }
 
 /** Compiles the blocks as the program `name`. */

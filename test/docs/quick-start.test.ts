@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { findFreePort } from 'dspinlock-local-redis'
 import { json, send } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
-import { type Compiled, compileBlocks } from './block-program.js'
+import { type Compiled, compilePages } from './block-program.js'
 import { type CodeBlock, readPage } from './pages.js'
 
 const blocks = readPage('docs/quick-start.md').blocks.filter(({ language }) => language === 'ts')
@@ -27,8 +27,7 @@ describe('quick starts', function () {
   let program: Compiled
 
   before(() => {
-    program = compileBlocks('quick-start', blocks)
-    expect(program.complaints).to.deep.equal([])
+    program = compilePages()
   })
 
   afterEach(async () => {
@@ -79,7 +78,7 @@ describe('quick starts', function () {
 
   it('more than one process: two of them on one Redis make one report', async () => {
     const block = programWith('redisStore(')
-    const ports = [await start(block), await start(block)]
+    const ports = await Promise.all([start(block), start(block)])
     const headers = { host: `shop-${process.pid}.example` }
     const reports = await Promise.all([0, 1, 0, 1, 0, 1].map(at => send(ports[at] ?? 0, '/report', { headers })))
     expect(reports.map(({ status }) => status)).to.deep.equal([200, 200, 200, 200, 200, 200])

@@ -79,18 +79,16 @@ let installing: Promise<string> | undefined
 
 /** A folder in which the tarballs are installed, with each framework in the oldest version of its peer range. */
 export function installAll(): Promise<string> {
-  installing ??= install('app', '^20.19.0')
+  installing ??= install()
   return installing
 }
 
-/** The same, with another version of Node's types. */
-export function installWithTypes(nodeTypes: string): Promise<string> {
-  return install('other-types', nodeTypes)
-}
+/** The name under which Node's newest types are installed, too. */
+export const newestTypes = 'newest-types-node'
 
-async function install(name: string, nodeTypes: string): Promise<string> {
+async function install(): Promise<string> {
   const tarballs = (await packAll()).map(({ tarball }) => tarball)
-  const folder = join(scratch, name)
+  const folder = join(scratch, 'app')
   mkdirSync(folder)
   writeFileSync(join(folder, 'package.json'), '{"private":true}')
   const peers = new Map<string, string>()
@@ -103,7 +101,8 @@ async function install(name: string, nodeTypes: string): Promise<string> {
     '@nestjs/platform-express': peers.get('@nestjs/core') ?? 'latest',
     '@types/express': '^4.17.0',
     '@types/koa': '^2.13.0',
-    '@types/node': nodeTypes,
+    '@types/node': '^20.19.0',
+    [newestTypes]: 'npm:@types/node@^26.0.0',
   }
   const wanted = [...peers, ...Object.entries(others)].map(([name, version]) => `${name}@${version}`)
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
