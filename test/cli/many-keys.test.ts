@@ -49,12 +49,12 @@ describe('dspinlock watch', function () {
     const store = redisStore(redisUrl(), { prefix })
     const engine = new LockEngine({ store })
     const keep = { duplicates: 'replay', ttlMs: 60_000 } as const
-    // A quarter of a megabyte each time, and several times the memory that is allowed in all.
+    // A quarter of a megabyte each time: 60 of them would fill the memory that is allowed, if they were kept.
     await Promise.all(Array.from({ length: 200 }, (_, n) => engine.run(`${n}${'鍵'.repeat(500)}`, async () => 1, keep)))
     await engine.close()
     await store.close()
     const { code, err } = await runCli(
-      ['watch', '--json', '--count', '200', '--interval', '0.001', '--url', redisUrl(), '--prefix', prefix],
+      ['watch', '--json', '--count', '100', '--interval', '0.001', '--url', redisUrl(), '--prefix', prefix],
       { NODE_OPTIONS: '--max-old-space-size=24' },
     )
     expect([code, err]).to.deep.equal([0, ''])

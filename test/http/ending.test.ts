@@ -98,6 +98,7 @@ const endings: readonly Behaviour[] = [
       res.destroy(new Error('planned'))
     },
     duplicate: 'runs',
+    isCut: true,
   },
   {
     what: 'an error before the head: the response is destroyed, as `pipeline` does it',

@@ -39,6 +39,8 @@ export interface Behaviour {
   readonly client?: (socket: Socket) => void
   /** What duplicates get. Default: a replay. */
   readonly duplicate?: 'replayed' | 'runs' | 'refused'
+  /** The response is cut short without an end, so that it is only given up after `settleTimeoutMs`, which is short then. */
+  readonly isCut?: boolean
   /** The path after its first segment, if that matters. */
   readonly path?: string
   /** A replay passes through middleware mounted outside, which frames it in its own way. */
@@ -87,6 +89,9 @@ interface Observed {
   readonly runs: number
 }
 
+/** `settleTimeoutMs` of what is cut short. */
+const CUT_MS = 50
+
 /** Makes a test for each behaviour on each surface, and a row for each in the table. */
 export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], behaviours: readonly Behaviour[]): void {
   for (const surface of surfaces) {
@@ -119,6 +124,9 @@ export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], b
           '/memory': { store: memory, duplicates: 'replay', ttlMs: 60_000 },
           '/redis': { store: redis, duplicates: 'replay', ttlMs: 60_000 },
           '/serialised': { store: memory },
+          '/memory/cut': { store: memory, duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: CUT_MS },
+          '/redis/cut': { store: redis, duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: CUT_MS },
+          '/serialised/cut': { store: memory, settleTimeoutMs: CUT_MS },
         })
       })
       after(async () => {
@@ -159,7 +167,7 @@ export function describeBehaviours(topic: Topic, surfaces: readonly Surface[], b
           const bare = await observe('/bare', behaviour)
           expect(bare.runs).to.equal(1)
           for (const path of ['/memory', '/redis', '/serialised']) {
-            const query = `${path}?${++round}`
+            const query = `${path}${behaviour.isCut === true ? '/cut' : ''}?${++round}`
             const first = await observe(query, behaviour)
             expect(first.wire, path).to.equal(bare.wire)
             const isLate = path === '/redis'
