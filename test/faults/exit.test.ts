@@ -13,7 +13,7 @@ describe('a process that wants to exit', () => {
   const cases: readonly [string, () => string[], string][] = [
     ['the memory store', () => [], 'done\n'],
     ['Redis', () => [redisUrl()], 'done\n'],
-    ['a Redis that is not there', () => ['redis://127.0.0.1:1'], 'ERR_DSPINLOCK_STORE\n'],
+    ['a Redis that is not there', () => ['redis://127.0.0.1:1', '500'], 'ERR_DSPINLOCK_STORE\n'],
   ]
   for (const [what, args, said] of cases) {
     it(`exits by itself, with an open engine on ${what}`, async () => {
