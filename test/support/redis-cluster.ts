@@ -176,7 +176,12 @@ export class RedisCluster {
 }
 
 /** A cluster whose nodes stay alive, shared because it takes seconds to form. Its slots may be moved, but not left half-moved. */
-export const sharedCluster = share(() => RedisCluster.start())
+export const sharedCluster = share(async () => {
+  const cluster = await RedisCluster.start()
+  // On a busy machine a node may be silent for longer than the second after which another one would replace it.
+  await Promise.all(cluster.nodes.map(({ port }) => askServer(port, 'CONFIG', 'SET', 'cluster-node-timeout', 60_000)))
+  return cluster
+})
 
 /** One server that is a whole cluster, shared because it takes two seconds until it accepts keys. */
 export const sharedClusterNode = share(async () => {
