@@ -54,6 +54,40 @@ describe('a Redis user who may not', () => {
     })
   }
 
+  for (const [what, rules] of [
+    ['send messages', ['~*', '&*', '+@all', '-publish']],
+    ['use these channels', ['~*', 'resetchannels', '+@all']],
+  ] as const) {
+    it(`${what}: what was done is not done again, and the key goes on`, async () => {
+      await admin.call('ACL', 'SETUSER', user, 'reset', 'on', '>pw', ...rules)
+      const url = new URL(redisUrl())
+      url.username = user
+      url.password = 'pw'
+      const prefix = `test-${randomUUID()}`
+      const stores = [redisStore(url.href, { prefix }), redisStore(url.href, { prefix })]
+      const [engine, other] = stores.map(store => new LockEngine({ store, pollMs: 50 })) as [LockEngine, LockEngine]
+      const replay = { duplicates: 'replay', leaseMs: 60_000 } as const
+      const untilOneWaits = (key: string): Promise<void> =>
+        untilSo('it waits', async () => (await engine.inspect(key))?.waiters === 1)
+
+      const paying = holdOf(await engine.enter('paid', replay))
+      const waiting = other.enter('paid', replay)
+      await untilOneWaits('paid')
+      const { message } = await failure(Promise.resolve(paying.settle(Buffer.from('receipt'))))
+      expect(message).to.match(/failed in settle .*give the Redis user \+eval \+evalsha \+publish/)
+      const entry = await waiting
+      expect(entry.role === 'follower' && String(Buffer.from(entry.record))).to.equal('receipt')
+
+      const hold = holdOf(await engine.enter('next', { leaseMs: 60_000 }))
+      const next = other.enter('next', { leaseMs: 60_000 })
+      await untilOneWaits('next')
+      expect((await failure(Promise.resolve(hold.release()))).message).to.include('failed in release')
+      await holdOf(await next).release()
+      await Promise.all([engine.close(), other.close()])
+      for (const store of stores) await store.close()
+    })
+  }
+
   it('listen at first, and then may, is woken without connecting again', async () => {
     await admin.call('ACL', 'SETUSER', user, 'reset', 'on', '>pw', '~*', '+@all')
     const url = new URL(redisUrl())

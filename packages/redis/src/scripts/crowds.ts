@@ -6,6 +6,8 @@ import { free, take } from './steps.js'
 /** The functions, which share the script's variables. The name of a key's crowd is made from that of the key. */
 export const crowdVariables: string = `
 local dropForeign, waiters, isOf, unqueue, tell, isHeard, dismiss, hand, queue
+-- Why a message could not be sent: the user may not. It fails the call, but only once what was done is written.
+local refused
 `
 
 /** Lists who waits, and hands the key on: all that a plain release needs. */
@@ -34,7 +36,10 @@ waiters = function(from, to) return look('ZRANGE', from, to) end
 
 local function channelOf(token) return match(ARGV[1], '^%S+') .. match(token, '^[^-]*') end
 
-tell = function(token, message) call('PUBLISH', channelOf(token), message) end
+tell = function(token, message)
+  local sent = tryCall('PUBLISH', channelOf(token), message)
+  if type(sent) == 'table' then refused = sent.err end
+end
 
 -- Whether a process listens here. In a cluster, and without the permission to ask, nobody knows, so it is taken to.
 isHeard = function(token)

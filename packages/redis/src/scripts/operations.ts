@@ -279,6 +279,7 @@ while at <= count do
   elseif op == ${codeOf('inspect')} then ${inspect}
   end
   if isChanged then ${save} end
+  if refused then error(refused, 0) end
   if isForeign then
     if op == ${codeOf('claim')} and reply == fence then reply = { ${HELD}, fence } end
     if type(reply) == 'table' then reply[#reply + 1] = 'foreign' end
