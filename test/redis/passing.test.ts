@@ -28,6 +28,8 @@ const failures: readonly (readonly [string, Error])[] = [
   ['node-redis', new nodeRedis.TimeoutError()],
   ['node-redis', new Error('None of the sentinels are available')],
   ['Node', refused],
+  // What node-redis' commands fail with while it connects again.
+  ['Redis', new Error('ERR max number of clients reached')],
 ]
 
 describe('what passes by itself', () => {
@@ -105,4 +107,12 @@ describe('what passes by itself', () => {
       await store.close()
     })
   }
+
+  it('is reported with what to do if it does not pass after all', async () => {
+    const error = new Error('ERR max number of clients reached')
+    const store = redisStore(failing(error, Number.POSITIVE_INFINITY), { commandTimeoutMs: 300 })
+    const { message } = await failure(Promise.resolve(store.inspect('key')))
+    expect(message).to.match(/max number of clients reached; raise maxclients/)
+    await store.close()
+  })
 })

@@ -2,8 +2,9 @@
 
 import { noAnswer, reachHints, remedies } from './messages.js'
 
-/** Redis error replies that come from a failover, a restart or a resharding. */
-const PASSING_REPLY = /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY )/
+/** Redis error replies that come from a failover, a restart or a resharding, or when all clients connect again at once. */
+const PASSING_REPLY =
+  /^(READONLY|LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY |ERR max number of clients)/
 
 /** Errors of the clients and of the system while a connection is lost or a cluster changes. */
 const LOST_CONNECTION =

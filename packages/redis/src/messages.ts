@@ -14,7 +14,10 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
     /cluster support disabled/,
     'the server is in no Redis Cluster: use a client for one server (on the command line, --url)',
   ],
-  [/^(MISCONF|NOREPLICAS)/, 'Redis refuses writes: see its log'],
+  [/^MISCONF/, 'Redis refuses writes: see its log'],
+  [/^NOREPLICAS/, 'Redis refuses writes: see its options min-replicas-to-write and min-replicas-max-lag'],
+  [/^READONLY/, 'the server is a replica: connect to its master'],
+  [/max number of clients/, 'raise maxclients of Redis, or find out who has so many connections'],
 ]
 
 /** For an operation without an answer in time. */
