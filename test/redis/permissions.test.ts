@@ -2,7 +2,8 @@
 
 import { randomUUID } from 'node:crypto'
 import { channels, LockEngine, type TroubleEvent } from '@dspinlock/core'
-import { redisStore } from '@dspinlock/redis'
+import { glideConnection, redisStore } from '@dspinlock/redis'
+import { GlideClient, Logger } from '@valkey/valkey-glide'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { holdOf } from '../support/engine.js'
@@ -22,6 +23,9 @@ function untilRefused(times: number): Promise<void> {
     channels.trouble.subscribe(listener)
   })
 }
+
+// GLIDE writes each refusal to standard error, again and again.
+Logger.setLoggerConfig('off')
 
 describe('a Redis user who may not', () => {
   let admin: Redis
@@ -85,6 +89,38 @@ describe('a Redis user who may not', () => {
       await holdOf(await next).release()
       await Promise.all([engine.close(), other.close()])
       for (const store of stores) await store.close()
+    })
+  }
+
+  for (const [what, rules, password, told] of [
+    ['listen', ['-subscribe'], 'pw', /GLIDE could not listen in time .*the Redis user lacks \+subscribe/],
+    [
+      'connect',
+      [],
+      'old',
+      /^WRONGPASS invalid username-password pair .*; check user name and password of the connection$/,
+    ],
+  ] as const) {
+    it(`${what}, with GLIDE: is told why in one line`, async () => {
+      await admin.call('ACL', 'SETUSER', user, 'reset', 'on', '>pw', '~*', '&*', '+@all', ...rules)
+      const { hostname, port } = new URL(redisUrl())
+      const connection = glideConnection(GlideClient, {
+        addresses: [{ host: hostname, port: Number(port) }],
+        credentials: { username: user, password },
+        advancedConfiguration: { connectionTimeout: 500 },
+      })
+      const refused = new Promise<string>(resolve => {
+        const listener = (event: unknown): void => {
+          const { operation, error } = event as TroubleEvent
+          if (operation !== 'connect') return
+          channels.trouble.unsubscribe(listener)
+          resolve((error as Error).message)
+        }
+        channels.trouble.subscribe(listener)
+      })
+      const store = redisStore(connection)
+      expect(await refused).to.match(told)
+      await store.close()
     })
   }
 

@@ -127,6 +127,14 @@ export function unheardError(): Error {
   )
 }
 
+/** For the listening connection of GLIDE, which waits in vain for subscriptions that the server refuses. */
+export function glideDeafError(error: Error): Error {
+  return new Error(
+    `GLIDE could not listen in time (${error.message}); if operations work, the Redis user lacks +subscribe, or the channel pattern of the prefix`,
+    { cause: error },
+  )
+}
+
 export function unreadableScanError(): Error {
   return new Error('SCAN gave an answer that cannot be read')
 }

@@ -1,6 +1,7 @@
 // Valkey GLIDE (`@valkey/valkey-glide` 2): `GlideClient` and `GlideClusterClient`.
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { glideDeafError } from '../messages.js'
 import {
   type ChannelListener,
   type CommandPart,
@@ -53,9 +54,16 @@ const codes: Readonly<Record<string, string>> = {
   ResponseError: 'ERR',
 }
 
+/** What the server answered to a new connection, within `Connection error: Standalone(Received error for address …: WRONGPASS: …\n)`. */
+const CONNECTION_REFUSED = /^Connection error: .*?: ((?:NOAUTH|WRONGPASS|NOPERM)\b.*)$/m
+/** While a client with subscriptions is made, GLIDE waits for them, and does not say that they were refused. */
+const CONNECTION_TIMEOUT = /^Connection error: Timeout/
+
 /** Turns `An error was signalled by the server: - ReadOnly: …` or `OOM: …` back into what the server said: `READONLY …`, `OOM …`. */
 function withCode(error: unknown): unknown {
   if (!(error instanceof Error)) return error
+  const [, refused] = CONNECTION_REFUSED.exec(error.message) ?? []
+  if (refused !== undefined) return new Error(refused.replace(':', ''), { cause: error })
   const [, name = '', detail = ''] =
     /^(?:An error was signalled by the server: - )?(\w+): ([^]*)$/.exec(error.message) ?? []
   const code = codes[name] ?? (/^[A-Z]+$/.test(name) ? name : undefined)
@@ -76,8 +84,8 @@ class GlideStoreClient<Config extends object> implements StoreClient {
   }
 
   async send(key: string | undefined, command: readonly CommandPart[]): Promise<unknown> {
-    const client = await this.#connect()
     try {
+      const client = await this.#connect()
       return await client.customCommand(command, { decoder: asBytes, ...this.#route(key) })
     } catch (error) {
       throw withCode(error)
@@ -107,7 +115,8 @@ class GlideStoreClient<Config extends object> implements StoreClient {
           if (closed) return current.close()
           return listener.onListening()
         } catch (error) {
-          if (!closed) listener.onTrouble(error)
+          const isTimeout = error instanceof Error && CONNECTION_TIMEOUT.test(error.message)
+          if (!closed) listener.onTrouble(isTimeout ? glideDeafError(error) : withCode(error))
         }
         await delay(CONNECT_AGAIN_MS, undefined, { ref: false })
       }
