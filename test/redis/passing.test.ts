@@ -27,6 +27,8 @@ const failures: readonly (readonly [string, Error])[] = [
   ['node-redis', new nodeRedis.MaxCommandRedirectionsError()],
   ['node-redis', new nodeRedis.TimeoutError()],
   ['node-redis', new Error('None of the sentinels are available')],
+  ['node-redis', new Error('The queue is full')],
+  ['GLIDE', new Error('Reached maximum inflight requests- ClientError')],
   ['Node', refused],
   // What node-redis' commands fail with while it connects again.
   ['Redis', new Error('ERR max number of clients reached')],

@@ -10,6 +10,9 @@ const PASSING_REPLY =
 const LOST_CONNECTION =
   /Socket closed|Socket timeout|client is (closed|offline)|Cannot send commands|timed out|Connection (error|timeout)|FatalError|AllConnectionsUnavailable|Disconnected|no node yet|Stream isn't writeable|Connection is closed|aborted due to connection close|Disconnects client|Command timed out|TimeoutError|max retries per request|Reached the max retries|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|None of startup nodes|None of the sentinels|root nodes are unavailable|No master node|Cluster isn't ready|Failed to refresh slots|Cluster ended|Too many Cluster redirections/i
 
+/** What a client says that has as many commands under way as it may have. */
+const FULL_CLIENT = /^The queue is full|maximum inflight requests/
+
 /** The first pause between tries, doubled for each further one up to the second figure. */
 export const RETRY_MS = [20, 200] as const
 
@@ -20,7 +23,7 @@ const MIGRATING =
 /** Whether trying the same command again may help. */
 export function isPassing(error: unknown): boolean {
   const message = messageOf(error)
-  return PASSING_REPLY.test(message) || LOST_CONNECTION.test(message) || MIGRATING.test(message)
+  return [PASSING_REPLY, LOST_CONNECTION, FULL_CLIENT, MIGRATING].some(pattern => pattern.test(message))
 }
 
 /** Whether the server is at work, and only this key has to be waited for. */

@@ -17,6 +17,10 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
   [/^MISCONF/, 'Redis refuses writes: see its log'],
   [/^NOREPLICAS/, 'Redis refuses writes: see its options min-replicas-to-write and min-replicas-max-lag'],
   [/^READONLY/, 'the server is a replica: connect to its master'],
+  [
+    /^The queue is full|maximum inflight requests/,
+    "the client has too many commands under way: raise node-redis' commandsQueueMaxLength or GLIDE's inflightRequestsLimit, or find out what makes Redis slow",
+  ],
   [/max number of clients/, 'raise maxclients of Redis, or find out who has so many connections'],
 ]
 
