@@ -110,11 +110,18 @@ describe('what passes by itself', () => {
     })
   }
 
-  it('is reported with what to do if it does not pass after all', async () => {
-    const error = new Error('ERR max number of clients reached')
-    const store = redisStore(failing(error, Number.POSITIVE_INFINITY), { commandTimeoutMs: 300 })
-    const { message } = await failure(Promise.resolve(store.inspect('key')))
-    expect(message).to.match(/max number of clients reached; raise maxclients/)
-    await store.close()
-  })
+  for (const [what, told] of [
+    ['ERR max number of clients reached', /max number of clients reached; raise maxclients/],
+    [
+      'The queue is full',
+      /The queue is full; the client has too many commands under way: raise .*commandsQueueMaxLength/,
+    ],
+    ['connect EMFILE 127.0.0.1:6379 - Local (undefined:undefined)', /; this process has too many files .*ulimit -n/],
+  ] as const) {
+    it(`is reported with what to do if it does not pass after all: ${what}`, async () => {
+      const store = redisStore(failing(new Error(what), Number.POSITIVE_INFINITY), { commandTimeoutMs: 300 })
+      expect((await failure(Promise.resolve(store.inspect('key')))).message).to.match(told)
+      await store.close()
+    })
+  }
 })

@@ -21,6 +21,10 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
     /^The queue is full|maximum inflight requests/,
     "the client has too many commands under way: raise node-redis' commandsQueueMaxLength or GLIDE's inflightRequestsLimit, or find out what makes Redis slow",
   ],
+  [
+    /EMFILE/,
+    'this process has too many files and connections open: raise its limit (ulimit -n), or find what leaves them open',
+  ],
   [/max number of clients/, 'raise maxclients of Redis, or find out who has so many connections'],
 ]
 
