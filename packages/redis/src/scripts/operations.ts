@@ -279,7 +279,8 @@ while at <= count do
   elseif op == ${codeOf('inspect')} then ${inspect}
   end
   if isChanged then ${save} end
-  if refused then error(refused, 0) end
+  -- The server puts its general code in front of what is raised here, and has put it there already.
+  if refused then error(match(refused, '^ERR (.*)') or refused, 0) end
   if isForeign then
     if op == ${codeOf('claim')} and reply == fence then reply = { ${HELD}, fence } end
     if type(reply) == 'table' then reply[#reply + 1] = 'foreign' end
