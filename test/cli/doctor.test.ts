@@ -4,7 +4,8 @@ import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
 import { redisUrl } from '../support/redis.js'
-import { sharedCluster, sharedClusterNode } from '../support/redis-cluster.js'
+import { askServer } from '../support/redis-admin.js'
+import { RedisCluster, sharedCluster, sharedClusterNode } from '../support/redis-cluster.js'
 import { type Run, runCli } from './run.js'
 
 interface Report {
@@ -127,6 +128,32 @@ describe('dspinlock doctor', () => {
       ['foo', 'bar', 'hello'].map(key => runCli(['inspect', key, '--url', url, '--timeout', '0.5'])),
     )
     expect(asked.filter(({ err }) => /MOVED .+ --cluster/.test(err))).to.have.length(2)
+  })
+
+  it('a cluster of which one master is not as the others: each time, and not by chance', async function () {
+    this.timeout(60_000)
+    const cluster = await RedisCluster.start(['--cluster-require-full-coverage', 'no'])
+    const examineAll = async (): Promise<Report> =>
+      (await examine(['--cluster', cluster.nodes.map(({ host, port }) => `${host}:${port}`).join(',')])).report
+    try {
+      const odd = await cluster.masterOf('any')
+      await askServer(odd.port, 'CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+      await askServer(odd.port, 'CONFIG', 'SET', 'maxmemory', '100mb')
+      expect(find(await examineAll(), 'eviction')?.detail).to.match(/allkeys-lru.+use noeviction/)
+      await askServer(odd.port, 'CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+      await askServer(odd.port, 'CONFIG', 'SET', 'maxmemory', '1')
+      expect(find(await examineAll(), 'scripts')?.detail).to.match(/OOM .+raise maxmemory/)
+      const slot = Number(await askServer(odd.port, 'CLUSTER', 'KEYSLOT', 'any'))
+      // Any node may be asked, and each knows of it only by itself.
+      for (const { port } of cluster.servers) await askServer(port, 'CLUSTER', 'DELSLOTS', slot).catch(() => {})
+      const { ok, checks } = await examineAll()
+      expect([ok, checks[0]?.detail]).to.deep.equal([
+        false,
+        "1 of the Cluster's 16384 slots have no master that answers, so their keys can neither be locked nor listed",
+      ])
+    } finally {
+      await cluster.stop()
+    }
   })
 
   it('a cluster', async () => {

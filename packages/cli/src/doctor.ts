@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { channels, type Entry, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
 import { findUnfit, withRemedy } from '@dspinlock/redis/support'
+import type { Cluster, Redis } from 'ioredis'
 import type { Connection } from './connection.js'
 import { time } from './tables.js'
 
@@ -21,6 +22,9 @@ const SLOW_MS = 50
 /** Half of `commandTimeoutMs`, which is 2 s by default; beyond that, every operation fails. */
 const HOPELESS_MS = 1_000
 const CLOCK_MS = 5_000
+const SLOTS = 16_384
+/** Probe keys for each master of a Cluster, at random: all but one of 3 000 masters get one of them. */
+const PROBES = 8
 
 export async function examine(connection: Connection): Promise<Check[]> {
   const checks: Check[] = []
@@ -64,7 +68,19 @@ async function checkServer(connection: Connection): Promise<Finding> {
       `${name} ${version} is one of ${masters} masters of a Cluster, and keys of the others are neither locked nor listed; name the Cluster by --cluster`,
     )
   }
+  const unserved = client.isCluster ? await countUnserved(connection) : 0
+  if (unserved > 0) {
+    return fail(
+      `${unserved} of the Cluster's ${SLOTS} slots have no master that answers, so their keys can neither be locked nor listed`,
+    )
+  }
   return ok(`${name} ${version}, ${field(info, 'redis_mode') ?? 'standalone'}, ${role}`)
+}
+
+/** Counts the slots of a Cluster whose keys cannot be used now; 0 if the user may not ask. */
+async function countUnserved({ client }: Connection): Promise<number> {
+  const info = await ask(async () => String(await client.call('CLUSTER', 'INFO')))
+  return SLOTS - Number(field(info, 'cluster_slots_ok') ?? SLOTS)
 }
 
 /** Counts the masters that have slots. A Cluster of one master is used by its address, as a single server is. */
@@ -73,21 +89,28 @@ async function countMasters({ client }: Connection, info: string): Promise<numbe
   return Number(field(await ask(async () => String(await client.call('CLUSTER', 'INFO'))), 'cluster_size') ?? 1)
 }
 
-/** Claims, settles, reads and forgets a key of our own, which tries EVALSHA, the commands in the scripts, and the key pattern. */
-async function checkScripts({ store }: Connection): Promise<Finding> {
-  const engine = new LockEngine({ store })
-  const key = probeKey()
+/** Tries the scripts on every master, with many keys at once. */
+async function checkScripts(connection: Connection): Promise<Finding> {
+  const engine = new LockEngine({ store: connection.store })
+  const keys = connection.client.isCluster ? mastersOf(connection).length * PROBES : 1
   try {
-    const entry = await engine.enter(key, { duplicates: 'replay', ttlMs: 10_000, leaseMs: 10_000 })
-    if (entry.role !== 'holder') return fail(`a new key could not be held: ${entry.role}`)
-    if (!(await entry.hold.settle(Uint8Array.of(1)))) return fail('a hold was lost at once')
-    const state = await engine.inspect(key)
-    if (state?.state !== 'settled') return fail(`a record was stored and is not there: ${state?.state ?? 'nothing'}`)
-    await engine.forget(key, entry.hold.fence)
-    return ok('claim, settle, inspect and forget work')
+    const findings = await Promise.all(Array.from({ length: keys }, () => tryScripts(engine)))
+    return findings.find(({ status }) => status === 'fail') ?? ok('claim, settle, inspect and forget work')
   } finally {
     await engine.close({ timeoutMs: 0 })
   }
+}
+
+/** Claims, settles, reads and forgets a key of our own, which tries EVALSHA, the commands in the scripts, and the key pattern. */
+async function tryScripts(engine: LockEngine): Promise<Finding> {
+  const key = probeKey()
+  const entry = await engine.enter(key, { duplicates: 'replay', ttlMs: 10_000, leaseMs: 10_000 })
+  if (entry.role !== 'holder') return fail(`a new key could not be held: ${entry.role}`)
+  if (!(await entry.hold.settle(Uint8Array.of(1)))) return fail('a hold was lost at once')
+  const state = await engine.inspect(key)
+  if (state?.state !== 'settled') return fail(`a record was stored and is not there: ${state?.state ?? 'nothing'}`)
+  await engine.forget(key, entry.hold.fence)
+  return ok('')
 }
 
 /** One engine waits for a key that another holds, and has to be woken. */
@@ -141,8 +164,14 @@ async function checkListing({ store }: Connection): Promise<Finding> {
   return ok(`${count} live ${count === 1 ? 'key' : 'keys'} under this prefix`)
 }
 
-async function checkEviction({ client }: Connection): Promise<Finding> {
-  const info = await ask(() => client.info('memory'))
+/** Looks at every master of a Cluster, because each has settings of its own. */
+async function checkEviction(connection: Connection): Promise<Finding> {
+  const findings = await Promise.all(mastersOf(connection).map(examineEviction))
+  return findings.find(({ status }) => status === 'warn') ?? findings[0] ?? warn('no master answers')
+}
+
+async function examineEviction(master: Cluster | Redis): Promise<Finding> {
+  const info = await ask(() => master.info('memory'))
   const policy = field(info, 'maxmemory_policy')
   if (info === undefined || policy === undefined) return warn('the user may not use INFO, so the policy is not known')
   const limit = Number(field(info, 'maxmemory') ?? 0)
@@ -176,6 +205,10 @@ async function checkLatency({ client }: Connection): Promise<Finding> {
   const detail = `median ${median.toFixed(1)} ms, slowest ${(times.at(-1) ?? 0).toFixed(1)} ms of ${PINGS} round trips`
   if (median >= HOPELESS_MS) return fail(`${detail}; operations would run into commandTimeoutMs (2 s)`)
   return median >= SLOW_MS ? warn(`${detail}; every guarded request waits for two round trips`) : ok(detail)
+}
+
+function mastersOf({ client }: Connection): readonly (Cluster | Redis)[] {
+  return client.isCluster ? (client as Cluster).nodes('master') : [client]
 }
 
 function probeKey(): string {
