@@ -15,6 +15,16 @@ function codeOf(hold: Hold): string {
   return (hold.signal.reason as { code: string }).code
 }
 
+/** The code of the error that is thrown, if one is. */
+function catchOf(work: () => void): string | undefined {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+
 describe('a lost lease', () => {
   it('aborts the signal when a stalled process looks at it, before any timer could run', async () => {
     const engine = new LockEngine({ store: memoryStore() })
@@ -31,6 +41,17 @@ describe('a lost lease', () => {
     stall(40)
     await new Promise(resolve => setTimeout(resolve, 1))
     expect(signal.aborted).to.equal(true)
+  })
+
+  it('aborts a signal that was kept from before the stall when a timer that was due earlier looks at it', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const { signal } = holdOf(await engine.enter('k', { leaseMs: 30 }))
+    const seen = new Promise(resolve => {
+      // Due before the next renewal.
+      setTimeout(() => resolve([catchOf(() => signal.throwIfAborted()), signal.aborted]), 1)
+    })
+    stall(40)
+    expect(await seen).to.deep.equal([leaseLost, true])
   })
 
   it('aborts when the lease runs out while a renewal is never answered, not later', async () => {

@@ -68,13 +68,28 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   }
 
   get signal(): AbortSignal {
-    // Checked here as well, because after a stall the timers may not have run yet.
-    if (!this.#ended && this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
+    const isLost = this.#isLost()
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#lostFor !== undefined) this.#controller.abort(this.#lostFor)
+      if (isLost) this.#controller.abort(this.#lostFor)
+      const { signal } = this.#controller
+      // A signal that was taken before a stall may be asked before the timer of the next renewal has run.
+      Object.defineProperties(signal, {
+        aborted: { get: () => this.#isLost() },
+        throwIfAborted: {
+          value: () => {
+            if (this.#isLost()) throw signal.reason
+          },
+        },
+      })
     }
     return this.#controller.signal
+  }
+
+  /** Looks at the clock as well. */
+  #isLost(): boolean {
+    if (!this.#ended && this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
+    return this.#lostFor !== undefined
   }
 
   settle(record: Uint8Array): MaybePromise<boolean> {
