@@ -133,8 +133,8 @@ describe('dspinlock doctor', () => {
   it('a cluster of which one master is not as the others: each time, and not by chance', async function () {
     this.timeout(60_000)
     const cluster = await RedisCluster.start(['--cluster-require-full-coverage', 'no'])
-    const examineAll = async (): Promise<Report> =>
-      (await examine(['--cluster', cluster.nodes.map(({ host, port }) => `${host}:${port}`).join(',')])).report
+    const nodes = cluster.nodes.map(({ host, port }) => `${host}:${port}`).join(',')
+    const examineAll = async (): Promise<Report> => (await examine(['--cluster', nodes])).report
     try {
       const odd = await cluster.masterOf('any')
       await askServer(odd.port, 'CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
@@ -147,10 +147,15 @@ describe('dspinlock doctor', () => {
       // Any node may be asked, and each knows of it only by itself.
       for (const { port } of cluster.servers) await askServer(port, 'CLUSTER', 'DELSLOTS', slot).catch(() => {})
       const { ok, checks } = await examineAll()
-      expect([ok, checks[0]?.detail]).to.deep.equal([
-        false,
-        "1 of the Cluster's 16384 slots have no master that answers, so their keys can neither be locked nor listed",
-      ])
+      const missing =
+        "1 of the Cluster's 16384 slots have no master that answers, so their keys can neither be locked nor listed"
+      expect([ok, checks[0]?.detail]).to.deep.equal([false, missing])
+      const listed = await runCli(['ls', '--json', '--cluster', nodes])
+      expect(listed, 'what there is, and that it is not all').to.deep.include({
+        code: 3,
+        err: `dspinlock: ${missing}\n`,
+      })
+      expect(JSON.parse(listed.out)).to.be.an('array')
     } finally {
       await cluster.stop()
     }

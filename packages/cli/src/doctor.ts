@@ -5,6 +5,7 @@ import { channels, type Entry, LockEngine, type Store, type TroubleEvent } from 
 import { findUnfit, withRemedy } from '@dspinlock/redis/support'
 import type { Cluster, Redis } from 'ioredis'
 import type { Connection } from './connection.js'
+import { missingSlots, SLOTS } from './messages.js'
 import { time } from './tables.js'
 
 export interface Check {
@@ -22,7 +23,6 @@ const SLOW_MS = 50
 /** Half of `commandTimeoutMs`, which is 2 s by default; beyond that, every operation fails. */
 const HOPELESS_MS = 1_000
 const CLOCK_MS = 5_000
-const SLOTS = 16_384
 /** Probe keys for each master of a Cluster, at random: all but one of 3 000 masters get one of them. */
 const PROBES = 8
 
@@ -68,17 +68,14 @@ async function checkServer(connection: Connection): Promise<Finding> {
       `${name} ${version} is one of ${masters} masters of a Cluster, and keys of the others are neither locked nor listed; name the Cluster by --cluster`,
     )
   }
-  const unserved = client.isCluster ? await countUnserved(connection) : 0
-  if (unserved > 0) {
-    return fail(
-      `${unserved} of the Cluster's ${SLOTS} slots have no master that answers, so their keys can neither be locked nor listed`,
-    )
-  }
+  const unserved = await countUnserved(connection)
+  if (unserved > 0) return fail(missingSlots(unserved))
   return ok(`${name} ${version}, ${field(info, 'redis_mode') ?? 'standalone'}, ${role}`)
 }
 
 /** Counts the slots of a Cluster whose keys cannot be used now; 0 if the user may not ask. */
-async function countUnserved({ client }: Connection): Promise<number> {
+export async function countUnserved({ client }: Connection): Promise<number> {
+  if (!client.isCluster) return 0
   const info = await ask(async () => String(await client.call('CLUSTER', 'INFO')))
   return SLOTS - Number(field(info, 'cluster_slots_ok') ?? SLOTS)
 }

@@ -43,8 +43,15 @@ export const failures = {
     new Failure(exitCodes.no, `the key ${quote(key)} has changed meanwhile, and was left alone; try again`),
   unwritten: (why: string): Failure =>
     new Failure(exitCodes.no, `what was found could not be written to standard output (${why})`),
+  partial: (unserved: number): Failure => new Failure(exitCodes.redis, missingSlots(unserved)),
   unreachable: (why: string, cause?: unknown): Failure => new Failure(exitCodes.redis, why, cause),
 }
+
+/** The slots of a Cluster. */
+export const SLOTS = 16_384
+
+export const missingSlots = (unserved: number): string =>
+  `${unserved} of the Cluster's ${SLOTS} slots have no master that answers, so their keys can neither be locked nor listed`
 
 export const wrongArguments = {
   number: (given: string, expected: string): InvalidArgumentError =>

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import type { KeyState, RedisNode, Store } from '@dspinlock/core'
 import { Command, Option } from 'commander'
 import { type ConnectionOptions, withRedis } from './connection.js'
-import { type Check, examine } from './doctor.js'
+import { type Check, countUnserved, examine } from './doctor.js'
 import { exitCodes, failures, show, wrongArguments } from './messages.js'
 import { drawChecks, drawKey, drawKeys, sortKeys } from './tables.js'
 import { watch } from './watch.js'
@@ -53,10 +53,12 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
     .addOption(stateOption())
     .option('--match <text>', 'only keys that contain this')
     .action(options =>
-      withRedis(options, async ({ store }) => {
-        const states = sortKeys(await list(store, options))
+      withRedis(options, async connection => {
+        const states = sortKeys(await list(connection.store, options))
         if (options.json) await writeJson(states)
         else await write(`${drawKeys(states)}\n`)
+        const unserved = await countUnserved(connection)
+        if (unserved > 0) throw failures.partial(unserved)
       }),
     )
 
