@@ -4,20 +4,25 @@ import type { ServerResponse } from 'node:http'
 import { joinChunks } from './chunks.js'
 import { sizeOf, toBytes, withKept, withoutLast } from './declared-length.js'
 import { isGone, whenOver } from './gone.js'
-import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength } from './head-encoding.js'
+import { hasHeadLeft, hasLeftAsUtf8, hasTrailers, readDeclaredLength, readStatus } from './head-encoding.js'
 import { type Baseline, type Head, takeBaseline, takeHead, toWire } from './header-list.js'
 import { type HeldBack, holdBack } from './hold-back.js'
 import type { BodyForm } from './record.js'
 import { replaceMethod } from './replace-method.js'
 import { isFailure } from './replayable.js'
 
-export interface Recording {
+/** What was recorded of a response, and how it ended. */
+export interface Outcome {
+  /** As it was sent: a status that is set after the head was written has no effect any more. */
+  readonly status: number
   readonly head: Head | undefined
   /** Undefined if the body was too large, or not to be kept. */
   readonly body: Buffer | undefined
   readonly form: BodyForm
   readonly tooLarge: boolean
   readonly hasTrailers: boolean
+  /** The handler ended the response; it was not cut short. */
+  readonly complete: boolean
 }
 
 /** What a recording is made for: it says what to record, and is told of the end. */
@@ -31,7 +36,7 @@ export interface RecordingOwner {
    * Called once, in the turn in which the handler ended the response or wrote all bytes that its head declares. If `letGo` is given, the
    * last bytes leave only when it is called.
    */
-  onEnd(recording: Recording, letGo: (() => void) | undefined): void
+  onEnd(outcome: Outcome, letGo: (() => void) | undefined): void
   /** Called once if the client left before the handler ended the response. */
   onAbandoned(hasHead: boolean): void
 }
@@ -85,17 +90,19 @@ export class Recorder {
     this.#chunks = []
   }
 
-  /** What was recorded so far. */
-  get recording(): Recording {
+  /** What was recorded so far, as the outcome of a response that ends now. One object, because a copy of it would take 1 µs of each request. */
+  outcome(complete: boolean): Outcome {
     const keep = this.#owner.keepsBody && !this.#tooLarge
     // A handler that failed before its head was written has begun its answer anew.
     const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
+      status: head?.status ?? readStatus(this.#res),
       head: head && this.#isHeadUtf8 ? toWire(head) : head,
       body: keep ? joinChunks(this.#chunks) : undefined,
       form: 'bytes',
       tooLarge: this.#tooLarge,
       hasTrailers: this.hasTrailers,
+      complete,
     }
   }
 
@@ -195,7 +202,7 @@ export class Recorder {
       }
     }
     this.#done = true
-    this.#owner.onEnd(this.recording, kept && letGo)
+    this.#owner.onEnd(this.outcome(true), kept && letGo)
     this.#chunks = []
   }
 
@@ -214,7 +221,7 @@ export class Recorder {
     // Not copied, because the owner is done with the bytes before the handler can change them.
     if (typeof args[0] !== 'function') this.#keep(args, false)
     this.#done = true
-    this.#owner.onEnd(this.recording, heldBack === undefined ? undefined : () => heldBack.letGo())
+    this.#owner.onEnd(this.outcome(true), heldBack === undefined ? undefined : () => heldBack.letGo())
     this.#chunks = []
     return result
   }

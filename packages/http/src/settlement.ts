@@ -8,7 +8,7 @@ import type { RequestHold } from './identity-limit.js'
 import { SettleTimeoutError } from './messages.js'
 import type { GuardSettings } from './options.js'
 import { encodeRecord, tombstone } from './record.js'
-import type { Recording } from './recorder.js'
+import type { Outcome } from './recorder.js'
 import {
   type HeaderPairs,
   hasNoBody,
@@ -19,13 +19,6 @@ import {
   mayRunAgain,
   selectStorable,
 } from './replayable.js'
-
-/** How a response ended. */
-export interface Outcome extends Recording {
-  readonly status: number
-  /** The handler ended the response; it was not cut short. */
-  readonly complete: boolean
-}
 
 /**
  * Ends one hold; called by the code that watches the response. Of all calls of these functions, the first one counts. None of them throws

@@ -1,11 +1,10 @@
 // Watches Node's own response from its first byte until its last one is on its way, and ends the hold with it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { readStatus } from './head-encoding.js'
-import { Recorder, type Recording, type RecordingOwner } from './recorder.js'
+import { type Outcome, Recorder, type RecordingOwner } from './recorder.js'
 import { isSafeMethod } from './replayable.js'
 import type { Ending } from './request-state.js'
-import type { Outcome, Settlement } from './settlement.js'
+import type { Settlement } from './settlement.js'
 import { isHttp1 } from './versions.js'
 
 export interface Watching extends Ending {
@@ -50,8 +49,8 @@ class ResponseWatch implements Watching, RecordingOwner {
     return this.#recorder.hasTrailers
   }
 
-  onEnd(recording: Recording, letGo: (() => void) | undefined): void {
-    const settled = this.#settlement.end(this.#outcomeOf(recording, true))
+  onEnd(outcome: Outcome, letGo: (() => void) | undefined): void {
+    const settled = this.#settlement.end(outcome)
     if (letGo === undefined) return
     if (settled === undefined) letGo()
     else void settled.then(letGo)
@@ -75,17 +74,12 @@ class ResponseWatch implements Watching, RecordingOwner {
 
   cut(): void {
     if (!this.#res.headersSent && this.#isSafe) return this.release()
-    const outcome = this.#outcomeOf(this.#recorder.recording, false)
+    const outcome = this.#recorder.outcome(false)
     this.#recorder.detach()
     void this.#settlement.end(outcome)
   }
 
   stop(): void {
     this.#recorder.detach()
-  }
-
-  #outcomeOf(recording: Recording, complete: boolean): Outcome {
-    // A status that is set after the head was written has no effect any more.
-    return { ...recording, status: recording.head?.status ?? readStatus(this.#res), complete }
   }
 }
