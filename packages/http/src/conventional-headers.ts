@@ -1,6 +1,6 @@
 // Request headers that by convention say who is asking, or what is asked for beside or in place of the request line.
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 
 type NamedValue = readonly [name: string, value: string]
@@ -98,7 +98,7 @@ export function isOfMany([name]: NamedValue): boolean {
 
 /** Who is asking, as far as the request itself says so: its credentials, and its TLS client's certificate. Empty: nobody in particular. */
 export function listCredentials(req: IncomingMessage): NamedValues {
-  const found = pick(req, credentials)
+  const found = pick(req.headers, credentials)
   const certificate = readClientCertificate(req)
   if (certificate !== undefined) found.push([':certificate', certificate])
   // A copy without the spare room that `push` made, because the list is kept while the request waits.
@@ -115,8 +115,9 @@ export function bothOf(one: unknown, other: unknown = one): string {
 
 /** Lists what may tell the application another scheme, host, path, method or operation than the request line does. */
 export function listRouting(req: IncomingMessage): NamedValue[] {
-  const found: NamedValue[] = pick(req, routing)
-  const { forwarded, ':scheme': said } = req.headers
+  const { headers } = req
+  const found: NamedValue[] = pick(headers, routing)
+  const { forwarded, ':scheme': said } = headers
   const scheme = bothOf(isEncrypted(req) ? 'https' : 'http', said)
   if (scheme !== 'http') found.push([':scheme', scheme])
   // RFC 7239, section 4. Only host and proto: the client's address says nothing about what it asks for, and a phone moves between attempts.
@@ -125,9 +126,8 @@ export function listRouting(req: IncomingMessage): NamedValue[] {
   return found
 }
 
-function pick(req: IncomingMessage, names: ReadonlySet<string>): [string, string][] {
+function pick(headers: IncomingHttpHeaders, names: ReadonlySet<string>): [string, string][] {
   const found: [string, string][] = []
-  const { headers } = req
   for (const name in headers) {
     if (!names.has(name)) continue
     const value = headers[name]

@@ -86,10 +86,10 @@ const MAY_FAIL = ['if-match', 'if-unmodified-since']
 const MAY_FAIL_OR_SAVE = [...MAY_FAIL, 'if-none-match', 'if-modified-since']
 
 /** Preconditions are part of the key: a request with another one is another request. */
-function listPreconditions(req: IncomingMessage, secret: string | undefined): [string, string][] {
+function listPreconditions({ method, headers }: IncomingMessage, secret: string | undefined): [string, string][] {
   const found: [string, string][] = []
-  for (const name of isSafeMethod(req.method) ? MAY_FAIL : MAY_FAIL_OR_SAVE) {
-    if (req.headers[name] !== undefined) found.push([name, digestHeader(req.headers, name, secret)])
+  for (const name of isSafeMethod(method) ? MAY_FAIL : MAY_FAIL_OR_SAVE) {
+    if (headers[name] !== undefined) found.push([name, digestHeader(headers, name, secret)])
   }
   return found
 }
