@@ -59,7 +59,9 @@ class Block {
     this.keys.push(key)
     this.pieces.push(bytes)
     this.payloads.push(payload)
-    this.numbers.push(...numbers, this.endOf(index - 1) + bytes.length)
+    const end = this.endOf(index - 1) + bytes.length
+    for (const number of numbers) this.numbers.push(number)
+    this.numbers.push(end)
     this.live++
     this.dueAt = Math.min(this.dueAt, numbers[RETAINED_UNTIL])
     return index
@@ -89,7 +91,7 @@ class Block {
     const bytes = new Uint8Array(this.endOf(this.live - 1))
     // Otherwise, transferring one record to a worker would take the other records of the block along.
     markAsUntransferable(bytes.buffer)
-    for (const [index, piece] of this.pieces.entries()) bytes.set(piece as Uint8Array, this.endOf(index - 1))
+    this.pieces.forEach((piece, index) => bytes.set(piece as Uint8Array, this.endOf(index - 1)))
     this.bytes = bytes
     this.pieces = []
   }
@@ -200,6 +202,7 @@ export class MemoryRecords {
   #pack(block: Block): void {
     const { number, keys, live } = block
     if (live === 0 || block === this.#open || (block.bytes !== undefined && live * 2 > keys.length)) return
+    if (live === keys.length) return block.seal()
     const packed = new Block(number)
     for (const [from, key] of keys.entries()) {
       if (key === undefined) continue
