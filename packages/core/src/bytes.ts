@@ -5,9 +5,9 @@ export function isBytes(given: unknown): given is Uint8Array {
   return (given as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT === 1
 }
 
-/** A Buffer over the same memory, for bytes that are to have its methods: nothing is copied. */
-export function viewOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
+/** A Buffer over the same memory, for bytes that are to have its methods: nothing is copied. A Buffer is returned as it is. */
+export function viewOf(bytes: ArrayBufferView): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Copies bytes into memory that no other record shares. A Buffer, because records that come from Redis are Buffers, too. */

@@ -43,7 +43,7 @@ export interface EnterOptions {
   /** A digest of the work's input: the same key with another payload is refused as a mismatch. */
   readonly payload?: string
   /** The kind of work, for metrics and traces: one of a few values, for example a route. Never part of the key. */
-  readonly label?: string
+  readonly label?: string | undefined
 }
 
 /** The holder's handle on its key. */

@@ -69,18 +69,18 @@ export function takeTurn<Req, Res>(turn: Turn<Req, Res>): MaybePromise<void> {
 function enter<Req, Res>(turn: Turn<Req, Res>, name: RequestName, engine: LockEngine): MaybePromise<void> {
   const { exchange, tools } = turn
   const { policy } = tools.settings
+  const { key, payload } = name
   const label = labelOf(exchange)
-  const call = label === undefined ? name : { ...name, label }
   let entry: Entry | undefined
   try {
-    entry = engine.enterAtOnce(name.key, policy, call)
+    entry = engine.enterAtOnce(key, policy, { payload, label })
   } catch (error) {
     return onError(turn, name, error, engine)
   }
-  if (entry !== undefined) return onEntry(turn, name.key, entry)
+  if (entry !== undefined) return onEntry(turn, key, entry)
   const signal = new Closing(lifeOf(exchange.res))
-  return engine.enter(name.key, policy, { ...call, signal }).then(
-    given => inTick(() => onEntry(turn, name.key, given)),
+  return engine.enter(key, policy, { payload, label, signal }).then(
+    given => inTick(() => onEntry(turn, key, given)),
     (error: unknown) => inTick(() => (signal.aborted ? undefined : onError(turn, name, error, engine))),
   )
 }
