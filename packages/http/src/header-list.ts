@@ -8,7 +8,7 @@ export interface Head {
   readonly status: number
   readonly message: string
   readonly headers: HeaderPairs
-  /** Headers that were set before our place in the middleware order and have been removed since. */
+  /** Headers, in lower case, that were set before our place in the middleware order and have been removed since. */
   readonly removed: readonly string[]
 }
 
@@ -26,9 +26,9 @@ export type Baseline = readonly Field[]
 /** Node 20 sets the headers of a list one by one, as it does those of an object, so that equal names replace each other. */
 const setsListsSingly = nodeMajor < 22
 
-/** The headers that are set before the handler runs: for each follower they will be set anew, maybe with other values. */
+/** The headers that are set before the handler runs: for each follower they will be set anew, maybe with other values. Names in lower case, which Node lists in a third of the time. */
 export function takeBaseline(res: ServerResponse): Baseline {
-  return listSet(res)
+  return listSet(res, res.getHeaderNames())
 }
 
 /** The head that is about to be written, without the headers of `baseline`. `args` are those of writeHead. */
@@ -36,7 +36,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   const status = Number(args[0] ?? res.statusCode)
   const hasMessage = typeof args[1] === 'string'
   const message = hasMessage ? String(args[1]) : (readMessage(res) ?? STATUS_CODES[status] ?? '')
-  const fields = listSet(res)
+  const fields = listSet(res, listNames(res))
   // If there is no message, the headers may be the second argument.
   const given = args[2] ?? args[1]
   // Headers that Node sets one by one replace each other if their names differ only in case: those of an object where anything was set
@@ -55,13 +55,13 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
   // Some frameworks give writeHead all headers that they know, including those that were set before our place in the order.
   for (const field of fields) if (!baseline.some(set => isSame(set, field))) headers.push(...field.pairs)
   const isLeft = ({ key }: Field): boolean => fields.some(field => field.key === key && field.pairs.length > 0)
-  const removed = baseline.filter(set => !isLeft(set)).map(({ key, pairs }) => pairs[0]?.[0] ?? key)
+  const removed = baseline.filter(set => !isLeft(set)).map(({ key }) => key)
   return { status, message, headers, removed }
 }
 
-function listSet(res: ServerResponse): Field[] {
+function listSet(res: ServerResponse, names: readonly string[]): Field[] {
   const fields: Field[] = []
-  for (const name of listNames(res)) fields.push(toField(name, res.getHeader(name), false))
+  for (const name of names) fields.push(toField(name, res.getHeader(name), false))
   return fields
 }
 
