@@ -132,9 +132,10 @@ export interface ReplayFacts {
 }
 
 /** Runs `answer`, which answers a duplicate from a record. */
-export function followReplay(exchange: object, { record, ...facts }: ReplayFacts, answer: () => void): void {
+export function followReplay(exchange: object, given: ReplayFacts, answer: () => void): void {
   const request = calls.get(exchange)
   if (request === undefined) return answer()
+  const { record, ...facts } = given
   request.outcome = facts.joined ? 'collapsed' : 'replayed'
   const trace = { ...facts, request, recordBytes: record.byteLength, holder: holderOf(record), error: undefined }
   runTraced(requestTracing.replay, trace, answer)
