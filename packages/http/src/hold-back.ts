@@ -64,12 +64,19 @@ export function holdBack(res: ServerResponse): HeldBack {
   }
 }
 
+/** Properties of a socket that hide that bytes are held back; made once, because to make them takes longer than to define them. */
+const hiddenLength = { value: 0, configurable: true }
+const hiddenCork = {
+  get(this: Socket): number {
+    return readCorked(this) - 1
+  },
+  configurable: true,
+}
+
 /** To be called only after `end`, which itself reads the length to know whether bytes are still to be sent. */
 function hideState(socket: Socket): void {
-  Object.defineProperties(socket, {
-    writableLength: { get: () => 0, configurable: true },
-    writableCorked: { get: () => readCorked(socket) - 1, configurable: true },
-  })
+  Object.defineProperty(socket, 'writableLength', hiddenLength)
+  Object.defineProperty(socket, 'writableCorked', hiddenCork)
 }
 
 function uncorkInner(socket: Socket): void {
