@@ -41,8 +41,8 @@ describe('what passes by itself', () => {
   })
   after(() => client.disconnect())
 
-  /** A client on which commands fail with `error`, as often as `times` says. */
-  const failing = (error: Error, times: number): RedisConnection =>
+  /** A client on which commands fail with `error` for as long as `fails` says. */
+  const failing = (error: Error, fails = (): boolean => true): RedisConnection =>
     ({
       isOpen: true,
       on: () => {},
@@ -50,12 +50,13 @@ describe('what passes by itself', () => {
         throw error
       },
       sendCommand: (command: readonly [string, ...string[]]) =>
-        times-- > 0 ? Promise.reject(error) : client.callBuffer(...command),
+        fails() ? Promise.reject(error) : client.callBuffer(...command),
     }) as unknown as RedisConnection
 
   for (const [whose, error] of failures) {
     it(`${error.message || error.constructor.name} (${whose})`, async () => {
-      const store = redisStore(failing(error, 2))
+      let left = 2
+      const store = redisStore(failing(error, () => left-- > 0))
       const engine = new LockEngine({ store })
       await holdOf(await engine.enter(error.message)).release()
       await engine.close()
@@ -65,10 +66,15 @@ describe('what passes by itself', () => {
 
   it('of one slot, which migrates, is no outage: each claim waits for it', async () => {
     const error = new Error('TRYAGAIN Multiple keys request during rehashing of slot')
-    const store = redisStore(failing(error, 10), { commandTimeoutMs: 300 })
+    let isMigrating = true
+    const store = redisStore(
+      failing(error, () => isMigrating),
+      { commandTimeoutMs: 300 },
+    )
     const engine = new LockEngine({ store })
     expect((await failure(engine.enter('key'))).message).to.include('TRYAGAIN')
     expect((await failure(engine.enter('key'))).message).to.include('TRYAGAIN')
+    isMigrating = false
     await holdOf(await engine.enter('key')).release()
     await engine.close()
     await store.close()
@@ -103,7 +109,7 @@ describe('what passes by itself', () => {
     [refused, 'connect ECONNREFUSED ::1:6379, connect ECONNREFUSED 127.0.0.1:6379'],
   ] as const) {
     it(`is reported with other words if it has no message: ${told}`, async () => {
-      const store = redisStore(failing(error, Number.POSITIVE_INFINITY), { commandTimeoutMs: 50 })
+      const store = redisStore(failing(error), { commandTimeoutMs: 300 })
       const { message } = await failure(Promise.resolve(store.inspect('key')))
       expect(message).to.include(`failed in inspect for the key "key": ${told}`)
       await store.close()
@@ -119,7 +125,7 @@ describe('what passes by itself', () => {
     ['connect EMFILE 127.0.0.1:6379 - Local (undefined:undefined)', /; this process has too many files .*ulimit -n/],
   ] as const) {
     it(`is reported with what to do if it does not pass after all: ${what}`, async () => {
-      const store = redisStore(failing(new Error(what), Number.POSITIVE_INFINITY), { commandTimeoutMs: 300 })
+      const store = redisStore(failing(new Error(what)), { commandTimeoutMs: 300 })
       expect((await failure(Promise.resolve(store.inspect('key')))).message).to.match(told)
       await store.close()
     })
