@@ -5,7 +5,7 @@ import { unreadableScanError } from '../messages.js'
 export type CommandPart = string | Buffer
 
 export interface StoreClient {
-  /** The client is for a cluster: PUBLISH cannot count who listens, and every node has keys of its own. */
+  /** The client is for a cluster: no node knows who listens, and every node has keys of its own. */
   readonly isCluster: boolean
   /** The prefix that the client itself puts before every key that it sends, but not in `scan`. Left out: none. */
   readonly keyPrefix?: string

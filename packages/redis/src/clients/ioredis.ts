@@ -202,7 +202,7 @@ export class IoredisStoreClient implements StoreClient {
   listen(channels: readonly string[], listener: ChannelListener): ListeningConnection {
     if (this.isCluster) return new ClusterListening(this.#client as ClusterClient, channels, listener)
     const listening = new Listening(this.#client, channels, listener, retryDelayMs)
-    // Both connections have to lead to the same server, because PUBLISH counts only the listeners there.
+    // Both connections have to lead to the same server, because it is asked there who listens.
     if (this.#isOwn) this.#client.on('close', () => listening.reconnect())
     return listening
   }
