@@ -143,7 +143,8 @@ describe('clients that leave', () => {
             else if (when === 'before') new PassThrough().pipe(res)
           })
           const run = await leave('/', method)
-          if (when === 'after') pipeline(createReadStream(large), run.res, () => {})
+          // Not by `pipeline`, which from Node 24 on throws where the client has left, so that the handler is told.
+          if (when === 'after') createReadStream(large).pipe(run.res)
           const { status, body } = await life.ask('/', method)
           if (isRead) expect([status, body, life.runs.length]).to.deep.equal([200, 'its own', 2])
           else expect([status, life.runs.length]).to.deep.equal([409, 1])
