@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
-import { type GuardedListener, type GuardedRequest, guard } from '@dspinlock/http'
+import { type GuardedListener, type GuardedRequest, guard, type Listener } from '@dspinlock/http'
 import { expect } from 'chai'
 import express from 'express'
 import Koa from 'koa'
@@ -248,15 +248,22 @@ describe('a guard in front of a server', () => {
     ['one after another: the next one runs', {}, 'POST', [200, 'run 2']],
     ['a read: the next one runs', { ...replay, methods: ['GET'] }, 'GET', [200, 'run 2']],
     ['a write: the next one is told that it is done', replay, 'POST', [409, 'not-kept']],
+    ['a promise of another implementation', {}, 'POST', [200, 'run 2']],
   ] as const) {
     it(`a listener whose promise resolves without an answer, because its client has left, holds its key no longer (${what})`, async () => {
       const begun = new Gate()
-      guarded = guard(async (_req, res) => {
+      const listener: Listener = async (_req, res) => {
         if (++runs > 1) return void res.end(`run ${runs}`)
         const closed = once(res, 'close')
         begun.open()
         await closed
-      }, options)
+      }
+      const foreign: Listener = (req, res) => {
+        // No instance of Promise, as where a program replaces the global one.
+        const prototype = Object.create(null, Object.getOwnPropertyDescriptors(Promise.prototype))
+        return Object.setPrototypeOf(listener(req, res), prototype)
+      }
+      guarded = guard(what.includes('another implementation') ? foreign : listener, options)
       const ask = await start(guarded)
       const socket = await server?.dial(`${method} /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`)
       await begun.opened

@@ -29,6 +29,19 @@ describe('the Redis user of the docs', () => {
 
   for (const one of storeContract) it(one.name, () => one.run({ makeStore: () => redisStore(url) }))
 
+  it('may do what an error names that says what to give', async () => {
+    await askServer(redis.port, 'ACL', 'SETUSER', 'none', 'on', '>pw')
+    const store = redisStore(`redis://none:pw@127.0.0.1:${redis.port}`)
+    const engine = new LockEngine({ store })
+    const { message } = await failure(engine.enter('k'))
+    await engine.close()
+    await store.close()
+    // These are needed by parts of the store only, and their errors say so.
+    const optional = ['+ping', '+info', '+scan', '+wait']
+    const needed = rules.filter(rule => rule.startsWith('+') && !optional.includes(rule))
+    expect(message.match(/\+[\w|]+/g)).to.have.members(needed)
+  })
+
   it('may wait for replicas, and nothing beside the prefix', async () => {
     const store = redisStore(url, { minReplicas: 1, replicasTimeoutMs: 20 })
     const engine = new LockEngine({ store })

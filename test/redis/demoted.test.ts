@@ -2,7 +2,8 @@
 
 import { once } from 'node:events'
 import { channels, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
-import { redisStore } from '@dspinlock/redis'
+import { glideConnection, redisStore } from '@dspinlock/redis'
+import { GlideClient } from '@valkey/valkey-glide'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import { Redis } from 'ioredis'
@@ -126,6 +127,27 @@ describe('a server that is demoted', () => {
       ).to.equal(true)
     })
   }
+
+  it('is left with GLIDE, too, whose connections cannot be led to a replica here', async () => {
+    const client = glideConnection(GlideClient, { addresses: [{ host: '127.0.0.1', port: old.port }] })
+    let times = 0
+    const ignore = (): void => {}
+    const listening = client.listen(['glide'], {
+      onMessage: ignore,
+      onLost: ignore,
+      onTrouble: ignore,
+      onListening: () => void times++,
+    })
+    await untilSo('it listens', async () => times === 1)
+    listening.reconnect()
+    await untilSo('it listens anew', async () => times === 2)
+    await untilSo('the old connection is gone', async () => {
+      const listed = String(await askServer(old.port, 'CLIENT', 'LIST', 'TYPE', 'PUBSUB'))
+      return listed.trim().split('\n').length === 1
+    })
+    listening.close()
+    client.close()
+  })
 
   it('is reported if there is no other', async () => {
     const engine = makeEngine()

@@ -2,7 +2,7 @@
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { type LockEngine, publishTrouble } from '@dspinlock/core'
-import { optionError } from '@dspinlock/core/support'
+import { isPromise, optionError } from '@dspinlock/core/support'
 import type { Exchange, RequestLock } from './exchange.js'
 import { createGuard } from './guard.js'
 import type { GuardOptions } from './options.js'
@@ -91,7 +91,7 @@ class NodeExchange implements Exchange {
 function handOn(listener: Listener, req: IncomingMessage, res: ServerResponse): void {
   try {
     const work = listener(req, res)
-    if (work instanceof Promise) void endWithWork(work, req, res)
+    if (isPromise(work)) void endWithWork(work, req, res)
   } catch (error) {
     // If the process survives the error, duplicates must not wait for a response that never comes.
     endWithoutResponse(req, 'cut')
@@ -105,7 +105,7 @@ function handOn(listener: Listener, req: IncomingMessage, res: ServerResponse): 
  * Listeners made for web requests and responses (GraphQL Yoga, streams of Hono) drop their response when the client has left, and never end it.
  * Only their promise tells that the work is over. If it rejects, so does ours, and Node says so as it does without this guard.
  */
-async function endWithWork(work: Promise<unknown>, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function endWithWork(work: PromiseLike<unknown>, req: IncomingMessage, res: ServerResponse): Promise<void> {
   let isDropped = true
   try {
     await work

@@ -4,7 +4,7 @@
 export const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /^NOPERM|ACL failure in script|The user executing the script can't/,
-    'give the Redis user +eval +evalsha +publish +subscribe +time +get +set +del +pexpire +zadd +zrange +zrem +zscore, and the key and channel pattern of the prefix',
+    'give the Redis user +eval +evalsha +publish +subscribe +pubsub|numsub +time +get +set +del +pexpire +zadd +zpopmin +zrange +zrem +zscore, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
   [/DB index/, 'name a database that the server has: see its option databases'],

@@ -226,16 +226,7 @@ class Listening implements ListeningConnection {
     if (this.#closed) return
     const client = source.duplicate(...([{ disableOfflineQueue: false }] as never[])) as Subscribable
     this.#client = client
-    this.#isConnecting = this.#kind !== 'sentinel'
-    for (const [event, isConnecting] of [
-      ['connect', false],
-      ['error', false],
-      ['reconnecting', true],
-    ] as const) {
-      client.on(event, () => {
-        if (this.#client === client && this.#kind !== 'sentinel') this.#isConnecting = isConnecting
-      })
-    }
+    if (this.#kind !== 'sentinel') this.#followConnecting(client)
     // When the client connects again, it subscribes again before it emits 'ready'.
     client.on('ready', () => {
       if (this.#isListening && this.#client === client) this.#hear()
@@ -265,6 +256,20 @@ class Listening implements ListeningConnection {
     if (this.#closed) return this.#destroy()
     this.#isListening = true
     this.#hear()
+  }
+
+  /** The events by which a client that is no sentinel client tells whether its socket is connecting. */
+  #followConnecting(client: Subscribable): void {
+    this.#isConnecting = true
+    for (const [event, isConnecting] of [
+      ['connect', false],
+      ['error', false],
+      ['reconnecting', true],
+    ] as const) {
+      client.on(event, () => {
+        if (this.#client === client) this.#isConnecting = isConnecting
+      })
+    }
   }
 
   async #start(client: Subscribable): Promise<void> {

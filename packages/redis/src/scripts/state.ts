@@ -5,7 +5,7 @@ import { codeOf } from './rows.js'
 /**
  * KEYS[n]: the name of the state of the key that the n-th operation is on; with `:w` after it, it is the name of the key's crowd. If there is only
  * one operation, KEYS[2] may be the crowd's name, for servers that want to know all names in advance.
- * ARGV[1]: how wakes are addressed, for how long a hand-over counts (ms), and `1` if PUBLISH can count who listens, separated by spaces.
+ * ARGV[1]: how wakes are addressed, for how long a hand-over counts (ms), and `1` if the server knows who listens, separated by spaces.
  *
  * The state is one string, so that an operation reads it at once and writes it at once. In the order in which it is packed: a version, which also
  * says how much there is (`PLAIN`) · `ends` of the lease, ms · `fence`, the last one, µs · `holder`, a token, '' if nobody holds · `endings`; for a key with
