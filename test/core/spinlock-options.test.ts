@@ -120,6 +120,11 @@ describe('spinlock: options', () => {
     ['two places', { redisParams: { host: 'h', url: 'redis://u:secret@h' } }, /left out/],
     ['a port beside a socket', { redisParams: { path: '/s', port: 1 } }, /port/],
     ['another URL', { redisParams: { url: 'http://u:secret@h' } }, /option url/],
+    [
+      'a URL with a password that is not escaped',
+      { redisParams: { url: 'redis://:secret%@h' } },
+      /option url must .+ %25/,
+    ],
     ['no number for a password', { redisParams: { password: 12_345 } }, /option password/],
     ['ssl beside redis://', { redisParams: { url: 'redis://h', ssl: true } }, /ssl/],
     ['tls without ssl', { redisParams: { ssl: false, tls: {} } }, /ssl/],

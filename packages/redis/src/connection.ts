@@ -1,6 +1,6 @@
 // Turns what redisStore is given as its connection into a client for the store.
 
-import { optionError } from '@dspinlock/core/support'
+import { isRedisUrl, optionError, redisUrlForm } from '@dspinlock/core/support'
 import type { RedisOptions } from 'ioredis'
 import { hasMethods, type StoreClient } from './clients/client.js'
 import { connectIoredis, type IoredisClient, IoredisStoreClient, isIoredisClient } from './clients/ioredis.js'
@@ -89,9 +89,7 @@ function isNumeric(given: unknown): boolean {
 /** The URL may hold a password, so errors never repeat it. White space around it, as from a file, is removed. */
 function checkUrl(given: string): string {
   const url = given.trim()
-  if (!URL.canParse(url) || !['redis:', 'rediss:', 'unix:'].includes(new URL(url).protocol)) {
-    throw wrongUrlError('a URL that starts with redis://, rediss:// or unix://')
-  }
+  if (!isRedisUrl(url)) throw wrongUrlError(redisUrlForm)
   const { protocol, pathname, searchParams } = new URL(url)
   const db = searchParams.get('db') ?? (protocol === 'unix:' ? '' : pathname.slice(1))
   if (!/^\d*\/?$/.test(db))

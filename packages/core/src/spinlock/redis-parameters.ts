@@ -62,11 +62,23 @@ const secret: OptionReader<string | undefined> = (given, name) => {
   throw secretOptionError(name, 'a string')
 }
 
+/** What a URL has to be, in words for errors. */
+export const redisUrlForm = 'a URL that starts with redis://, rediss:// or unix://, with each % of its password as %25'
+
+/** Whether `given` can be used as a URL: a % that begins no escaped byte cannot be decoded. */
+export function isRedisUrl(given: string): boolean {
+  try {
+    decodeURIComponent(given)
+    return /^(rediss?|unix):$/.test(new URL(given).protocol)
+  } catch {
+    return false
+  }
+}
+
 const readUrl: OptionReader<URL | undefined> = (given, name) => {
   if (given === undefined) return undefined
-  const url = typeof given === 'string' && URL.canParse(given) ? new URL(given) : undefined
-  if (url !== undefined && ['redis:', 'rediss:', 'unix:'].includes(url.protocol)) return url
-  throw secretOptionError(name, 'a URL that starts with redis://, rediss:// or unix://')
+  if (typeof given === 'string' && isRedisUrl(given)) return new URL(given)
+  throw secretOptionError(name, redisUrlForm)
 }
 
 const nodes =
