@@ -159,6 +159,58 @@ describe('Redis away', () => {
     }
   })
 
+  for (const [what, leaseMs] of [
+    ['its lease', 10_000],
+    ['a minute after it, if nobody claims the key', 20],
+  ] as const) {
+    it(`the record of work that ends in an outage is stored once Redis is back, within ${what}`, async () => {
+      const reachable = await startRedisServer()
+      const proxy = await FaultProxy.open(reachable.port)
+      const [cutOff, other] = [proxy.url, reachable.url].map(url => redisStore(url, { commandTimeoutMs: 100 })) as [
+        Store,
+        Store,
+      ]
+      const engine = new LockEngine({ store: cutOff })
+      try {
+        const policy = { duplicates: 'replay', ttlMs: 60_000, leaseMs } as const
+        const hold = holdOf(await engine.enter('key', policy))
+        proxy.refuse()
+        const error = await failure(Promise.resolve(hold.settle(Uint8Array.of(1))))
+        expect(error.code).to.equal('ERR_DSPINLOCK_STORE')
+        if (leaseMs === 20)
+          await untilSo('its lease is over', async () => (await other.inspect('key'))?.state === 'free')
+        proxy.heal()
+        await untilSo('there is a record', async () => (await other.inspect('key'))?.state === 'settled')
+      } finally {
+        await engine.close()
+        for (const store of [cutOff, other]) await store.close()
+        await proxy.close()
+        await reachable.stop()
+      }
+    })
+  }
+
+  it('a process that has yet to store a record ends when it wants to', async () => {
+    const ending = await startRedisServer()
+    try {
+      const code = `
+        import { LockEngine } from '@dspinlock/core'
+        import { redisStore } from '@dspinlock/redis'
+        import { Redis } from 'ioredis'
+        const engine = new LockEngine({ store: redisStore('${ending.url}', { commandTimeoutMs: 100 }) })
+        const { hold } = await engine.enter('key', { duplicates: 'replay', ttlMs: 60_000 })
+        const admin = new Redis('${ending.url}', { retryStrategy: null })
+        await admin.shutdown('NOSAVE').catch(() => {})
+        await hold.settle(Uint8Array.of(1)).catch(({ code }) => console.log(code))
+      `
+      const args = ['--input-type=module', '--eval', code]
+      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 })
+      expect(stdout.trim()).to.equal('ERR_DSPINLOCK_STORE')
+    } finally {
+      await ending.stop()
+    }
+  })
+
   it('a process reports it once, by a warning that needs no listener', async () => {
     const code = `
       import { redisStore } from '@dspinlock/redis'

@@ -5,6 +5,9 @@ import type { Deadlines, Expiring } from './deadlines.js'
 import { isMigrating, isPassing, RETRY_MS } from './failures.js'
 import type { Outage } from './outage.js'
 
+/** For how long a settle is tried after its caller was told: as long as Redis keeps a hold that ran out (docs/decisions/004). */
+const LATE_SETTLE_MS = 60_000
+
 /** What operations need of their store. */
 export interface OperationHost {
   readonly deadlines: Deadlines
@@ -39,6 +42,8 @@ export class Operation<T> implements Row, Expiring {
   #pauseMs: number = RETRY_MS[0]
   /** The caller was told the result; an answer that comes later is ignored. */
   #over = false
+  /** The operation was answered, or will not be tried again. */
+  #done = false
 
   constructor(
     host: OperationHost,
@@ -66,6 +71,7 @@ export class Operation<T> implements Row, Expiring {
 
   onReply(reply: unknown): void {
     this.#host.outage.onAnswer()
+    this.#done = true
     if (!this.#end()) return
     try {
       this.#resolve(this.#read(reply))
@@ -79,14 +85,18 @@ export class Operation<T> implements Row, Expiring {
     const passes = isPassing(error)
     if (passes && !isMigrating(error)) outage.onFailure()
     else outage.onAnswer()
-    if (this.#over) return
+    if (this.#done) return
     // A claim may give up, because nothing has begun under it. An operation that keeps or ends a hold has to get through if it can.
     const isHopeless = outage.lasts && this.name === 'claim'
     const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !passes || isHopeless
-    if (isFinal || performance.now() + this.#pauseMs >= this.endsAt) return this.#fail(error)
-    setTimeout(() => {
-      if (!this.#over) this.#try()
+    const nextAt = performance.now() + this.#pauseMs
+    if (isFinal || nextAt >= this.endsAt) this.#fail(error)
+    if (isFinal || this.#done || nextAt >= this.endsAt + LATE_SETTLE_MS) return
+    const timer = setTimeout(() => {
+      if (!this.#done) this.#try()
     }, this.#pauseMs)
+    // Nobody waits for it any more.
+    if (this.#over) timer.unref()
     this.#pauseMs = Math.min(this.#pauseMs * 2, RETRY_MS[1])
   }
 
@@ -114,6 +124,8 @@ export class Operation<T> implements Row, Expiring {
   #end(): boolean {
     if (this.#over) return false
     this.#over = true
+    // A claim that nobody waits for must not be carried out. But work that is done would be done again for want of its record, so a settle goes on.
+    if (this.name !== 'settle') this.#done = true
     this.#host.deadlines.remove(this)
     return true
   }

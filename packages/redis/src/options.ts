@@ -6,7 +6,10 @@ import { type LocalCacheOptions, readLocalCache } from './local-cache.js'
 export interface RedisStoreOptions {
   /** Starts the name of every key and channel. Default `'dspinlock'`. No spaces, and no braces, because these determine cluster slots. */
   readonly prefix?: string
-  /** How long an operation may take at most, with all its tries, in milliseconds. Default 2 000. */
+  /**
+   * How long an operation may take at most, with all its tries, in milliseconds. Default 2 000. A record that could not be stored by then is tried
+   * for another minute.
+   */
   readonly commandTimeoutMs?: number
   /**
    * How long a waiter that was handed the key has to renew it before it goes to the next, in milliseconds. Default 900. If that
