@@ -59,6 +59,22 @@ describe('a log with fields', () => {
     expect(lines[2]).to.include('no tenant a\\nWARN')
   })
 
+  it('a refused call says why: what it met is at work, is done, or has another payload', async () => {
+    const once = { duplicates: 'reject', ttlMs: 60_000, payload: 'one' } as const
+    const hold = holdOf(await engine.enter(key, once))
+    await engine.enter(key, once)
+    await hold.settle(Uint8Array.of(1))
+    await engine.enter(key, once)
+    await engine.enter(key, { ...once, payload: 'another' })
+    const refused = entries.filter(({ fields }) => fields.role === 'refused')
+    expect(refused.map(({ fields }) => fields.reason)).to.deep.equal(['in-flight', 'settled', 'mismatch'])
+    expect(refused.map(({ line }) => /as refused after [\d.]+ ms: (.+)$/.exec(line)?.[1])).to.deep.equal(
+      refused.map(({ fields }) => fields.reason),
+    )
+    for (const { fields } of refused) expect(fields).to.not.have.property('err')
+    expect(entries[0]?.fields).to.not.have.property('reason')
+  })
+
   it('a failed call and a forget are logged as information', async () => {
     const hold = holdOf(await engine.enter(key))
     const err = await failure(engine.enter(key, { waitMs: 1 }))

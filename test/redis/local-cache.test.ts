@@ -360,7 +360,9 @@ describe('records kept in the process', () => {
       const asked = await listen(key, () => engine.enter(key, replayPolicy, call))
       const recalled = await listen(key, () => engine.enterAtOnce(key, replayPolicy, call))
       expect(recalled).to.deep.equal(asked)
-      expect(recalled.events).to.deep.equal([{ key, role: 'follower', error: undefined, isShort: true }])
+      expect(recalled.events).to.deep.equal([
+        { key, role: 'follower', reason: undefined, error: undefined, isShort: true },
+      ])
       expect(recalled.traces.at(-1)).to.include({ on: 'enter asyncEnd', label: 'reports', role: 'follower' })
       // An answer that is not there at once is published only when it comes.
       await engine.forget(key, (await engine.inspect(key))?.fence ?? 0)

@@ -26,6 +26,8 @@ export interface EnterEvent {
   readonly key: string
   /** `failed`: it was rejected, with `error`. */
   readonly role: 'holder' | 'follower' | 'pass' | 'refused' | 'failed'
+  /** Why it was refused; undefined for every other role. */
+  readonly reason: 'in-flight' | 'settled' | 'mismatch' | undefined
   /** From the call to the answer, in milliseconds. */
   readonly waitedMs: number
   readonly error: unknown

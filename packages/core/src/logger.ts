@@ -45,10 +45,10 @@ export interface LogFilter {
 type Lines = { readonly [K in keyof typeof channels]: (event: never) => string }
 
 const lines: Lines = {
-  enter: ({ key, role, waitedMs, error }: EnterEvent) =>
-    role === 'failed'
-      ? `dspinlock:enter ${shortKey(key)} failed after ${waitedMs.toFixed(1)} ms: ${messageOf(error)}`
-      : `dspinlock:enter ${shortKey(key)} as ${role} after ${waitedMs.toFixed(1)} ms`,
+  enter: ({ key, role, reason, waitedMs, error }: EnterEvent) => {
+    const [how, why] = role === 'failed' ? [role, messageOf(error)] : [`as ${role}`, reason]
+    return `dspinlock:enter ${shortKey(key)} ${how} after ${waitedMs.toFixed(1)} ms${why === undefined ? '' : `: ${why}`}`
+  },
   end: ({ key, fence, how, heldMs, recordBytes }: EndEvent) =>
     `dspinlock:end ${shortKey(key)} ${how} after ${heldMs.toFixed(1)} ms, fence ${fence}, record of ${recordBytes} bytes`,
   lost: ({ key, fence, reason }: LostEvent) => `dspinlock:lost ${shortKey(key)} fence ${fence}: ${reason.message}`,
@@ -134,10 +134,13 @@ function listen(
 
 function fieldsOf(name: string, event: object): LogFields {
   const { key, error, reason, ...rest } = event as { key?: string; error?: unknown; reason?: unknown }
-  const err = error ?? reason
+  // A lost hold has an error as its reason, a refusal one of a few words.
+  const isWord = typeof reason === 'string'
+  const err = error ?? (isWord ? undefined : reason)
   return {
     event: `dspinlock:${name}`,
     ...(key === undefined ? {} : { key: shortKey(key) }),
+    ...(isWord ? { reason } : {}),
     ...rest,
     ...(err === undefined ? {} : { err }),
   }

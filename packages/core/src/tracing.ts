@@ -133,7 +133,7 @@ export class EnterCall implements EnterTrace {
     complete(tracing.enter, this)
     if (!channels.enter.hasSubscribers) return
     const waitedMs = performance.now() - this.#startedAt
-    channels.enter.publish({ key: this.key, role, waitedMs, error: this.error })
+    channels.enter.publish({ key: this.key, role, reason: this.reason, waitedMs, error: this.error })
   }
 }
 
