@@ -214,8 +214,8 @@ export class NotHashableError extends DspinlockError {
 /** The store that a lock was told to use is not available. */
 export class StoreNotInitialisedError extends DspinlockError {
   constructor(key: string | undefined, why: string, cause?: unknown) {
-    const what = key === undefined ? 'there is no store' : `there is no store for the key ${shortKey(key)}`
-    super('ERR_DSPINLOCK_STORE_NOT_INITIALISED', `${what}: ${why}`, { key, cause })
+    const what = key === undefined ? why : `there is no store for the key ${shortKey(key)}: ${why}`
+    super('ERR_DSPINLOCK_STORE_NOT_INITIALISED', what, { key, cause })
   }
 }
 

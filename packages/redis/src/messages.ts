@@ -41,7 +41,7 @@ export const reachHints: Readonly<Record<'unknown' | 'known', string>> = Object.
 
 /** `where` must not contain a password. */
 export function noConnectionMessage(connectTimeoutMs: number, where: string): string {
-  return `no connection within connectTimeoutMs (${connectTimeoutMs}) to ${where}; ${reachHints.known}`
+  return `no connection to ${where} within ${connectTimeoutMs} ms (connectTimeoutMs); ${reachHints.known}`
 }
 
 export function tooOldError(version: string, oldest: string): Error {
