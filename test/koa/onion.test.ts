@@ -39,9 +39,19 @@ for (const { name, Koa } of koas) {
         await next()
         ctx.set('X-Inside', String(runs))
       })
+      app.use(async (ctx, next) => {
+        try {
+          await next()
+        } catch (error) {
+          if (ctx.path !== '/declined-inside') throw error
+          ctx.status = 402
+          ctx.body = 'declined'
+        }
+      })
       app.use(ctx => {
         runs++
         if (ctx.path === '/nowhere') return
+        if (ctx.path.startsWith('/declined')) ctx.throw(402, 'declined')
         if (ctx.path === '/gone-missing') {
           ctx.status = 404
           return
@@ -98,6 +108,21 @@ for (const { name, Koa } of koas) {
         expect(log).to.deep.equal([kind, kind])
       })
     }
+
+    it('an error that is thrown is answered outside and leaves no record; one that something inside answers is replayed', async () => {
+      for (const [path, most] of [
+        ['/declined', 2],
+        ['/declined-inside', 1],
+      ] as const) {
+        runs = 0
+        const answers = [await server.ask(path), await server.ask(path)]
+        expect(answers.map(({ status, body }) => [status, body])).to.deep.equal([
+          [402, 'declined'],
+          [402, 'declined'],
+        ])
+        expect(runs, path).to.equal(most)
+      }
+    })
 
     it('the reason phrase is replayed', async () => {
       const socket = await server.dial('GET /problem HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
