@@ -4,21 +4,27 @@ import { Dspinlock, DspinlockModule } from '@dspinlock/nestjs'
 import {
   type ArgumentsHost,
   Body,
+  type CallHandler,
   Catch,
   ConflictException,
   Controller,
   type ExceptionFilter,
+  type ExecutionContext,
+  GatewayTimeoutException,
   Get,
   Inject,
+  type NestInterceptor,
   ParseIntPipe,
   Post,
   Query,
+  RequestTimeoutException,
   ServiceUnavailableException,
   UseFilters,
+  UseInterceptors,
 } from '@nestjs/common'
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core'
 import { expect } from 'chai'
-import { throwError } from 'rxjs'
+import { type Observable, throwError, timeout } from 'rxjs'
 import { json } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
@@ -50,6 +56,21 @@ class CatchAllFilter implements ExceptionFilter {
     this.host.httpAdapter.reply(host.switchToHttp().getResponse<object>(), { caught: error.message }, status)
   }
 }
+
+/** The interceptor of Nest's own documentation that answers when time is over; a handler's name says with what. */
+class TimeoutInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const isGateway = context.getHandler().name.endsWith('504')
+    const over = (): Error => (isGateway ? new GatewayTimeoutException() : new RequestTimeoutException())
+    return next.handle().pipe(timeout({ first: 10, with: () => throwError(over) }))
+  }
+}
+
+const endless = (): Promise<never> => {
+  runs++
+  return new Promise(() => {})
+}
+const keep = { idempotencyKey: 'required', serverErrors: 'keep' } as const
 
 /** Sent by somebody in particular, because a refusal to nobody in particular is not shared. */
 const headers = { authorization: 'Bearer somebody' }
@@ -85,6 +106,18 @@ class ErrorsController {
     runs++
     if (runs === 1) return new Promise((_resolve, reject) => setTimeout(() => reject(new Error('first')), 20))
     return { body, run: runs }
+  }
+  @Post('inside-408') @UseInterceptors(TimeoutInterceptor) @Dspinlock(keep) inside408(): unknown {
+    return endless()
+  }
+  @Post('inside-504') @UseInterceptors(TimeoutInterceptor) @Dspinlock(keep) inside504(): unknown {
+    return endless()
+  }
+  @Post('outside-408') @Dspinlock(keep) @UseInterceptors(TimeoutInterceptor) outside408(): unknown {
+    return endless()
+  }
+  @Post('outside-504') @Dspinlock(keep) @UseInterceptors(TimeoutInterceptor) outside504(): unknown {
+    return endless()
   }
 }
 
@@ -139,6 +172,18 @@ for (const platform of platforms) {
           expect((await server.ask(path)).status).to.equal(status)
           expect((await server.ask(path)).status).to.equal(status)
           expect(runs).to.equal(2)
+        })
+      }
+
+      for (const place of ['inside', 'outside']) {
+        it(`an interceptor ${place} that answers 408 when time is over lets a retry run beside the handler; one that answers 504 has it repeated`, async () => {
+          const ask = async (path: string) => {
+            const retry = { method: 'POST', headers: { ...headers, 'idempotency-key': 'one' } }
+            return [(await server.ask(path, retry)).status, (await server.ask(path, retry)).status, runs]
+          }
+          expect(await ask(`/${place}-408`)).to.deep.equal([408, 408, 2])
+          runs = 0
+          expect(await ask(`/${place}-504`)).to.deep.equal([504, 504, 1])
         })
       }
 
