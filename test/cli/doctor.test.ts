@@ -13,7 +13,7 @@ interface Report {
   readonly checks: readonly { readonly name: string; readonly status: string; readonly detail: string }[]
 }
 
-const NAMES = ['server', 'scripts', 'messages', 'listing', 'eviction', 'clock', 'latency']
+const NAMES = ['server', 'scripts', 'messages', 'listing', 'eviction', 'persistence', 'clock', 'latency']
 
 describe('dspinlock doctor', () => {
   const servers: RedisServer[] = []
@@ -68,6 +68,14 @@ describe('dspinlock doctor', () => {
     expect(find(limited.report, 'eviction')?.detail).to.match(/allkeys-lru.+use noeviction/)
   })
 
+  it('whether a restart forgets what was done', async () => {
+    const { url, client } = await start()
+    const details = async () => find((await examine(['--url', url])).report, 'persistence')?.detail
+    expect(await details()).to.match(/^no append-only file: a restart forgets/)
+    await client.config('SET', 'appendonly', 'yes')
+    expect(await details()).to.match(/^an append-only file/)
+  })
+
   it('a user who may not run scripts: 1, and what to give', async () => {
     const { url, client } = await start()
     await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-eval', '-evalsha')
@@ -99,7 +107,7 @@ describe('dspinlock doctor', () => {
     await client.call('ACL', 'SETUSER', 'app', 'on', '>pw', '~*', '&*', '+@all', '-info', '-scan')
     const { run, report } = await examine(['--url', url], { REDIS_USERNAME: 'app', REDIS_PASSWORD: 'pw' })
     expect([run.code, run.err]).to.deep.equal([0, ''])
-    for (const name of ['server', 'listing', 'eviction']) {
+    for (const name of ['server', 'listing', 'eviction', 'persistence']) {
       expect(find(report, name), name).to.include({ status: 'warn' })
     }
     expect(find(report, 'scripts')).to.include({ status: 'ok' })

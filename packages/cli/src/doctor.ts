@@ -34,6 +34,7 @@ export async function examine(connection: Connection): Promise<Check[]> {
     ['messages', checkMessages],
     ['listing', checkListing],
     ['eviction', checkEviction],
+    ['persistence', checkPersistence],
     ['clock', checkClock],
     ['latency', checkLatency],
   ] as const) {
@@ -165,6 +166,19 @@ async function checkListing({ store }: Connection): Promise<Finding> {
 async function checkEviction(connection: Connection): Promise<Finding> {
   const findings = await Promise.all(mastersOf(connection).map(examineEviction))
   return findings.find(({ status }) => status === 'warn') ?? findings[0] ?? warn('no master answers')
+}
+
+/** Not warned of, because it is a choice: locks that are over in seconds need no disk, and an Idempotency-Key of a day does. */
+async function checkPersistence(connection: Connection): Promise<Finding> {
+  const infos = await Promise.all(mastersOf(connection).map(master => ask(() => master.info('persistence'))))
+  const answers = infos.map(info => field(info, 'aof_enabled'))
+  if (answers.length === 0) return warn('no master answers')
+  if (answers.includes(undefined)) return warn('the user may not use INFO, so it is not known')
+  return ok(
+    answers.includes('0')
+      ? 'no append-only file: a restart forgets holds and records, and then work that was done may be done again'
+      : 'an append-only file: holds and records outlast a restart',
+  )
 }
 
 async function examineEviction(master: Cluster | Redis): Promise<Finding> {
