@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { type Hold, type KeyState, LockEngine, type Store } from '@dspinlock/core'
+import { HashDSpinlock, type Hold, type KeyState, LockEngine, type Store } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { holdOf } from '../support/engine.js'
@@ -81,6 +81,17 @@ describe('dspinlock on the command line', () => {
       expect(keysOf((await cli('ls', '--json', '--state', 'settled')).out)).to.deep.equal(['recorded'])
       expect(keysOf((await cli('ls', '--json', '--match', 'ass')).out)).to.deep.equal(['passed'])
       expect((await cli('ls', '--match', 'none of them')).out).to.equal('no live keys\n')
+    })
+
+    it('shows keys whole, however long they are, so that they can be given to inspect', async () => {
+      const lock = await new HashDSpinlock('a value', { store }).acquire()
+      const long = 'k'.repeat(500)
+      const other = holdOf(await engine.enter(long))
+      const { out } = await cli('ls')
+      const shown = out.split('\n').map(row => row.split(/ {2,}/)[0] ?? '')
+      expect(shown).to.include.members([lock.key, long])
+      for (const key of [lock.key, long]) expect((await cli('inspect', key)).out).to.match(/^state +held$/m)
+      await Promise.all([lock.release(), other.release()])
     })
 
     it('a key cannot move the cursor of who looks at it', async () => {

@@ -4,14 +4,20 @@ import type { KeyState } from '@dspinlock/core'
 import stringWidth from 'string-width'
 import { printable, show } from './messages.js'
 
-const MAX_KEY_WIDTH = 64
+/** The widest column. Longer keys, which are rare (that of a HashDSpinlock has 74 characters), stand out of it: cut short, they could not be given to `inspect`. */
+const MAX_WIDTH = 80
 
 /** Lines without frames, so that tools such as cut and sort can read them. */
 function drawTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map(row => row.map(text => ({ text, width: stringWidth(text) })))
-  const widths = head.map((_, column) => cells.reduce((most, row) => Math.max(most, row[column]?.width ?? 0), 0))
+  const widths = head.map((_, column) =>
+    Math.min(
+      MAX_WIDTH,
+      cells.reduce((most, row) => Math.max(most, row[column]?.width ?? 0), 0),
+    ),
+  )
   return cells
-    .map(row => row.map(({ text, width }, column) => text + ' '.repeat((widths[column] ?? 0) - width)))
+    .map(row => row.map(({ text, width }, column) => text + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width))))
     .map(columns => columns.join('  ').trimEnd())
     .join('\n')
 }
@@ -22,7 +28,7 @@ export function drawKeys(states: readonly KeyState[]): string {
     const isHeld = state.state === 'held'
     const hasRecord = state.state === 'settled'
     return [
-      shorten(state.key),
+      show(state.key),
       state.state,
       isHeld ? time(state.heldMs) : '',
       isHeld ? time(state.leaseLeftMs) : '',
@@ -63,11 +69,6 @@ export function sortKeys(states: readonly KeyState[]): KeyState[] {
   return [...states].sort(
     (a, b) => b.heldMs - a.heldMs || a.ttlLeftMs - b.ttlLeftMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0),
   )
-}
-
-function shorten(key: string): string {
-  const shown = show(key)
-  return shown.length > MAX_KEY_WIDTH ? `${shown.slice(0, MAX_KEY_WIDTH - 1)}…` : shown
 }
 
 export function time(ms: number): string {
