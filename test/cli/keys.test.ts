@@ -80,7 +80,7 @@ describe('dspinlock on the command line', () => {
     it('--state and --match choose', async () => {
       expect(keysOf((await cli('ls', '--json', '--state', 'settled')).out)).to.deep.equal(['recorded'])
       expect(keysOf((await cli('ls', '--json', '--match', 'ass')).out)).to.deep.equal(['passed'])
-      expect((await cli('ls', '--match', 'none of them')).out).to.equal('no live keys\n')
+      expect((await cli('ls', '--match', 'none of them')).out).to.equal('no live keys; check --prefix\n')
     })
 
     it('shows keys whole, however long they are, so that they can be given to inspect', async () => {

@@ -116,7 +116,7 @@ describe('dspinlock and a Redis that is not there', () => {
 
   it('REDIS_URL names the server, too', async () => {
     const { code, out } = await runCli(['ls', '--prefix', 'nobody'], { REDIS_URL: redisUrl() })
-    expect([code, out]).to.deep.equal([0, 'no live keys\n'])
+    expect([code, out]).to.deep.equal([0, 'no live keys; check --prefix\n'])
   })
 })
 

@@ -47,6 +47,9 @@ export const failures = {
   unreachable: (why: string, cause?: unknown): Failure => new Failure(exitCodes.redis, why, cause),
 }
 
+/** An app's prefix that was left out looks like an app without keys. */
+export const noKeys = 'no live keys; check --prefix'
+
 /** The slots of a Cluster. */
 export const SLOTS = 16_384
 
