@@ -4,7 +4,14 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { channels, LockEngine, type Store } from '@dspinlock/core'
-import { type IoredisClient, type NodeRedisClient, type RedisConnection, redisStore } from '@dspinlock/redis'
+import {
+  glideConnection,
+  type IoredisClient,
+  type NodeRedisClient,
+  type RedisConnection,
+  redisStore,
+} from '@dspinlock/redis'
+import { GlideClient, Logger } from '@valkey/valkey-glide'
 import { expect } from 'chai'
 import { startRedisServer } from 'dspinlock-local-redis'
 import { Cluster, Redis } from 'ioredis'
@@ -14,6 +21,9 @@ import * as nodeRedis5 from 'redis5'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { redisUrl } from '../support/redis.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
+
+// GLIDE writes to standard error that a client which is closed cannot subscribe any more.
+Logger.setLoggerConfig('off')
 
 describe('connections', () => {
   const given: readonly [string, () => string | Redis | { host: string; port: number }][] = [
@@ -208,6 +218,24 @@ describe('connections', () => {
       sentinel.close()
       await redis.stop()
     }
+  })
+
+  it('a client of GLIDE that connects only when it is used: the connection that listens is made at once', async () => {
+    const { hostname: host, port } = new URL(redisUrl())
+    const client = glideConnection(GlideClient, { addresses: [{ host, port: Number(port) }], lazyConnect: true })
+    const channel = `lazy ${Math.random()}`
+    const ignore = (): void => {}
+    const listening = await new Promise<{ close(): void }>((resolve, reject) => {
+      const made = client.listen([channel], {
+        onMessage: ignore,
+        onLost: ignore,
+        onTrouble: reject,
+        onListening: () => resolve(made),
+      })
+    })
+    expect(await askServer(Number(port), 'PUBSUB', 'NUMSUB', channel)).to.deep.equal([channel, 1])
+    listening.close()
+    client.close()
   })
 
   it('a store that is closed at once opens no connection', async () => {

@@ -166,7 +166,9 @@ class GlideStoreClient<Config extends object> implements StoreClient {
       listener.onMessage(Buffer.isBuffer(message) ? message : Buffer.from(message))
     const channelsAndPatterns = { [EXACT_CHANNELS]: new Set(channels) }
     // Messages are decoded by the client's default decoder, and a record is not text.
-    return { ...this.#config, defaultDecoder: asBytes, pubsubSubscriptions: { channelsAndPatterns, callback } }
+    const pubsubSubscriptions = { channelsAndPatterns, callback }
+    // A lazy client connects for its first command, and this one is given none.
+    return { ...this.#config, lazyConnect: false, defaultDecoder: asBytes, pubsubSubscriptions }
   }
 
   #route(key: string | undefined): object {
