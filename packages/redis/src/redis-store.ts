@@ -28,6 +28,7 @@ import { ConnectionTrouble, tellTrouble, warnUseless } from './connection-troubl
 import { Deadlines } from './deadlines.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache } from './local-cache.js'
+import { LostLeaves } from './lost-leaves.js'
 import { foreignDataWarning, tooFewReplicasError, unreadableError } from './messages.js'
 import { Operation, type OperationHost } from './operation.js'
 import { type RedisStoreOptions, readStoreOptions } from './options.js'
@@ -70,6 +71,7 @@ export class RedisStore implements Store {
   readonly #id: string = randomBytes(9).toString('base64url').replaceAll('-', '~')
   readonly #subscriber: Subscriber
   readonly #cache: LocalCache | undefined
+  readonly #lostLeaves = new LostLeaves()
   readonly #outage: Outage
   readonly #trouble: ConnectionTrouble
   /** Why the store cannot work on this server, if it cannot and that is known. */
@@ -130,7 +132,12 @@ export class RedisStore implements Store {
   open(onWake: (wake: Wake) => void): Mailbox {
     if (this.#closed) throw new ClosedError('store')
     const id = `${this.#id}-${++this.#nextMailbox}`
-    this.#subscriber.add(id, onWake)
+    this.#subscriber.add(id, wake => {
+      const state = wake.kind === 'resync' ? undefined : this.#lostLeaves.take(wake.token)
+      if (wake.kind === 'resync' || state === undefined) return onWake(wake)
+      // It was handed the key, and nobody takes it up. If this fails, too, it is remembered once more.
+      this.#leave(state, state, wake.token).catch(() => {})
+    })
     return { id, close: () => this.#subscriber.remove(id) }
   }
 
@@ -196,7 +203,16 @@ export class RedisStore implements Store {
   }
 
   leave(key: string, token: string): Promise<void> {
-    return this.#run('leave', key, composeGiven(token, 0, undefined, ''), () => {})
+    return this.#leave(nameState(this.#prefix, key), key, token)
+  }
+
+  async #leave(state: string, key: string, token: string): Promise<void> {
+    try {
+      await this.#runOn(state, 'leave', key, composeGiven(token, 0, undefined, ''), () => {})
+    } catch (error) {
+      this.#lostLeaves.add(token, state)
+      throw error
+    }
   }
 
   forget(key: string, fence?: number): Promise<boolean> {
