@@ -9,8 +9,7 @@ export type Arguments = readonly unknown[]
 export function sizeOf([chunk, encoding]: Arguments): number {
   // Node refuses an unknown encoding even if the chunk is bytes.
   const name = encodingOf(encoding)
-  if (name === undefined) return 0
-  return typeof chunk === 'string' || chunk instanceof Uint8Array ? Buffer.byteLength(chunk, name) : 0
+  return name && (typeof chunk === 'string' || chunk instanceof Uint8Array) ? Buffer.byteLength(chunk, name) : 0
 }
 
 /** Arguments to write now in place of these, and the last byte or character, which is to leave later. */

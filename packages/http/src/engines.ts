@@ -29,31 +29,22 @@ export function leaseEngine(wishes: EngineWishes): EngineLease {
   logByEnvironment()
   if (wishes.engine !== undefined) return { engine: wishes.engine, close: async () => {} }
   const { maxWaiters, maxWaitersPerKey } = wishes
-  const limits = { maxWaiters, maxWaitersPerKey }
-  if (wishes.store === undefined) {
-    if (cluster.isWorker) warn('DSPINLOCK_W_MEMORY_CLUSTER')
-    const store = memoryStore()
-    const engine = new LockEngine({ store, ...limits })
-    return { engine, close: () => engine.close().then(() => store.close()) }
-  }
-  if ((maxWaiters ?? maxWaitersPerKey) !== undefined) {
-    const engine = new LockEngine({ store: wishes.store, ...limits })
-    return { engine, close: () => engine.close() }
-  }
-  return share(wishes.store)
+  if (wishes.store !== undefined && (maxWaiters ?? maxWaitersPerKey) === undefined) return share(wishes.store)
+  if (!wishes.store && cluster.isWorker) warn('DSPINLOCK_W_MEMORY_CLUSTER')
+  const store = wishes.store ?? memoryStore()
+  const engine = new LockEngine({ store, maxWaiters, maxWaitersPerKey })
+  // A store that was given stays open.
+  return { engine, close: () => engine.close().then(() => (wishes.store ? undefined : store.close())) }
 }
 
 function share(store: Store): EngineLease {
-  let shared = byStore.get(store)
-  if (shared === undefined || shared.engine.closed) {
-    shared = { engine: new LockEngine({ store }), users: 0 }
-    byStore.set(store, shared)
-  }
-  const mine = shared
-  mine.users++
+  const known = byStore.get(store)
+  const shared = known && !known.engine.closed ? known : { engine: new LockEngine({ store }), users: 0 }
+  byStore.set(store, shared)
+  shared.users++
   let closing: Promise<void> | undefined
   return {
-    engine: mine.engine,
-    close: () => (closing ??= --mine.users === 0 ? mine.engine.close() : Promise.resolve()),
+    engine: shared.engine,
+    close: () => (closing ??= --shared.users === 0 ? shared.engine.close() : Promise.resolve()),
   }
 }

@@ -12,13 +12,12 @@ interface Notes {
   readonly chunkedEncoding?: boolean
 }
 
-/** The length that the head declares, or is going to declare; undefined for a chunked response (RFC 9112, section 6.3). */
-export function readDeclaredLength(res: ServerResponse): number | undefined {
+/** The length that the head declares, or is going to declare; NaN if none, as for a chunked response (RFC 9112, section 6.3). */
+export function readDeclaredLength(res: ServerResponse): number {
   const { _header, chunkedEncoding } = res as Notes
-  if (chunkedEncoding === true || res.hasHeader('transfer-encoding')) return undefined
+  if (chunkedEncoding || res.hasHeader('transfer-encoding')) return Number.NaN
   // A length that was given to writeHead is nowhere but in the written head.
-  const declared = res.getHeader('content-length') ?? /\r\ncontent-length: *(\d+)/i.exec(_header ?? '')?.[1]
-  return declared === undefined ? undefined : Number(declared)
+  return Number(res.getHeader('content-length') ?? /\r\ncontent-length: *(\d+)/i.exec(_header ?? '')?.[1])
 }
 
 /** The status as it was sent, or, before that, as it is set now. */
@@ -28,7 +27,7 @@ export function readStatus(res: ServerResponse): number {
 }
 
 export function hasTrailers(res: ServerResponse): boolean {
-  return ((res as Notes)._trailer ?? '') !== ''
+  return Boolean((res as Notes)._trailer)
 }
 
 /** Whether the head has left. Before the first write or end, only flushHeaders can have sent it, with an empty string. */
@@ -39,8 +38,8 @@ export function hasHeadLeft(res: ServerResponse): boolean {
 /** Whether the head left as UTF-8. To be called after the first write or end, if the head had not left before it. */
 export function hasLeftAsUtf8(res: ServerResponse, [chunk, encoding]: readonly unknown[], isEnd: boolean): boolean {
   const { _headerSent, _hasBody, chunkedEncoding } = res as Notes
-  if (_headerSent !== true || _hasBody !== true || typeof chunk !== 'string') return false
+  if (!_headerSent || !_hasBody || typeof chunk !== 'string') return false
   if (typeof encoding === 'string' && encoding !== 'utf8') return false
   // With `write('')` the head leaves as UTF-8, with `end('')` as latin1. A chunk comes after its size, which is in latin1.
-  return chunk === '' ? !isEnd : chunkedEncoding !== true
+  return chunk === '' ? !isEnd : !chunkedEncoding
 }

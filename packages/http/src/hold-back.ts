@@ -9,7 +9,7 @@ export interface HeldBack {
   /** To be called when `end` has thrown: restores everything to what it would be without us. */
   undo(): void
   /** Lets the bytes leave. */
-  letGo(): void
+  readonly letGo: () => void
 }
 
 /**

@@ -26,7 +26,7 @@ export function readParsedBody(
   saysSo?: boolean,
 ): { readonly isParsed: boolean; readonly parsedBody: unknown } {
   const { body, file, files } = result
-  const hasFiles = file !== undefined || (typeof files === 'object' && files !== null && Object.keys(files).length > 0)
+  const hasFiles = file !== undefined || Object.keys(files ?? {}).length > 0
   const parsedBody = hasFiles ? { body, files: listFiles([file, files]) } : body
   return { isParsed: standsForBody(req, body, hasFiles, saysSo), parsedBody }
 }

@@ -61,11 +61,9 @@ export function encodeRecord(response: RecordedResponse): Uint8Array {
   const frame = Buffer.allocUnsafe(LENGTHS_AT + 4 * strings.length + text.length + response.body.byteLength)
   frame.set(MAGIC)
   frame[3] = traced | (RESPONSE + FORMS.indexOf(response.form))
-  frame.writeUInt16BE(response.status, 4)
-  frame.writeUInt16BE(response.headers.length, 6)
-  frame.writeUInt16BE(response.removed.length, 8)
-  frame.writeUInt16BE(response.vary.length, 10)
-  let at = LENGTHS_AT
+  const { status, headers, removed, vary } = response
+  let at = 4
+  for (const number of [status, headers.length, removed.length, vary.length]) at = frame.writeUInt16BE(number, at)
   for (const { length } of strings) at = frame.writeUInt32BE(length, at)
   // Node puts headers on the wire as latin1 (RFC 9110, section 5.5, calls bytes outside ASCII opaque).
   frame.write(text, at, 'latin1')

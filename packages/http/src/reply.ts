@@ -92,8 +92,7 @@ function mayListHeaders(res: ServerResponse): boolean {
 
 function listHeaders({ headers, appended }: Reply, body: Uint8Array): string[] {
   const list: string[] = []
-  for (const [name, value] of headers) list.push(name, value)
-  for (const [name, value] of appended) list.push(name, value)
+  for (const [name, value] of [...headers, ...appended]) list.push(name, value)
   list.push('Content-Length', String(body.byteLength))
   return list
 }
