@@ -72,6 +72,25 @@ describe('clients that leave', () => {
         })
       }
 
+      for (const begun of ['begun ', undefined]) {
+        const when = begun === undefined ? 'before the first byte' : 'in mid-body'
+        it(`the holder’s, ${when}, and the handler writes for longer than settleTimeoutMs: duplicates get all of it`, async () => {
+          await start({ duplicates: 'replay', settleTimeoutMs: 40 })
+          const run = await leave('/', 'POST', begun)
+          const duplicate = life.ask('/', 'POST')
+          await life.waiting(1)
+          for (let n = 0; n < 20; n++) {
+            run.res.write('.')
+            await new Promise(resolve => setTimeout(resolve, 5))
+          }
+          run.res.end('ended')
+          expect((await duplicate).body).to.equal(`${begun ?? ''}${'.'.repeat(20)}ended`)
+          expect(life.runs).to.have.length(1)
+          await life.free()
+          topic.row('the holder’s, and the handler writes on, and ends later', goesOn, 'gets all of it')
+        })
+      }
+
       it('serialised: the next one runs when the work has ended, and not when its client has left', async () => {
         await start({})
         const run = await leave('/', 'POST')
@@ -156,6 +175,52 @@ describe('clients that leave', () => {
           )
         })
       }
+
+      for (const method of ['GET', 'POST']) {
+        const isRead = method === 'GET'
+        it(`${method}: the holder’s, before the head, and the handler ends nothing after it: ${isRead ? 'the next one runs' : 'it counts as done'}`, async () => {
+          await start({ duplicates: 'replay', ttlMs: 60_000 }, ({ res }) => {
+            if (life.runs.length > 1) res.end('its own')
+          })
+          const run = await leave('/', method)
+          // Like handlers that are made of a web response: they look for the client only now.
+          run.res.writeHead(200)
+          const { status, body } = await life.ask('/', method)
+          if (isRead) expect([status, body, life.runs.length]).to.deep.equal([200, 'its own', 2])
+          else expect([status, life.runs.length]).to.deep.equal([409, 1])
+          await life.free()
+          topic.row(
+            `the holder’s, before the head, and the handler ends nothing after it (${isRead ? 'a read' : 'a write'})`,
+            'nothing comes of it: its hold ends after `settleTimeoutMs`',
+            isRead ? 'runs for itself' : 'is told that it is done (409)',
+          )
+        })
+      }
+
+      it('serialised: the holder’s, before the head, and the handler waits for the client to take what it wrote: the next one runs', async () => {
+        await start({}, ({ res }) => {
+          if (life.runs.length > 1) res.end('its own')
+        })
+        const { res } = await leave('/', 'POST')
+        if (!res.write('never taken')) res.once('drain', () => res.end())
+        expect((await life.ask('/', 'POST')).body).to.equal('its own')
+        await life.free()
+      })
+
+      it('the holder’s, before the first byte, and writeHead cannot be replaced: the work goes on', async () => {
+        await start({}, ({ res }) => {
+          if (life.runs.length > 1) return void res.end('its own')
+          Object.defineProperty(res, 'writeHead', {
+            value: Reflect.get(res, 'writeHead'),
+            writable: false,
+            configurable: false,
+          })
+        })
+        const run = await leave('/', 'POST')
+        run.res.end()
+        expect((await life.ask('/', 'POST')).body).to.equal('its own')
+        await life.free()
+      })
 
       it('the holder’s, during its upload: nothing was claimed, and nothing runs', async () => {
         await start({ duplicates: 'reject' }, ({ res }) => res.end('done'))

@@ -335,6 +335,24 @@ describe('HTTP/2', () => {
     topic.row('a client that leaves before the first byte', 'the work goes on', 'waits for it and gets its answer')
   })
 
+  it('a client that leaves before the head, and a handler that waits for it after that: it counts as done', async () => {
+    for (const client of clients.slice(1)) {
+      const gate = new Gate()
+      runs = 0
+      current = async (_req, res) => {
+        await gate.opened
+        res.writeHead(200)
+        if (!res.write('never taken')) await once(res, 'drain')
+        res.end()
+      }
+      const path = `/${randomUUID()}`
+      await askAndLeave(client, path)
+      gate.open()
+      const { headers } = await ask(client, path, { what: '', method: 'POST', answer: current })
+      expect([headers[':status'], runs]).to.deep.equal([409, 1])
+    }
+  })
+
   it('a client that leaves before the first byte: what fails after a head that nobody wrote runs again', async () => {
     const [, client] = clients
     if (client === undefined) throw new Error('no guarded client')

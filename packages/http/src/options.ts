@@ -73,7 +73,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
    * `'after-end'`: they leave at once.
    */
   readonly settle?: 'before-end' | 'after-end'
-  /** The longest that the last bytes wait for the store, in milliseconds. Default 1 000. */
+  /** The longest that the last bytes wait for the store, and that a response whose client has left may stand still until its hold ends, in milliseconds. Default 1 000. */
   readonly settleTimeoutMs?: number
   /** For answers of 500 and above: `'retry'` (default) leaves no record, and the next one runs; `'keep'` treats them as any other. */
   readonly serverErrors?: 'retry' | 'keep'
@@ -191,8 +191,7 @@ export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | und
 
 /** If a user writes `app.use(dspinlock)`, it is called with the first request, or with Koa's context. */
 function isRequest(given: unknown): boolean {
-  if (given instanceof IncomingMessage) return true
-  return typeof given === 'object' && given !== null && 'req' in given && given.req instanceof IncomingMessage
+  return ((given as { readonly req?: unknown } | undefined)?.req ?? given) instanceof IncomingMessage
 }
 
 /** Rejects options that would be ignored, or contradict each other. */

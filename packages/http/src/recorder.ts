@@ -38,7 +38,7 @@ export interface RecordingOwner {
    */
   onEnd(outcome: Outcome, letGo: (() => void) | undefined): void
   /** Called once if the client left before the handler ended the response. */
-  onAbandoned(hasHead: boolean): void
+  onAbandoned(): void
 }
 
 type Method = (this: ServerResponse, ...args: unknown[]) => unknown
@@ -60,8 +60,8 @@ export class Recorder {
   #size = 0
   #tooLarge = false
   #hasTrailers = false
-  /** Bytes that Node has accepted. */
-  #written = 0
+  /** The bytes of all writes, also of those that Node let fall because the client had left. */
+  written = 0
   /** The last byte, or character, while it has yet to leave. */
   #kept: Buffer | undefined
   /** Middleware mounted before us has replaced `end`, and may collect what it is given and send head and body later. */
@@ -80,7 +80,7 @@ export class Recorder {
     this.#isReplaced = Object.hasOwn(res, 'end')
     Recorder.#watch(this)
     whenOver(res, () => {
-      if (!this.#done) owner.onAbandoned(res.headersSent)
+      if (!this.#done) owner.onAbandoned()
     })
   }
 
@@ -90,15 +90,17 @@ export class Recorder {
     this.#chunks = []
   }
 
-  /** What was recorded so far, as the outcome of a response that ends now. One object, because a copy of it would take 1 µs of each request. */
-  outcome(complete: boolean): Outcome {
+  /** Stops watching, and tells what was recorded of a response that ends now. One object, because a copy of it would take 1 µs of each request. */
+  finish(complete: boolean): Outcome {
+    const chunks = this.#chunks
+    this.detach()
     const keep = this.#owner.keepsBody && !this.#tooLarge
     // A handler that failed before its head was written has begun its answer anew.
     const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
       status: head?.status ?? readStatus(this.#res),
       head: head && this.#isHeadUtf8 ? toWire(head) : head,
-      body: keep ? joinChunks(this.#chunks) : undefined,
+      body: keep ? joinChunks(chunks) : undefined,
       form: 'bytes',
       tooLarge: this.#tooLarge,
       hasTrailers: this.hasTrailers,
@@ -173,10 +175,10 @@ export class Recorder {
 
   #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
     const size = sizeOf(args)
-    const isAll = size > 0 && this.#written + size === readDeclaredLength(res)
+    const isAll = size > 0 && this.written + size === readDeclaredLength(res)
     const [leaving, kept] = isAll && this.#owner.holdsBack ? withoutLast(args) : [args]
     const accepted = this.#runWithHead(before.write, res, leaving, false)
-    this.#written += size
+    this.written += size
     this.#keep(args, true)
     if (isAll) this.#onAllWritten(before, res, kept)
     return accepted
@@ -201,9 +203,7 @@ export class Recorder {
         return result
       }
     }
-    this.#done = true
-    this.#owner.onEnd(this.outcome(true), kept && letGo)
-    this.#chunks = []
+    this.#owner.onEnd(this.finish(true), kept && letGo)
   }
 
   #takeHead(args: readonly unknown[]): Head | undefined {
@@ -219,10 +219,8 @@ export class Recorder {
     const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
     const result = this.#endHeldBack(end, res, args, heldBack)
     // Not copied, because the owner is done with the bytes before the handler can change them.
-    if (typeof args[0] !== 'function') this.#keep(args, false)
-    this.#done = true
-    this.#owner.onEnd(this.outcome(true), heldBack === undefined ? undefined : () => heldBack.letGo())
-    this.#chunks = []
+    this.#keep(args, false)
+    this.#owner.onEnd(this.finish(true), heldBack?.letGo)
     return result
   }
 
@@ -241,7 +239,7 @@ export class Recorder {
   #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
     if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
     // From Node 26 on, a first chunk waits for the end of its turn, and the head waits with it; then the head leaves together with the chunk's size.
-    const wasFlushed = hasHeadLeft(res) && !(this.#written && res.chunkedEncoding)
+    const wasFlushed = hasHeadLeft(res) && !(this.written && res.chunkedEncoding)
     // Without a client, no head is written any more; if `end` was replaced, it may be written later. Then the head as it is set now counts.
     if (!res.headersSent && (this.#isReplaced || isGone(res.req))) this.#unsent = this.#takeHead([])
     const result = this.#run(method, res, args)
@@ -262,7 +260,7 @@ export class Recorder {
   /** Records bytes that Node has accepted. `copies` is for buffers that the handler may reuse. */
   #keep(args: readonly unknown[], copies: boolean): void {
     const [chunk] = args
-    if (!this.#owner.keepsBody || this.#tooLarge || chunk === undefined || chunk === null || chunk === '') return
+    if (!this.#owner.keepsBody || this.#tooLarge || !chunk || typeof chunk === 'function') return
     const bytes = copies && typeof chunk !== 'string' ? Buffer.from(chunk as Uint8Array) : toBytes(args)
     this.#size += bytes.length
     if (this.#size > this.#owner.maxBytes) {
@@ -274,6 +272,6 @@ export class Recorder {
   }
 }
 
-function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {
+export function call(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {
   return Reflect.apply(method as (...given: unknown[]) => unknown, res, args)
 }

@@ -1,7 +1,7 @@
 // Watches Node's own response from its first byte until its last one is on its way, and ends the hold with it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Outcome, Recorder, type RecordingOwner } from './recorder.js'
+import { call, type Outcome, Recorder, type RecordingOwner } from './recorder.js'
 import { isSafeMethod } from './replayable.js'
 import type { Ending } from './request-state.js'
 import type { Settlement } from './settlement.js'
@@ -51,32 +51,44 @@ class ResponseWatch implements Watching, RecordingOwner {
 
   onEnd(outcome: Outcome, letGo: (() => void) | undefined): void {
     const settled = this.#settlement.end(outcome)
-    if (letGo === undefined) return
-    if (settled === undefined) letGo()
+    if (settled === undefined) letGo?.()
     else void settled.then(letGo)
   }
 
-  onAbandoned(hasHead: boolean): void {
+  onAbandoned(): void {
     const res = this.#res
-    // The source of the response (a pipe, say) may have stopped for good. A handler that goes on ends the response soon.
-    const cutLater = (): unknown => setTimeout(() => this.cut(), this.#settlement.settleTimeoutMs).unref()
-    if (hasHead) cutLater()
+    // The source of the response (a pipe, say) may have stopped for good. A handler that goes on writes, or ends the response, soon.
+    const cutLater = (): void => {
+      const { written } = this.#recorder
+      setTimeout(() => {
+        if (this.#recorder.written === written) this.cut()
+        else cutLater()
+      }, this.#settlement.settleTimeoutMs).unref()
+    }
+    if (res.headersSent) cutLater()
     else if (res.errored) this.cut()
-    // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs. Unless
-    // the response is a stream, whose bytes nobody takes any more, or the handler itself gave up (docs/decisions/084, 085).
-    else res.once('pipe', cutLater).once('unpipe', cutLater)
+    else {
+      // Without a head nothing is known about the work, and it may go on, so the hold stays until the response ends, or for maxHoldMs. Unless
+      // the handler begins to answer nobody, or waits for somebody to take its bytes, or gave up (docs/decisions/084, 085, 087).
+      res.once('pipe', cutLater).once('unpipe', cutLater)
+      res.on('newListener', event => event === 'drain' && cutLater())
+      const writeHead: unknown = Reflect.get(res, 'writeHead')
+      // Not by `replaceMethod`: what that throws, if the method cannot be replaced, would be uncaught here.
+      Reflect.set(res, 'writeHead', (...args: unknown[]) => {
+        cutLater()
+        return call(writeHead, res, args)
+      })
+    }
   }
 
   release(): void {
-    this.#recorder.detach()
+    this.stop()
     void this.#settlement.release()
   }
 
   cut(): void {
     if (!this.#res.headersSent && this.#isSafe) return this.release()
-    const outcome = this.#recorder.outcome(false)
-    this.#recorder.detach()
-    void this.#settlement.end(outcome)
+    void this.#settlement.end(this.#recorder.finish(false))
   }
 
   stop(): void {
