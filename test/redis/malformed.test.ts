@@ -19,6 +19,13 @@ describe('foreign data in Redis', () => {
     ['half a state', async (redis, name) => redis.set(name, (await redis.getBuffer(name))?.subarray(0, 30) ?? '')],
     ['a hash', (redis, name) => redis.del(name).then(() => redis.hset(name, 't', 'somebody'))],
     ['a list of waiters', (redis, name) => redis.lpush(`${name}:w`, 'x')],
+    [
+      'a waiter of another form',
+      async (redis, name) => {
+        await spoilState(redis, name, 'crowded = 1')
+        await redis.zadd(`${name}:w`, 1, 'somebody')
+      },
+    ],
     ['another version', (redis, name) => spoilState(redis, name, "version, holder, ends = 208, 'a-1.1', now + 60000")],
     ['a holder without a lease', (redis, name) => spoilState(redis, name, "holder, ends = 'somebody', 0")],
     ['a lease of a thousand years', (redis, name) => spoilState(redis, name, "holder, ends = 'a-1.1', 1e20")],
@@ -34,6 +41,7 @@ describe('foreign data in Redis', () => {
     ],
     ['a record from the future', (redis, name) => spoilState(redis, name, `${RECORD} settled = 1e18`)],
     ['a record for ever', (redis, name) => spoilState(redis, name, `${RECORD} visible = 1/0`)],
+    ['a record kept for ever', (redis, name) => spoilState(redis, name, `${RECORD} visible, kept = 0, 1/0`)],
     ['endings of another form', (redis, name) => spoilState(redis, name, "endings = '; ;;x y'")],
   ]
   for (const [what, plant] of cases) {

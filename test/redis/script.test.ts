@@ -22,9 +22,10 @@ describe('what the script keeps of a key', () => {
   const boxes: Mailbox[] = []
   let next = 0
   let key = ''
-  before(() => {
+  before(async () => {
     store = redisStore(redisUrl(), { prefix })
     redis = new Redis(redisUrl())
+    await untilSo('the store listens', async () => (await redis.pubsub('CHANNELS', `${prefix}:wake:*`)).length === 1)
   })
   beforeEach(() => {
     key = `k${++next}`
@@ -191,6 +192,14 @@ describe('what the script keeps of a key', () => {
     await release(`${a}.21`)
     await store.leave(key, `${a}.21`)
     expect(await release(`${a}.20`), 'after the higher one was told again').to.equal(true)
+    const b = box()
+    await hold(`${b}.9`)
+    await release(`${b}.9`)
+    await hold(`${b}.10`)
+    await store.leave(key, `${b}.11`)
+    await release(`${b}.10`)
+    await store.leave(key, `${b}.4`)
+    expect(await release(`${b}.10`), 'the second by number and not by text').to.equal(true)
   })
 
   it('how many turns in a row a process had, even while nobody waits', async () => {
@@ -247,12 +256,39 @@ describe('what the script keeps of a key', () => {
     await hold(`${a}.3`, { takeRecord: true })
   })
 
+  it('a record in the message that wakes a waiter only up to `maxWakeRecordBytes`', async () => {
+    const limited = redisStore(redisUrl(), { prefix, maxWakeRecordBytes: 10 })
+    for (const [bytes, kind] of [[10, 'record'] as const, [11, 'look'] as const]) {
+      key = `k${++next}`
+      const a = box()
+      let waiting = ''
+      const told = new Promise<string>(resolve => {
+        const waiter = store.open(wake => void (wake.kind === 'resync' || resolve(wake.kind)))
+        boxes.push(waiter)
+        waiting = `${waiter.id}.1`
+      })
+      await hold(`${a}.1`)
+      await claim(waiting, { wait: true, takeRecord: true })
+      await limited.settle({ key, token: `${a}.1`, record: Buffer.alloc(bytes), ttlMs: 0, retainMs: 1_000 })
+      expect(await told).to.equal(kind)
+    }
+    await limited.close()
+  })
+
   it('no record that is over', async () => {
     const a = box()
     await hold(`${a}.1`)
     await settle(`${a}.1`, Buffer.alloc(10_000), 1)
     await untilSo('it is over', async () => (await store.inspect(key))?.state === 'free')
     await hold(`${a}.2`, { takeRecord: true })
+    expect(await redis.strlen(name())).to.be.below(200)
+  })
+
+  it('no record that is for nobody, though others wait for a turn', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    await claim(`${box()}.1`, { wait: true })
+    await settle(`${a}.1`, Buffer.alloc(10_000), 0)
     expect(await redis.strlen(name())).to.be.below(200)
   })
 
@@ -264,6 +300,41 @@ describe('what the script keeps of a key', () => {
     const arrival = (Date.now() - 5_000) * 1_000
     expect(await claim(`${b}.1`, { wait: true, arrival })).to.include({ state: 'busy', arrival })
     expect((await store.inspect(key))?.waiters).to.equal(1)
+  })
+
+  it('who waits, only while somebody does', async () => {
+    const a = box()
+    await hold(`${a}.1`, { payload: 'p' })
+    const waiting = `${box()}.1`
+    await claim(waiting, { wait: true })
+    await store.leave(key, waiting)
+    await release(`${a}.1`)
+    // The shortest form, with which no operation looks for waiters.
+    expect((await redis.getBuffer(name()))?.[0]).to.equal(209)
+  })
+
+  it('no waiter whose process is gone, once it would be its turn', async () => {
+    const [a, c] = [box(), box()]
+    const [gone, deaf, heard] = ['gone-1.1', 'deaf-1.1', `${c}.1`]
+    const isFree = async (): Promise<boolean> => (await store.inspect(key))?.state === 'free'
+    await hold(`${a}.1`)
+    for (const token of [gone, heard]) await claim(token, { wait: true })
+    await release(`${a}.1`)
+    expect((await claim(heard)).state, 'handed over by a release').to.equal('held')
+    key = `k${++next}`
+    await hold(`${a}.2`, { leaseMs: 10 })
+    for (const token of [gone, deaf, heard]) await claim(token, { wait: true })
+    await untilSo('the lease is over', isFree)
+    // It does not listen, but it asks, so it lives.
+    await hold(deaf, { wait: true, arrival: 1, leaseMs: 60_000 })
+    const { leaseLeftMs, waiters } = (await store.inspect(key)) ?? { leaseLeftMs: 0, waiters: 0 }
+    expect(leaseLeftMs, 'under its own lease').to.be.within(50_000, 60_000)
+    expect(waiters).to.equal(1)
+    key = `k${++next}`
+    await hold(`${a}.3`, { leaseMs: 10 })
+    await claim(gone, { wait: true })
+    await untilSo('the lease is over', isFree)
+    await hold(`${a}.4`, { wait: true })
   })
 
   it('a payload beside an arrival, with spaces in it', async () => {

@@ -101,6 +101,15 @@ export const holdCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a claim that the holder repeats renews the lease',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key, { leaseMs: 5_000 })
+      await a.claim(key, token, { leaseMs: 60_000 })
+      const state = await b.store.inspect(key)
+      ok(state !== undefined && state.leaseLeftMs > 50_000, `${state?.leaseLeftMs} ms are left`)
+    },
+  },
+  {
     name: 'a lease is never shortened, neither by renewing nor by claiming again',
     async run({ a, b, key }) {
       const { token, fence } = await a.hold(key)
@@ -208,6 +217,18 @@ export const holdCases: readonly ContractCase[] = [
       equal(await a.store.forget(key, second.fence), false)
       equal(await a.store.forget(key, third.fence), true)
       notEqual((await a.store.inspect(key))?.state, 'settled')
+    },
+  },
+  {
+    name: 'where all has run out, there is nothing to forget',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      await b.queue(key, { takeRecord: true })
+      await a.settle(key, token, bytes('r'), 0)
+      equal(await b.store.forget(key), false)
+      await a.hold(key, { leaseMs: 10 })
+      await pause(20)
+      equal(await b.store.forget(key), false)
     },
   },
   {

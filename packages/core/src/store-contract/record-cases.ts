@@ -81,6 +81,21 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a waiter for a turn that asks for the record after all is given it, and waits no more',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const turn = await b.queue(key)
+      const changed = await b.queue(key)
+      const taker = await c.queue(key, { takeRecord: true })
+      await a.settle(key, token, bytes('r'), 0)
+      equal((await b.wake(turn.token)).kind, 'turn')
+      equal((await c.wake(taker.token)).kind, 'record')
+      const reply = await b.claim(key, changed.token, { takeRecord: true, arrival: changed.arrival })
+      ok(reply.state === 'record' && reply.joined)
+      equal((await a.store.inspect(key))?.waiters, 0)
+    },
+  },
+  {
     name: 'a waiter that waited longer than the hold lasted can fetch its record as well',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
@@ -164,7 +179,9 @@ export const recordCases: readonly ContractCase[] = [
         inFlight: true,
       })
       equal((await a.store.inspect(key))?.waiters, 0)
-      equal((await b.claim(key, b.token(), { payload: 'p', takeRecord: true, wait: false })).state, 'busy')
+      for (const payload of ['p', '']) {
+        equal((await b.claim(key, b.token(), { payload, takeRecord: true, wait: false })).state, 'busy')
+      }
       await a.settle(key, token, bytes('r'), 60_000)
       deepEqual(await b.claim(key, b.token(), { payload: 'q', takeRecord: true }), {
         state: 'mismatch',
@@ -172,6 +189,28 @@ export const recordCases: readonly ContractCase[] = [
       })
       equal((await b.claim(key, b.token(), { payload: 'p', takeRecord: true })).state, 'record')
       equal((await b.claim(key, b.token(), { payload: '', takeRecord: true })).state, 'record')
+    },
+  },
+  {
+    name: 'what has no payload mismatches nothing, in flight and settled',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const waiting = await b.queue(key, { payload: 'p', takeRecord: true })
+      await a.settle(key, token, bytes('r'), 60_000)
+      equal((await b.wake(waiting.token)).kind, 'record')
+      equal((await b.claim(key, b.token(), { payload: 'p', takeRecord: true })).state, 'record')
+    },
+  },
+  {
+    name: 'a waiter that asks again while another payload is in flight mismatches, and waits no more',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const first = await b.queue(key, { payload: 'p' })
+      const { token: second, arrival } = await c.queue(key, { payload: 'q' })
+      await a.release(key, token)
+      equal((await b.wake(first.token)).kind, 'turn')
+      deepEqual(await c.claim(key, second, { payload: 'q', arrival }), { state: 'mismatch', inFlight: true })
+      equal((await a.store.inspect(key))?.waiters, 0)
     },
   },
   {
@@ -184,6 +223,15 @@ export const recordCases: readonly ContractCase[] = [
       equal((await c.wake(waiters[1]?.token ?? '')).kind, 'pass')
       equal((await b.claim(key, b.token(), { takeRecord: true })).state, 'pass')
       await pause(80)
+      equal((await b.claim(key, b.token(), { takeRecord: true })).state, 'held')
+    },
+  },
+  {
+    name: 'forgetting drops a pass mark',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      await a.release(key, token, 60_000)
+      equal(await b.store.forget(key), true)
       equal((await b.claim(key, b.token(), { takeRecord: true })).state, 'held')
     },
   },

@@ -74,6 +74,18 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'the first waiter takes a key whose lease ran out, and waits no more',
+    async run({ a, b, key }) {
+      await a.hold(key, { leaseMs: 20 })
+      const { token, arrival } = await b.queue(key, { payload: 'p' })
+      await pause(40)
+      // With its newest options.
+      equal((await b.claim(key, token, { arrival, payload: 'q' })).state, 'held')
+      equal((await a.store.inspect(key))?.waiters, 0)
+      equal((await a.claim(key, a.token(), { payload: 'p' })).state, 'mismatch')
+    },
+  },
+  {
     name: 'a waiter that left is passed over; one that left after being handed the key hands it on',
     async run({ a, b, c, key }) {
       const { token } = await a.hold(key)
@@ -86,6 +98,19 @@ export const waitCases: readonly ContractCase[] = [
       await b.store.leave(key, late.token)
       equal((await c.wake(last.token)).kind, 'turn')
       equal(b.wakesFor(gone.token), 0)
+    },
+  },
+  {
+    name: 'a waiter that left takes no other along, however alike their tokens are',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      const gone = await b.queue(key)
+      for (let n = 0; n < 8; n++) b.token()
+      const tenth = await b.queue(key)
+      equal(tenth.token, `${gone.token}0`)
+      await b.store.leave(key, gone.token)
+      await a.release(key, token)
+      equal((await b.wake(tenth.token)).kind, 'turn')
     },
   },
   {
@@ -172,6 +197,58 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a next claim is made with all that it asks for: its payload, and its place if others are due',
+    async run({ a, b, c, key }) {
+      const { token } = await a.hold(key)
+      const next = { ...nextClaim(a, key), payload: 'p' }
+      equal((await a.store.release({ key, token, passMs: 0, maxLocalTurns: 0, next })).next?.state, 'held')
+      deepEqual(await b.claim(key, b.token(), { payload: 'q' }), { state: 'mismatch', inFlight: true })
+      const { token: gone, arrival } = await b.queue(key)
+      await c.queue(key)
+      await b.store.leave(key, gone)
+      const last = { ...nextClaim(a, key), arrival }
+      equal(
+        (await a.store.release({ key, token: next.token, passMs: 0, maxLocalTurns: 0, next: last })).next?.state,
+        'held',
+      )
+      await a.settle(key, last.token, bytes('r'), 0)
+      const late = { key, token: last.token, passMs: 0, maxLocalTurns: 0, next: nextClaim(a, key) }
+      equal((await a.store.release(late)).mine, false)
+    },
+  },
+  {
+    name: 'turns that a process gives to itself while nobody else waits do not count',
+    async run({ a, b, key }) {
+      let { token } = await a.hold(key)
+      const handOn = async (): Promise<void> => {
+        const next = nextClaim(a, key)
+        const reply = await a.store.release({ key, token, passMs: 0, maxLocalTurns: 1, next })
+        equal(reply.next?.state, 'held')
+        token = next.token
+      }
+      for (let turn = 0; turn < 3; turn++) await handOn()
+      await b.queue(key)
+      await handOn()
+    },
+  },
+  {
+    name: 'where the next claim takes no turn, the first waiter does',
+    async run({ a, b, key }) {
+      const left = nextClaim(a, key)
+      await a.store.leave(key, left.token)
+      for (const [next, passMs] of [
+        [left, 0] as const,
+        [{ ...nextClaim(a, key), takeRecord: true }, 60_000] as const,
+      ]) {
+        const { token } = await a.hold(key)
+        const queued = await b.queue(key)
+        await a.store.release({ key, token, passMs, maxLocalTurns: 4, next })
+        equal((await b.wake(queued.token)).kind, 'turn')
+        await b.release(key, queued.token)
+      }
+    },
+  },
+  {
     name: 'a next claim that was left takes nothing if the release arrives after all',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
@@ -233,6 +310,8 @@ export const waitCases: readonly ContractCase[] = [
       await a.store.forget(key)
       equal((await b.wake(queued.token)).kind, 'look')
       equal((await b.claim(key, queued.token)).state, 'held')
+      await a.queue(key)
+      equal((await a.store.inspect(key))?.waiters, 1)
     },
   },
 ]
