@@ -33,7 +33,7 @@ import { foreignDataWarning, tooFewReplicasError, unreadableError } from './mess
 import { Operation, type OperationHost } from './operation.js'
 import { type RedisStoreOptions, readStoreOptions } from './options.js'
 import { Outage } from './outage.js'
-import { hasForeignMark, isReply, isUnheard, parseClaim, parseState, readTtlLeft } from './replies.js'
+import { hasForeignMark, isUnheard, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
 import { composeClaim, composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
 import { findUnfit } from './server-check.js'
@@ -193,7 +193,7 @@ export class RedisStore implements Store {
     const read = (reply: unknown): ReleaseReply => {
       if (reply === 0) return { mine: false }
       if (reply === 1) return { mine: true }
-      return { mine: true, next: this.#readClaim(isReply(reply) && reply[0] === 1 ? reply[1] : reply, key, sentAt) }
+      return { mine: true, next: this.#readClaim(reply, key, sentAt) }
     }
     // If replicas have to acknowledge claims, the next claim is sent by itself.
     if (next === undefined || this.#minReplicas > 0) {

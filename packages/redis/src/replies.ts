@@ -3,7 +3,7 @@
 import type { ClaimReply, KeyState } from '@dspinlock/core'
 import { BUSY, HELD, MISMATCH, PASS, RECORD } from './scripts/answers.js'
 
-export function isReply(reply: unknown): reply is readonly unknown[] {
+function isReply(reply: unknown): reply is readonly unknown[] {
   return Array.isArray(reply) && reply.length > 0
 }
 

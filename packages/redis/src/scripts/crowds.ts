@@ -23,11 +23,7 @@ end
 local function look(command, ...)
   if not isCrowded then return {} end
   local found = tryCall(command, key .. ':w', ...)
-  if found.err then
-    dropForeign(found)
-    isCrowded, isChanged = false, true
-    return {}
-  end
+  if found.err then dropForeign(found) end
   if #found == 0 then isCrowded, isChanged = false, true end
   return found
 end
@@ -54,11 +50,11 @@ hand = function(me, ms)
   while true do
     local first = look('ZPOPMIN')[1]
     if not first then break end
-    local token, wish, payload = match(first, '^(%S+) (.)(.*)$')
+    local token, payload = match(first, '^(%S+) .(.*)$')
     -- Asked before the message is sent, because one who listens to a replica is not counted, but gets what is sent here.
     if token and (token == me or isHeard(token)) then
       local leaseMs = token == me and ms or match(ARGV[1], '^%S+ (%d+)')
-      ${take('token', 'leaseMs', 'payload', '0', "wish == 'r'")}
+      ${take('token', 'leaseMs', 'payload', '0')}
       if token ~= me then tell(token, 't' .. token .. '\\n' .. string.format('%d\\n%d', fence, ends)) end
       return
     end
@@ -109,13 +105,7 @@ queue = function(token, waits, wish, arrival, payload)
       arrival = known
     else
       -- Who asks again may wait already, with another wish or payload.
-      for _, other in ipairs(arrival > 0 and waiters(0, -1) or {}) do
-        if isOf(other, token) then
-          arrival = arrivalOf(other)
-          call('ZREM', key .. ':w', other)
-        end
-      end
-      if arrival == 0 then arrival = us end
+      if arrival > 0 then unqueue(token) else arrival = us end
       call('ZADD', key .. ':w', string.format('%d', arrival), member)
     end
     if not isCrowded then isCrowded, isChanged = true, true end

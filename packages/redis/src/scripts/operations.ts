@@ -16,7 +16,6 @@ const MS = `((((m1 * 64 + m2) * 64 + m3) * 64 + m4) * 64 + m5) * 64 + m6 - ${(ZE
 const TAKES_RECORD = 'r'.charCodeAt(0)
 /** Whether the claim waits: odd numbers do, even ones do not. */
 const WAITS = 'waits % 2 == 1'
-const TAKES = `wish == ${TAKES_RECORD}`
 
 /** Lua for the token in the row: the beginning of its entry among the endings, which is `;`, its mailbox and the dot; and its number. */
 const [MAILBOX, NUMBER] = ['sub(row, 14, 14 + dot)', 'sub(token, dot + 1)'] as const
@@ -41,23 +40,23 @@ else
   if isOver then
     reply = { ${BUSY}, 0, 0, now }
   else
-    if wish == ${TAKES_RECORD} and (recordAt or passUntil > now) then
+    if wish == ${TAKES_RECORD} then
       local joined = recordAt and arrival > 0 and arrival <= settled
       if recordAt and (visible > now or (joined and kept > now)) then
         if arrival > 0 and isCrowded then unqueue(token) end
         if payload ~= '' and madeFor ~= '' and payload ~= madeFor then
           reply = { ${MISMATCH}, 0 }
         else
-          local age, ttlLeft = us > settled and (us - settled) / 1000 or 0, visible > now and visible - now or 0
-          reply = { ${RECORD}, packed, age, joined and 1 or 0, ttlLeft, recordAt - 1 }
+          local age = us > settled and (us - settled) / 1000 or 0
+          reply = { ${RECORD}, packed, age, joined and 1 or 0, visible - now, recordAt - 1 }
         end
       elseif passUntil > now then
-        if arrival > 0 and isCrowded then unqueue(token) end
+        -- Nobody is in the crowd: who would take a record was told of the mark, and a hold, which each of the others takes, ends it.
         reply = { ${PASS} }
       end
     end
     if not reply then
-      local mustQueue = holder ~= '' and ends > now
+      local mustQueue = ends > now
       if isCrowded and not mustQueue then
         local first = waiters(0, 0)[1]
         if first and isOf(first, token) then
@@ -70,7 +69,7 @@ else
       if mustQueue then
         reply = queue(token, ${WAITS}, wish == ${TAKES_RECORD} and 'r' or 't', arrival, payload)
       else
-        ${take('token', 'ms', 'payload', '0', TAKES)}
+        ${take('token', 'ms', 'payload', '0')}
         reply = fence
       end
     end
@@ -137,18 +136,13 @@ if holder == own then
   if passMs > 0 or isOver then
     if isCrowded then hand(nil) end
   else
-    local isWanted = false
-    if isCrowded then
-      -- Two are enough to look at, because at most one is of this token itself.
-      for _, member in ipairs(waiters(0, 1)) do isWanted = isWanted or not isOf(member, token) end
-    end
+    local isWanted = isCrowded and waiters(0, 0)[1]
     if not isWanted or turns < tonumber(maxTurns) then
       if isCrowded then unqueue(token) end
-      ${take('token', 'ms', 'payload', 'isWanted and turns + 1 or 0', TAKES)}
+      ${take('token', 'ms', 'payload', 'isWanted and turns + 1 or 0')}
       reply = fence
     else
       queue(token, ${WAITS}, wish == ${TAKES_RECORD} and 'r' or 't', arrival, payload)
-      hand(token, ms)
     end
   end
 else
@@ -173,13 +167,13 @@ if expected ~= '0' and expected ~= string.format('%d', fence) then
   reply = 0
 else
   local hasRecord = recordAt and visible > now
-  reply = ((holder ~= '' and ends > now) or hasRecord or passUntil > now) and 1 or 0
+  reply = (ends > now or hasRecord or passUntil > now) and 1 or 0
   for _, member in ipairs(waiters(0, -1)) do
     local waiting = match(member, '^(%S+) ')
     if waiting then tell(waiting, 'l' .. waiting) end
   end
   if holder ~= '' then tell(holder, 'f' .. holder) end
-  call('DEL', key, key .. ':w')
+  call('DEL', key .. ':w')
   ${tellDropped}
   ${free}
   passUntil, isCrowded = 0, false
@@ -189,12 +183,12 @@ end
 `
 
 const inspect = `
-if holder == '' and fence == 0 and not recordAt and passUntil == 0 then
+if fence == 0 then
   reply = {}
 else
   local size, age, ttlLeft = 0, 0, 0
   if recordAt and visible > now then size, age, ttlLeft = #packed - recordAt + 1, math.max(0, us - settled) / 1000, visible - now end
-  local lease = holder ~= '' and math.max(0, ends - now) or 0
+  local lease = math.max(0, ends - now)
   -- A fence is the time at which its hold began, unless the clock was set back.
   local heldFor = lease > 0 and math.max(0, (us - fence) / 1000) or 0
   reply = { fence, heldFor, lease, size, age, ttlLeft, math.max(0, passUntil - now), isCrowded and #waiters(0, -1) or 0 }
@@ -210,7 +204,7 @@ end
  * | renew | lease | | 1 if it is still the token's hold, else 0 |
  * | settle | | ttl in ms, retention in ms, the most bytes that a wake carries, and a record | 1 if stored, else 0 |
  * | release | pass mark (0: none) | | 1, or 0 if it was not the token's hold |
- * | handOn | lease, of the claim that comes next, as is the token | the token that holds, its pass mark in ms, most local turns, and what a claim has there | 0, the fence of the next claim, or `1` and that one's reply |
+ * | handOn | lease, of the claim that comes next, as is the token | the token that holds, its pass mark in ms, most local turns, and what a claim has there | 0, or the reply to the next claim |
  * | leave | | | 1 |
  * | forget | | the last fence, or 0 for any | 1 if a hold, a record or a mark was dropped, else 0; the last fence stays for a while |
  * | inspect | | | fence, held for, lease left, record's size, age, ttl left, pass mark left, waiters, times in ms; nothing if nothing is known |
@@ -241,7 +235,7 @@ while at <= count do
   ${load(`op == ${codeOf('release')} and ms == 0`)}
   -- Functions are made by the first operation that needs them: where somebody waits, is to be told, or is about to wait.
   if not hand and op ~= ${codeOf('renew')} and (isCrowded or op == ${codeOf('forget')}
-    or (holder ~= '' and holder ~= own and ends > now and (op == ${codeOf('claim')} or op == ${codeOf('handOn')}))) then
+    or (ends > now and holder ~= own and (op == ${codeOf('claim')} or op == ${codeOf('handOn')}))) then
     ${handing}
   end
   if not queue and hand and op ~= ${codeOf('renew')} and (op ~= ${codeOf('release')} or ms > 0) then
@@ -264,7 +258,6 @@ while at <= count do
     end
     if not reply then
       ${claim}
-      if op == ${codeOf('handOn')} and reply ~= fence then reply = { 1, reply } end
     end
   elseif op == ${codeOf('release')} then ${release}
   elseif op == ${codeOf('settle')} then

@@ -100,7 +100,7 @@ if version ~= ${PLAIN} and isWhole then
     -- The tolerance is for operations of one call.
     if settled > us + 1000 then kept = 0 end
   end
-  isWhole = isWhole and localTurns <= 1000000 and passUntil >= 0 and passUntil <= latest
+  isWhole = isWhole and passUntil >= 0 and passUntil <= latest
 end
 if not (isWhole and ends >= 0 and ends <= latestEnd and fence >= 0 and fence <= 9007199254740000) then
   if type(packed) == 'table' and not find(packed.err, 'WRONGTYPE', 1, true) then error(packed.err, 0) end

@@ -3,8 +3,11 @@
 /** Tells all processes that the record was dropped, because they may have it in memory. */
 export const tellDropped = `call('PUBLISH', match(ARGV[1], '^%S+') .. 'all', 'd' .. key)`
 
-/** The token becomes the holder. All arguments are Lua expressions. */
-export function take(token: string, leaseMs: string, payload: string, turns: string, takesRecord: string): string {
+/**
+ * The token becomes the holder. All arguments are Lua expressions. For newcomers, this ends the record that there is: only a claim that does not take
+ * records becomes the holder where one is visible.
+ */
+export function take(token: string, leaseMs: string, payload: string, turns: string): string {
   return `
 fence = us > fence and us or fence + 1
 holder = ${token}
@@ -13,7 +16,7 @@ heldFor = ${payload}
 localTurns = ${turns}
 passUntil = 0
 isChanged = true
-if recordAt and visible > 0 and not (${takesRecord}) then
+if recordAt then
   if visible > now then ${tellDropped} end
   visible = 0
 end
