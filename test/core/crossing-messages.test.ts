@@ -184,7 +184,7 @@ describe('messages that cross', () => {
   })
 
   /** An engine whose first claim is answered when the test says so, with the state at the time of the claim. */
-  const answeredLate = (inner: Store): { engine: LockEngine; late: Pending<void> } => {
+  const answeredLate = (inner: Store, pollMs = 1_000): { engine: LockEngine; late: Pending<void> } => {
     const late = pending<void>()
     let claims = 0
     const changes: Partial<Store> = {
@@ -193,9 +193,284 @@ describe('messages that cross', () => {
         return ++claims === 1 ? late.promise.then(() => reply) : Promise.resolve(reply)
       },
     }
-    return { engine: new LockEngine({ store: storeWith(changes, inner) }), late }
+    return { engine: new LockEngine({ store: storeWith(changes, inner), pollMs }), late }
   }
   const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
+
+  it('a caller that may not wait is not refused by an answer from before it came', async () => {
+    const inner = memoryStore()
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+    const { engine, late } = answeredLate(inner)
+    const left = new AbortController()
+    const gone = failure(engine.enter('k', { duplicates: 'reject', signal: left.signal }))
+    left.abort(new Error('left'))
+    await gone
+    await holder.release()
+    const next = engine.enter('k', { duplicates: 'reject' })
+    late.resolve()
+    holdOf(await next)
+  })
+
+  it('a turn that overtakes the answer to the claim is taken at once, and not with the next poll', async () => {
+    const inner = memoryStore()
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { leaseMs: 60_000 }))
+    const { engine, late } = answeredLate(inner, 60_000)
+    const next = engine.enter('k', { waitMs: 2_000 })
+    await holder.release()
+    await aMoment()
+    late.resolve()
+    await holdOf(await next).release()
+  })
+
+  it('a process that holds asks for none of its waiters, whatever it hears and whoever leaves', async () => {
+    const inner = memoryStore()
+    let claims = 0
+    let onWake = (_wake: Wake): void => {}
+    let token = ''
+    const changes: Partial<Store> = {
+      open: listener => inner.open((onWake = listener)),
+      claim: request => (claims++, (token = request.token), inner.claim(request)),
+    }
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const hold = holdOf(await engine.enter('k'))
+    const left = new AbortController()
+    const gone = failure(engine.enter('k', { signal: left.signal }))
+    const next = engine.enter('k', { duplicates: 'replay' })
+    left.abort(new Error('left'))
+    await gone
+    onWake({ kind: 'resync' })
+    // Messages from while it waited, if an answer was faster.
+    onWake({ kind: 'look', token })
+    onWake({ kind: 'turn', token, fence: hold.fence, leaseEndsAt: performance.now() + 900 })
+    expect(claims).to.equal(1)
+    await hold.release()
+    await holdOf(await next).release()
+    expect(engine.keys).to.equal(0)
+  })
+
+  it('a caller that is first because another with other options left is given the record of the work that it waits for', async () => {
+    for (const isAnswered of [true, false]) {
+      const inner = memoryStore()
+      const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { duplicates: 'replay' }))
+      const { engine, late } = answeredLate(inner, 60_000)
+      const left = new AbortController()
+      const gone = failure(engine.enter('k', { signal: left.signal }))
+      const next = engine.enter('k', { duplicates: 'replay', waitMs: 2_000 })
+      if (isAnswered) late.resolve()
+      await aMoment()
+      left.abort(new Error('left'))
+      await gone
+      late.resolve()
+      await aMoment()
+      await holder.settle(Uint8Array.of(1))
+      expect((await next).role).to.equal('follower')
+    }
+  })
+
+  it('a caller that may wait joins the waiters at once, also behind one that may not', async () => {
+    const inner = memoryStore()
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { leaseMs: 60_000 }))
+    const { engine, late } = answeredLate(inner, 60_000)
+    const refused = engine.enter('k', { duplicates: 'reject' })
+    const next = engine.enter('k', { waitMs: 2_000 })
+    late.resolve()
+    expect(await refused).to.include({ reason: 'in-flight' })
+    await aMoment()
+    await holder.release()
+    await holdOf(await next).release()
+  })
+
+  it('who came while the first answer was under way waits by its own wishes once another in this process holds', async () => {
+    const { engine, late } = answeredLate(memoryStore())
+    const first = engine.enter('k')
+    const refused = engine.enter('k', { duplicates: 'reject' })
+    const brief = failure(engine.enter('k', { waitMs: 20 }))
+    late.resolve()
+    const hold = holdOf(await first)
+    expect(await refused).to.include({ reason: 'in-flight' })
+    expect((await brief).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
+    expect(engine.keys, 'with a hold for which nobody waits any more').to.equal(1)
+    await hold.release()
+  })
+
+  it('the place of a waiter that was served is not taken by those who wait behind it in its process', async () => {
+    const store = memoryStore()
+    const [a, b, c] = [1, 2, 3].map(() => new LockEngine({ store })) as [LockEngine, LockEngine, LockEngine]
+    const holder = holdOf(await new LockEngine({ store }).enter('k'))
+    const order: string[] = []
+    const take = (engine: LockEngine, name: string): Promise<unknown> =>
+      engine.enter('k', { leaveRecord: true }).then(entry => {
+        order.push(name)
+        return holdOf(entry).settle(new Uint8Array(1))
+      })
+    const turns = [take(a, 'a'), take(a, 'a again'), take(b, 'b'), take(c, 'c')]
+    await holder.release()
+    await Promise.all(turns)
+    expect(order).to.deep.equal(['a', 'b', 'c', 'a again'])
+  })
+
+  it('the store knows of no waiter when the last one here has left', async () => {
+    const store = memoryStore()
+    const holder = holdOf(await new LockEngine({ store }).enter('k'))
+    const engine = new LockEngine({ store })
+    expect((await failure(engine.enter('k', { waitMs: 10 }))).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
+    expect([engine.keys, (await store.inspect('k'))?.waiters]).to.deep.equal([0, 0])
+    await holder.release()
+  })
+
+  it('a key whose holder is gone is asked for when its lease is over, and not with the next poll', async () => {
+    const store = memoryStore()
+    void store.claim({ key: 'k', token: 'x.1', leaseMs: 50, wait: false, takeRecord: false, payload: '', arrival: 0 })
+    const engine = new LockEngine({ store, pollMs: 60_000 })
+    await holdOf(await engine.enter('k', { waitMs: 2_000 })).release()
+  })
+
+  it('a record that the store did not take, because the hold was lost, is given to nobody', async () => {
+    const inner = memoryStore()
+    const changes: Partial<Store> = { settle: ({ key }) => (inner.forget(key), false) }
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const hold = holdOf(await engine.enter('k', { duplicates: 'replay' }))
+    const next = engine.enter('k', { duplicates: 'replay' })
+    expect(await hold.settle(Uint8Array.of(1))).to.equal(false)
+    await holdOf(await next).release()
+  })
+
+  it('a record that the store was told of too late is given to nobody', async () => {
+    const inner = memoryStore()
+    const answer = pending<boolean>()
+    const engine = new LockEngine({ store: storeWith({ settle: () => answer.promise }, inner) })
+    const hold = holdOf(await engine.enter('k', { duplicates: 'replay', leaseMs: 30 }))
+    const next = engine.enter('k', { duplicates: 'replay' })
+    const settled = failure(Promise.resolve(hold.settle(Uint8Array.of(1))))
+    await new Promise(resolve => setTimeout(resolve, 40))
+    answer.reject(new Error('away'))
+    expect((await settled).code).to.equal('ERR_DSPINLOCK_STORE')
+    holdOf(await next)
+  })
+
+  it('a claim that failed although the store carried it out is left', async () => {
+    const inner = memoryStore()
+    const engine = new LockEngine({
+      store: storeWith({ claim: request => (void inner.claim(request), Promise.reject(new Error('cut off'))) }, inner),
+    })
+    expect((await failure(engine.enter('k'))).code).to.equal('ERR_DSPINLOCK_STORE')
+    expect(await inner.inspect('k')).to.equal(undefined)
+  })
+
+  it('a hold that is taken away while its release is under way leaves nobody waiting', async () => {
+    const inner = memoryStore()
+    const answer = pending<ReleaseReply>()
+    const engine = new LockEngine({ store: storeWith({ release: () => answer.promise }, inner) })
+    const hold = holdOf(await engine.enter('k'))
+    const next = engine.enter('k', { waitMs: 2_000 })
+    const released = Promise.resolve(hold.release())
+    expect(await engine.forget('k', hold.fence)).to.equal(true)
+    answer.resolve({ mine: false })
+    expect(await released).to.equal(false)
+    holdOf(await next)
+  })
+
+  it('a claim that is under way is not sent again by the poll, and what comes meanwhile makes one more', async () => {
+    const inner = memoryStore()
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', { leaseMs: 60_000 }))
+    const answers: Pending<void>[] = []
+    let onWake = (_wake: Wake): void => {}
+    const changes: Partial<Store> = {
+      open: listener => inner.open((onWake = listener)),
+      claim: request => {
+        const answer = pending<void>()
+        answers.push(answer)
+        const reply = inner.claim(request)
+        return answer.promise.then(() => reply)
+      },
+    }
+    const engine = new LockEngine({ store: storeWith(changes, inner), pollMs: 40 })
+    const next = engine.enter('k')
+    answers[0]?.resolve()
+    await aMoment()
+    onWake({ kind: 'resync' })
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(answers, 'while the second is under way').to.have.length(2)
+    onWake({ kind: 'resync' })
+    answers[1]?.resolve()
+    await aMoment()
+    expect(answers, 'after the second').to.have.length(3)
+    answers[2]?.resolve()
+    await aMoment()
+    expect(answers, 'after the third').to.have.length(3)
+    await holder.release()
+    await holdOf(await next).release()
+  })
+
+  it('a caller that may not wait is refused at once if this process knows that the key is busy, and the others wait on', async () => {
+    const store = memoryStore()
+    const holder = holdOf(await new LockEngine({ store }).enter('k', { leaseMs: 60_000, payload: 'p' }))
+    const engine = new LockEngine({ store, pollMs: 60_000 })
+    const next = engine.enter('k', { payload: 'p' })
+    expect(await engine.enter('k', { payload: 'p', duplicates: 'reject' })).to.include({ reason: 'in-flight' })
+    expect(await engine.enter('k', { payload: 'q' })).to.include({ reason: 'mismatch' })
+    await holder.release()
+    await holdOf(await next).release()
+  })
+
+  it('a pass mark is for all in this process that would take a record, also behind one that wants a turn', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await engine.enter('k'))
+    const turn = engine.enter('k')
+    const taker = engine.enter('k', { duplicates: 'replay' })
+    expect(await hold.release({ passMs: 60_000 })).to.equal(true)
+    expect((await taker).role).to.equal('pass')
+    await holdOf(await turn).release()
+  })
+
+  it('a pass mark of a hold that was lost is for nobody', async () => {
+    const inner = memoryStore()
+    const changes: Partial<Store> = { release: ({ key }) => (inner.forget(key), { mine: false }) }
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const hold = holdOf(await engine.enter('k'))
+    const taker = engine.enter('k', { duplicates: 'replay' })
+    expect(await hold.release({ passMs: 60_000 })).to.equal(false)
+    holdOf(await taker)
+  })
+
+  it('the end of a hold that was lost does not disturb who waits behind the next one', async () => {
+    const inner = memoryStore()
+    const engine = new LockEngine({ store: inner, pollMs: 60_000 })
+    const hold = holdOf(await engine.enter('k'))
+    const next = engine.enter('k', { waitMs: 2_000 })
+    void inner.forget('k')
+    const other = {
+      key: 'k',
+      token: 'other.1',
+      leaseMs: 60_000,
+      wait: true,
+      takeRecord: false,
+      payload: '',
+      arrival: 0,
+    }
+    expect(inner.claim(other)).to.include({ state: 'held' })
+    await aMoment()
+    expect(await hold.release()).to.equal(false)
+    void inner.release({ key: 'k', token: 'other.1', passMs: 0, maxLocalTurns: 0 })
+    await holdOf(await next).release()
+  })
+
+  it('a turn that lasts for a moment only is taken after another question to the store', async () => {
+    for (const [grantMs, questions] of [[200, 2] as const, [900, 1] as const]) {
+      const inner = memoryStore({ grantMs })
+      let [claims, leaves] = [0, 0]
+      const changes: Partial<Store> = {
+        claim: request => (claims++, inner.claim(request)),
+        leave: (key, token) => (leaves++, inner.leave(key, token)),
+      }
+      const engine = new LockEngine({ store: storeWith(changes, inner) })
+      const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+      const next = engine.enter('k')
+      await holder.release()
+      await holdOf(await next).release()
+      expect([claims, leaves], `${grantMs} ms`).to.deep.equal([questions, 0])
+    }
+  })
 
   /** What a caller with the payload `b` gets if the caller before it, with `a`, left while its claim was under way. */
   const behindOneWhoLeft = async (inner: Store): Promise<Entry> => {

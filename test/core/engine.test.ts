@@ -3,7 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { type Hold, LockEngine, memoryStore, Policy, StoreError } from '@dspinlock/core'
+import { type Hold, LockEngine, memoryStore, Policy, type Store, StoreError } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure, holdOf, storeWith } from '../support/engine.js'
 
@@ -133,6 +133,44 @@ describe('LockEngine', () => {
     for (const wait of [first, last]) expect((await wait).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
     expect(performance.now() - startedAt).to.be.below(1_900)
     await holder.release()
+  })
+
+  it('asked for an answer at once, tells what it can without waiting, and leaves nothing of who would have to wait', async () => {
+    const store = memoryStore()
+    const [engine, other] = [new LockEngine({ store }), new LockEngine({ store })]
+    const serialise = new Policy()
+    const reject = new Policy({ duplicates: 'reject', ttlMs: 60_000 })
+    const holder = holdOf(await other.enter('k', { duplicates: 'replay', ttlMs: 60_000 }))
+    expect(engine.enterAtOnce('k', serialise)).to.equal(undefined)
+    expect(engine.enterAtOnce('k', reject)).to.include({ role: 'refused', reason: 'in-flight' })
+    expect([engine.keys, (await store.inspect('k'))?.waiters]).to.deep.equal([0, 0])
+    const waiting = engine.enter('k')
+    expect(engine.enterAtOnce('k', serialise), 'behind one who waits').to.equal(undefined)
+    await holder.release()
+    await holdOf(await waiting).settle(new Uint8Array(1))
+    const hold = holdOf(
+      engine.enterAtOnce('k', new Policy({ duplicates: 'replay', ttlMs: 60_000 })) ?? { role: 'pass' },
+    )
+    expect(engine.enterAtOnce('k', serialise), 'behind one who holds').to.equal(undefined)
+    await hold.settle(Uint8Array.of(1))
+    expect(engine.enterAtOnce('k', reject)).to.include({ role: 'refused', reason: 'settled' })
+    expect(engine.keys).to.equal(0)
+  })
+
+  it('renews a hold that was handed over under a short lease at once', async () => {
+    const inner = memoryStore()
+    const renewed = new Promise<number>(resolve => {
+      const changes: Partial<Store> = { renew: request => (resolve(performance.now()), inner.renew(request)) }
+      const engine = new LockEngine({ store: storeWith(changes, inner) })
+      void (async () => {
+        const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+        const next = engine.enter('k', { leaseMs: 2_600 })
+        await holder.release()
+        await next
+      })()
+    })
+    const startedAt = performance.now()
+    expect((await renewed) - startedAt).to.be.below(600)
   })
 
   it('a hold is not renewed in the async context of another call', async () => {
