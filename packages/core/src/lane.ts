@@ -82,12 +82,12 @@ export class Lane implements HoldOwner, WaiterOwner {
     const waiter = new Waiter(policy, payload, signal)
     waiter.trace = trace
     const isFirst = this.#queue.size === 0 && this.#hold === undefined
-    this.#queue.add(waiter, !isFirst && (this.#hold !== undefined || this.#joined))
+    this.#queue.add(waiter, this.#hold !== undefined || this.#joined)
     // The answer to a claim that is under way may describe the state before this caller came.
     if (isFirst && this.#asking) this.#askAgain = true
     else if (isFirst) this.#ask()
     // A store in the same process has answered an uncontended claim by now; then no wait has to be watched.
-    if (waiter.isLinked && !waiter.started) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
+    if (waiter.isLinked) this.#queue.watch(waiter, policy.waitMs + FIRST_CLAIM_MS)
     return waiter.promise
   }
 
@@ -110,8 +110,7 @@ export class Lane implements HoldOwner, WaiterOwner {
         )
         throw notSynchronousError()
       }
-      if (reply.state === 'held')
-        return { role: 'holder', hold: this.#begin(asker, token, reply.fence, leaseEndsAt, false) }
+      if (reply.state === 'held') return { role: 'holder', hold: this.#begin(asker, token, reply.fence, leaseEndsAt) }
       if (reply.state !== 'busy') return answerFor(asker, reply, asker)
       return policy.waits ? undefined : refuse('in-flight', reply.leaseLeftMs)
     } catch (error) {
@@ -137,8 +136,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     const now = performance.now()
     const leaseLeftMs = wake.leaseEndsAt - (now + this.#clockAheadMs)
     if (leaseLeftMs < CONFIRM_BELOW_MS) return this.#ask()
-    this.#settleAsking()
-    this.#hand(this.#token, wake.fence, now + leaseLeftMs, true)
+    this.#hand(this.#token, wake.fence, now + leaseLeftMs)
   }
 
   /** Messages may have been lost, so the lane asks again for its waiters. */
@@ -152,7 +150,6 @@ export class Lane implements HoldOwner, WaiterOwner {
     const hold = this.#hold
     // A hold that is ending calls `#end` by itself.
     if (hold === undefined || hold.ended || hold.fence !== fence) return
-    this.#host.keeper.remove(hold)
     hold.lose(new LeaseLostError(this.key, 'taken'))
     this.#end(hold, undefined)
   }
@@ -199,13 +196,12 @@ export class Lane implements HoldOwner, WaiterOwner {
     // Noted before it is sent, because a wake for the next token may overtake the answer.
     const leaseEndsAt = next === undefined ? 0 : this.#noteClaim(next)
     const done = (reply: ReleaseReply): boolean => {
-      if (next !== undefined) this.#settleAsking()
+      if (next !== undefined) this.#asking = false
       if (reply.next !== undefined && next !== undefined) {
         this.#host.dropToken(hold.token)
         this.#hold = undefined
         this.#onReply(reply.next, next.token, leaseEndsAt)
       } else {
-        if (next !== undefined) this.#dropToken()
         this.#end(hold, reply.mine && passMs > 0 ? { state: 'pass' } : undefined)
       }
       return reply.mine
@@ -223,7 +219,6 @@ export class Lane implements HoldOwner, WaiterOwner {
 
   lost(hold: ActiveHold, reason: LeaseLostError | HoldTimeoutError): void {
     this.#host.keeper.remove(hold)
-    if (this.#hold !== hold) return
     const leftMs = hold.leaseEndsAt - performance.now()
     // The hold is not renewed any more, but its lease still keeps others out, so asking before it ends is in vain.
     if (reason instanceof HoldTimeoutError && leftMs > 0) {
@@ -248,12 +243,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     return this.#hold === undefined ? this.#host.pollMs : Math.max(0, this.#hold.leaseEndsAt - performance.now())
   }
 
-  #claimFor(
-    { policy, payload }: Asker,
-    token: string,
-    arrival: number,
-    wait: boolean = policy.waits || this.#queue.hasPatient,
-  ): ClaimRequest {
+  #claimFor({ policy, payload }: Asker, token: string, arrival: number, wait: boolean = policy.waits): ClaimRequest {
     return { key: this.key, token, leaseMs: policy.leaseMs, wait, takeRecord: policy.takesRecord, payload, arrival }
   }
 
@@ -280,7 +270,7 @@ export class Lane implements HoldOwner, WaiterOwner {
     void whenAnswered(
       () => this.#host.store.claim(request),
       reply => {
-        this.#settleAsking()
+        this.#asking = false
         this.#onReply(reply, token, leaseEndsAt)
       },
       error => this.#onClaimError(error),
@@ -296,14 +286,9 @@ export class Lane implements HoldOwner, WaiterOwner {
     return leaseEnd(performance.now(), request.leaseMs)
   }
 
-  #settleAsking(): void {
-    this.#asking = false
-    clearTimeout(this.#pollTimer)
-  }
-
   /** `leaseEndsAt` is when the lease ends if the reply grants the key. */
   #onReply(reply: ClaimReply, token: string, leaseEndsAt: number): void {
-    if (reply.state === 'held') return this.#hand(token, reply.fence, leaseEndsAt, false)
+    if (reply.state === 'held') return this.#hand(token, reply.fence, leaseEndsAt)
     if (reply.state === 'busy') return this.#onBusy(reply)
     // The store has dropped the token, so those who are left ask under a new one, with the old place in the queue.
     const asked = this.#asked
@@ -318,41 +303,36 @@ export class Lane implements HoldOwner, WaiterOwner {
   #onBusy(reply: Extract<ClaimReply, { state: 'busy' }>): void {
     this.#arrival = reply.arrival
     this.#clockAheadMs = reply.clockAheadMs
-    const wasJoined = this.#joined || reply.arrival > 0
-    this.#joined = wasJoined
+    this.#joined ||= reply.arrival > 0
     if (this.#askAgain || !this.#isAskedFor(this.#queue.head)) return this.#ask()
     this.#queue.stay(this.#asked?.payload ?? '', reply.leaseLeftMs)
-    if (this.#queue.size === 0) return this.#quit()
-    if (!wasJoined) return this.#ask()
+    if (this.#queue.size === 0 || !this.#joined) return this.#ask()
     const pollMs = (this.#queue.head?.policy.pollMs ?? this.#host.pollMs) * (0.7 + 0.2 * Math.random())
     const leaseMs = Math.max(MIN_POLL_MS, Math.ceil(reply.leaseLeftMs) + 1)
     this.#pollTimer = setTimeout(() => this.#ask(), Math.min(pollMs, leaseMs))
-    // The queue's timer keeps the process alive as long as somebody waits, so this one need not.
-    this.#pollTimer.unref()
   }
 
   /** The store gave the key to `token`: the first waiter becomes its holder. */
-  #hand(token: string, fence: number, leaseEndsAt: number, renewNow: boolean): void {
+  #hand(token: string, fence: number, leaseEndsAt: number): void {
     clearTimeout(this.#pollTimer)
     this.#joined = false
-    this.#askAgain = false
     const head = this.#queue.head
     if (head === undefined || this.#isForgotten || !this.#isAskedFor(head)) return this.#giveBack()
     if (leaseEndsAt <= performance.now()) return this.#onLateGrant(head)
     this.#arrival = 0
     this.#lateGrants = 0
     this.#queue.remove(head)
-    const hold = this.#begin(head, token, fence, leaseEndsAt, renewNow)
+    const hold = this.#begin(head, token, fence, leaseEndsAt)
     if (this.#queue.size > 0) this.#queue.stay(hold.payload, this.#leaseLeftMs())
     head.answer({ role: 'holder', hold })
   }
 
-  #begin({ policy, payload }: Asker, token: string, fence: number, leaseEndsAt: number, renewNow: boolean): ActiveHold {
+  #begin({ policy, payload }: Asker, token: string, fence: number, leaseEndsAt: number): ActiveHold {
     const hold = new ActiveHold(this, this.key, token, fence, payload, policy, leaseEndsAt)
     this.#hold = hold
     this.#token = ''
     this.#asked = undefined
-    this.#host.keeper.add(hold, renewNow)
+    this.#host.keeper.add(hold)
     return hold
   }
 
@@ -378,7 +358,7 @@ export class Lane implements HoldOwner, WaiterOwner {
 
   /** Something ended: ask for the waiters that are left, or end the lane. */
   #proceed(): void {
-    if (this.#hold !== undefined || this.#asking) return
+    if (this.#asking) return
     if (this.#queue.size > 0) this.#ask()
     else this.#quit()
   }
@@ -389,7 +369,6 @@ export class Lane implements HoldOwner, WaiterOwner {
     clearTimeout(this.#pollTimer)
     if (this.#joined) this.#leave(this.#token)
     this.#dropToken()
-    this.#arrival = 0
     this.#host.laneIdle(this)
   }
 
@@ -415,7 +394,7 @@ export class Lane implements HoldOwner, WaiterOwner {
   }
 
   #onClaimError(error: unknown): void {
-    this.#settleAsking()
+    this.#asking = false
     const reason = asStoreError(this.#host.store, 'claim', this.key, error)
     publishTrouble('core', 'claim', reason, this.key)
     // The store may have carried out the claim, so leave its queue, and use another token next time.
@@ -438,7 +417,7 @@ export class Lane implements HoldOwner, WaiterOwner {
       const reason = asStoreError(this.#host.store, operation, this.key, error)
       publishTrouble('core', operation, reason, this.key)
       if (this.#asking && this.#hold === hold) {
-        this.#settleAsking()
+        this.#asking = false
         // The store may have carried out the next claim all the same, and then nobody here would hold the key.
         this.#withdraw()
       }

@@ -64,20 +64,22 @@ export class LeaseKeeper {
   /** Bound, or all renewals would run in the async context of one request, and be traced, or routed, as its own. */
   readonly #tick = AsyncResource.bind(() => this.#renewDue())
 
-  /** Keeps `hold` until `remove`. `renewNow` is for a short first lease; one whose answer took long is renewed at once, too. */
-  add(hold: KeptHold, renewNow: boolean): void {
+  /** Keeps `hold` until `remove`. */
+  add(hold: KeptHold): void {
     let queue = this.#byLease.get(hold.leaseMs)
     if (queue === undefined) {
       queue = new LinkedList()
       this.#byLease.set(hold.leaseMs, queue)
     }
-    const renewAt = performance.now() + hold.leaseMs / RENEWALS_PER_LEASE
+    const periodMs = hold.leaseMs / RENEWALS_PER_LEASE
+    const renewAt = performance.now() + periodMs
     const kept = new Kept(hold, renewAt)
     hold.kept = kept
     queue.append(kept)
-    if (hold.maxHoldMs <= hold.leaseMs / RENEWALS_PER_LEASE) this.#stopAfter(kept, hold.maxHoldMs)
-    // Renewed after the turn in which the holder starts, so that the holder need not wait; a hold that has ended by then needs no renewal.
-    if (renewNow || hold.leaseEndsAt < renewAt) setImmediate(() => this.#renewUnlessUnderWay(kept))
+    if (hold.maxHoldMs <= periodMs) this.#stopAfter(kept, hold.maxHoldMs)
+    // A turn is given under a short lease, and the answer to a claim may have taken long. Renewed after the turn of the event loop in which the
+    // holder starts, so that the holder need not wait; a hold that has ended by then needs no renewal.
+    if (hold.leaseEndsAt < renewAt + periodMs / 2) setImmediate(() => this.#renewUnlessUnderWay(kept))
     this.#arm(renewAt)
   }
 

@@ -46,11 +46,6 @@ export class Queue {
     return this.#waiters.first
   }
 
-  /** Whether any waiter would wait for a key that is busy. */
-  get hasPatient(): boolean {
-    return this.size > this.#impatient
-  }
-
   /**
    * Unless it is clear by now that the waiter `hasToWait`, its time runs only once it is. Likewise the first of the key does not count
    * before. Throws a WaiterLimitError.
