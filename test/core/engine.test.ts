@@ -101,6 +101,33 @@ describe('LockEngine', () => {
     await closed
   })
 
+  it('ends the wait of who comes after all others have left, and keeps no timer for those', async () => {
+    const store = memoryStore()
+    const [engine, other] = [new LockEngine({ store }), new LockEngine({ store })]
+    const timers = (): number => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+    const hold = holdOf(await engine.enter('k'))
+    const before = timers()
+    for (const one of [engine, other]) {
+      const left = new AbortController()
+      const gone = failure(one.enter('k', { waitMs: 30, signal: left.signal }))
+      left.abort(new Error('left'))
+      await gone
+      expect(timers()).to.equal(before)
+      expect((await failure(one.enter('k', { waitMs: 60 }))).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
+      expect(timers()).to.equal(before)
+    }
+    await hold.release()
+  })
+
+  it('gives who comes first a key that is free, though as many wait for others as may', async () => {
+    const engine = new LockEngine({ store: memoryStore(), maxWaiters: 1 })
+    const hold = holdOf(await engine.enter('k'))
+    const next = engine.enter('k')
+    await holdOf(await engine.enter('free')).release()
+    await hold.release()
+    await holdOf(await next).release()
+  })
+
   it('of those who wait for one key, each waits for its own time', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     const holder = holdOf(await engine.enter('k'))
@@ -157,6 +184,25 @@ describe('LockEngine', () => {
     expect(engine.keys).to.equal(0)
   })
 
+  it('renews what it holds under many leases, also when others of the same lease end', async () => {
+    const inner = memoryStore()
+    const leases = Array.from({ length: 17 }, (_, n) => 60_000 + n)
+    await new Promise<void>(resolve => {
+      const changes: Partial<Store> = {
+        renew: request => {
+          if (request.key === 'kept') resolve()
+          return inner.renew(request)
+        },
+      }
+      const engine = new LockEngine({ store: storeWith(changes, inner) })
+      void (async () => {
+        await Promise.all(leases.map(leaseMs => engine.enter(`of ${leaseMs}`, { leaseMs })))
+        await engine.enter('kept', { leaseMs: 200 })
+        await holdOf(await engine.enter('ended', { leaseMs: 200 })).release()
+      })()
+    })
+  })
+
   it('renews a hold that was handed over under a short lease at once', async () => {
     const inner = memoryStore()
     const renewed = new Promise<number>(resolve => {
@@ -183,9 +229,9 @@ describe('LockEngine', () => {
       inner,
     )
     const engine = new LockEngine({ store })
-    const first = await context.run('of the first', () => engine.enter('k', { leaseMs: 30 }))
+    const first = await context.run('of the first', () => engine.enter('k', { leaseMs: 300 }))
     await holdOf(first).release()
-    const hold = holdOf(await context.run('of the second', () => engine.enter('k', { leaseMs: 30 })))
+    const hold = holdOf(await context.run('of the second', () => engine.enter('k', { leaseMs: 300 })))
     await new Promise<void>(resolve => (renewed = () => seen.length === 2 && resolve()))
     expect(seen).to.deep.equal([undefined, undefined])
     await hold.release()

@@ -26,6 +26,7 @@ function catchOf(work: () => void): string | undefined {
 }
 
 describe('a lost lease', () => {
+  let store: Store
   it('aborts the signal when a stalled process looks at it, before any timer could run', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     const hold = holdOf(await engine.enter('k', { leaseMs: 30 }))
@@ -61,6 +62,59 @@ describe('a lost lease', () => {
     await new Promise(resolve => hold.signal.addEventListener('abort', resolve))
     expect(performance.now() - startedAt).to.be.within(60, 200)
     expect(codeOf(hold)).to.equal(leaseLost)
+  })
+
+  it('aborts a little earlier than for the store, counted from when the lease was asked for and not from when the answer came', async () => {
+    const inner = memoryStore()
+    let askedAt = 0
+    const answered = new Promise<void>(resolve => {
+      let renewals = 0
+      const changes: Partial<Store> = {
+        claim: request => ((askedAt = performance.now()), inner.claim(request)),
+        renew: async request => {
+          if (++renewals > 1) return new Promise(() => {})
+          askedAt = performance.now()
+          await new Promise(later => setTimeout(later, 20))
+          setImmediate(resolve)
+          return inner.renew(request)
+        },
+      }
+      store = storeWith(changes, inner)
+    })
+    const until = (time: number): void => {
+      while (performance.now() < time);
+    }
+    const engine = new LockEngine({ store })
+    const brief = holdOf(await engine.enter('brief', { leaseMs: 30 })).signal
+    until(askedAt + 29.5)
+    expect(brief.aborted, 'of a claim').to.equal(true)
+    const { signal } = holdOf(await engine.enter('k', { leaseMs: 150 }))
+    await answered
+    until(askedAt + 149.5)
+    expect(signal.aborted, 'of a renewal').to.equal(true)
+  })
+
+  it('is none while a renewal that failed can be tried again', async () => {
+    const inner = memoryStore()
+    let renewals = 0
+    const renewed = new Promise<void>(resolve => {
+      const changes: Partial<Store> = {
+        renew: request => {
+          if (++renewals === 1) throw new Error('away')
+          resolve()
+          return inner.renew(request)
+        },
+      }
+      store = storeWith(changes, inner)
+    })
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k'))
+    const next = new LockEngine({ store }).enter('k', { leaseMs: 60_000 })
+    // Handed over under a lease that is much shorter than the time until the next renewal would be due.
+    await holder.release()
+    const hold = holdOf(await next)
+    await renewed
+    expect(hold.signal.aborted).to.equal(false)
+    expect(await hold.release()).to.equal(true)
   })
 
   it('is published once, and settling and releasing answer false', async () => {
