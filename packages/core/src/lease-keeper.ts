@@ -19,7 +19,7 @@ export interface KeptHold {
   kept: Kept | undefined
   /** Asks the store to renew the lease; `false`: the hold is lost. */
   renew(): MaybePromise<boolean>
-  /** Called at most once. */
+  /** The hold is lost, if it has not ended; whoever made it removes it from the keeper. */
   lose(reason: LeaseLostError | HoldTimeoutError): void
 }
 
@@ -42,7 +42,6 @@ export class Kept implements Linked<Kept> {
   renewing = false
   /** Runs while it is uncertain whether the next renewal comes in time. */
   expiryTimer: NodeJS.Timeout | undefined
-  retryTimer: NodeJS.Timeout | undefined
   /** Runs in the last renewal period before `maxHoldMs` is over. */
   stopTimer: NodeJS.Timeout | undefined
   isLinked = false
@@ -89,7 +88,6 @@ export class LeaseKeeper {
     if (kept === undefined || queue === undefined) return
     hold.kept = undefined
     clearTimeout(kept.expiryTimer)
-    clearTimeout(kept.retryTimer)
     clearTimeout(kept.stopTimer)
     queue.remove(kept)
     if (queue.size === 0 && this.#byLease.size > 16) this.#byLease.delete(hold.leaseMs)
@@ -131,17 +129,15 @@ export class LeaseKeeper {
     kept.renewAt = now + periodMs
     const { hold } = kept
     const leftMs = hold.startedAt + hold.maxHoldMs - now
-    if (leftMs <= 0) return this.#lose(kept, new HoldTimeoutError(hold.key, hold.maxHoldMs))
     if (leftMs < periodMs) this.#stopAfter(kept, leftMs)
     if (this.#loseIfExpired(kept)) return
     if (kept.renewing) this.#watchExpiry(kept)
     else this.#renew(kept)
-    this.#arm(kept.renewAt)
   }
 
   #stopAfter(kept: Kept, ms: number): void {
-    const { key, maxHoldMs } = kept.hold
-    kept.stopTimer = setTimeout(() => this.#lose(kept, new HoldTimeoutError(key, maxHoldMs)), ms).unref()
+    const { hold } = kept
+    kept.stopTimer = setTimeout(() => hold.lose(new HoldTimeoutError(hold.key, hold.maxHoldMs)), ms).unref()
   }
 
   #renew(kept: Kept): void {
@@ -149,8 +145,7 @@ export class LeaseKeeper {
     const sentAt = performance.now()
     const answered = (mine: boolean): void => {
       kept.renewing = false
-      if (!this.#isKept(kept)) return
-      if (!mine) return this.#lose(kept, new LeaseLostError(hold.key, 'taken'))
+      if (!mine) return hold.lose(new LeaseLostError(hold.key, 'taken'))
       hold.leaseEndsAt = leaseEnd(sentAt, hold.leaseMs)
       // The answer came too late to rely on: another holder may have the key by now.
       if (this.#loseIfExpired(kept) || this.#stopped) return
@@ -162,7 +157,7 @@ export class LeaseKeeper {
       publishTrouble('core', 'renew', error, hold.key)
       if (!this.#isKept(kept)) return
       this.#watchExpiry(kept)
-      kept.retryTimer = setTimeout(() => this.#renewUnlessUnderWay(kept), RETRY_MS).unref()
+      setTimeout(() => this.#renewUnlessUnderWay(kept), RETRY_MS).unref()
     }
     kept.renewing = true
     void whenAnswered(() => hold.renew(), answered, failed)
@@ -191,12 +186,7 @@ export class LeaseKeeper {
   /** False if the lease lasts. */
   #loseIfExpired(kept: Kept): boolean {
     const hasExpired = kept.hold.leaseEndsAt <= performance.now()
-    if (hasExpired) this.#lose(kept, new LeaseLostError(kept.hold.key, 'expired'))
+    if (hasExpired) kept.hold.lose(new LeaseLostError(kept.hold.key, 'expired'))
     return hasExpired
-  }
-
-  #lose(kept: Kept, reason: LeaseLostError | HoldTimeoutError): void {
-    this.remove(kept.hold)
-    kept.hold.lose(reason)
   }
 }
