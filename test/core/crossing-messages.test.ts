@@ -282,11 +282,13 @@ describe('messages that cross', () => {
 
   it('who came while the first answer was under way waits by its own wishes once another in this process holds', async () => {
     const { engine, late } = answeredLate(memoryStore())
-    const first = engine.enter('k')
+    const first = engine.enter('k', { payload: 'p' })
+    const other = engine.enter('k', { payload: 'q' })
     const refused = engine.enter('k', { duplicates: 'reject' })
     const brief = failure(engine.enter('k', { waitMs: 20 }))
     late.resolve()
     const hold = holdOf(await first)
+    expect(await other).to.include({ reason: 'mismatch' })
     expect(await refused).to.include({ reason: 'in-flight' })
     expect((await brief).code).to.equal('ERR_DSPINLOCK_WAIT_TIMEOUT')
     expect(engine.keys, 'with a hold for which nobody waits any more').to.equal(1)

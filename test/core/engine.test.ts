@@ -126,6 +126,13 @@ describe('LockEngine', () => {
     await holdOf(await engine.enter('free')).release()
     await hold.release()
     await holdOf(await next).release()
+    const others = new LockEngine({ store: engine.store })
+    const holds = await Promise.all(['a', 'b'].map(key => others.enter(key)))
+    const waiting = engine.enter('a')
+    expect((await failure(engine.enter('b'))).code, 'first of its key').to.equal('ERR_DSPINLOCK_WAITER_LIMIT')
+    for (const held of holds) await holdOf(held).release()
+    await holdOf(await waiting).release()
+    expect([engine.waiters, engine.keys]).to.deep.equal([0, 0])
   })
 
   it('of those who wait for one key, each waits for its own time', async () => {

@@ -217,6 +217,16 @@ export const waitCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a next claim that waits already waits no more once it holds',
+    async run({ a, key }) {
+      const { token } = await a.hold(key)
+      const next = nextClaim(a, key)
+      equal((await a.store.claim(next)).state, 'busy')
+      equal((await a.store.release({ key, token, passMs: 0, maxLocalTurns: 1, next })).next?.state, 'held')
+      equal((await a.store.inspect(key))?.waiters, 0)
+    },
+  },
+  {
     name: 'turns that a process gives to itself while nobody else waits do not count',
     async run({ a, b, key }) {
       let { token } = await a.hold(key)
