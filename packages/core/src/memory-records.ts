@@ -148,22 +148,22 @@ export class MemoryRecords {
     return false
   }
 
-  /** The key has a new holder: hides the record from newcomers if `hide` says so, and drops it if it has run out. */
-  supersede(key: string, fence: number, hide: boolean, now: number): void {
+  /** The key has a new holder: hides the record from newcomers, and drops it if it has run out. */
+  supersede(key: string, fence: number, now: number): void {
     const place = this.#placeOf(key)
     const block = this.#blockAt(place)
     if (block === undefined) return
     const index = place % BLOCK_RECORDS
     const { numbers } = block
     numbers[index * FIELDS] = fence
-    if (hide) numbers[index * FIELDS + VISIBLE_UNTIL] = 0
+    numbers[index * FIELDS + VISIBLE_UNTIL] = 0
     if ((numbers[index * FIELDS + RETAINED_UNTIL] ?? 0) > now) return
     this.#dropAt(block, index)
     this.#pack(block)
   }
 
   drop(key: string): void {
-    this.supersede(key, 0, true, Number.POSITIVE_INFINITY)
+    this.supersede(key, 0, Number.POSITIVE_INFINITY)
   }
 
   /** Drops records that have run out, block by block, until about `atMost` records are gone. */

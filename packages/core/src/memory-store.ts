@@ -155,7 +155,7 @@ export class MemoryStore implements Store {
     } else if (request.next !== undefined) {
       const { next } = request
       const mayHold = this.#howEnded(next.token) === undefined
-      const othersWait = entry.waiters.some(waiter => waiter.token !== next.token)
+      const othersWait = entry.waiters.length > 0
       if (mayHold && (!othersWait || entry.localTurns < request.maxLocalTurns)) {
         entry.removeWaiter(next.token)
         const localTurns = othersWait ? entry.localTurns + 1 : 0
@@ -228,7 +228,7 @@ export class MemoryStore implements Store {
 
   #take(
     entry: StoredKey,
-    request: Omit<ClaimRequest, 'arrival' | 'key' | 'wait'>,
+    request: Pick<ClaimRequest, 'token' | 'leaseMs' | 'payload'>,
     now: number,
     localTurns = 0,
   ): ClaimReply {
@@ -239,7 +239,7 @@ export class MemoryStore implements Store {
     entry.payload = request.payload
     entry.localTurns = localTurns
     entry.passUntil = 0
-    this.#records.supersede(entry.key, entry.fence, !request.takeRecord, now)
+    this.#records.supersede(entry.key, entry.fence, now)
     return { state: 'held', fence: entry.fence }
   }
 
