@@ -34,6 +34,30 @@ describe('a lost lease', () => {
     stall(40)
     expect(hold.signal.aborted).to.equal(true)
     expect(codeOf(hold)).to.equal(leaseLost)
+    const other = holdOf(await engine.enter('other', { leaseMs: 30 }))
+    stall(40)
+    // What follows a signal does not ask it, but listens.
+    expect(AbortSignal.any([other.signal]).aborted, 'a signal that is asked for only afterwards').to.equal(true)
+  })
+
+  it('is none of a hold that has ended, whatever the answer to its last renewal', async () => {
+    let answer = (_mine: boolean): void => {}
+    const asked = new Promise<void>(resolve => {
+      const changes: Partial<Store> = {
+        renew: () => {
+          setImmediate(resolve)
+          return new Promise(answered => (answer = answered))
+        },
+      }
+      store = storeWith(changes)
+    })
+    const hold = holdOf(await new LockEngine({ store }).enter('k', { leaseMs: 60 }))
+    const { signal } = hold
+    await asked
+    await hold.release()
+    answer(false)
+    await new Promise(resolve => setTimeout(resolve, 60))
+    expect(signal.aborted).to.equal(false)
   })
 
   it('aborts a signal that was kept from before the stall with the next turn of the event loop', async () => {

@@ -183,6 +183,14 @@ describe('memory store: records', () => {
     }
   })
 
+  it('one that is for nobody is not kept', () => {
+    const { store } = new Bench()
+    const hold = { key: 'key', token: 'one.1', leaseMs: 10_000 }
+    void store.claim({ ...hold, wait: false, takeRecord: true, payload: '', arrival: 0 })
+    void store.settle({ ...hold, record: Buffer.from('r'), ttlMs: 0, retainMs: 10_000 })
+    equal(store.inspect('key'), undefined)
+  })
+
   it('an earlier fence forgets nothing once another had the key, though its record is still there for those who waited', () => {
     const bench = new Bench()
     bench.leave('key', Buffer.from('r'))

@@ -1,7 +1,8 @@
 // The memory store keeps the store contract.
 
-import { memoryStore, type Store } from '@dspinlock/core'
+import { LockEngine, memoryStore, type Store } from '@dspinlock/core'
 import { storeContract } from '@dspinlock/core/store-contract'
+import { expect } from 'chai'
 
 /** In memory, "another process on the same data" is the same store in another wrapper. */
 function shareMemory(): () => Store {
@@ -28,4 +29,14 @@ function shareMemory(): () => Store {
 describe('store contract: memory', () => {
   const makeStore = shareMemory()
   for (const one of storeContract) it(one.name, () => one.run({ makeStore }))
+
+  it('fences grow also from one store to the next, as when a process starts again', async () => {
+    const fenceOf = async (): Promise<number> => {
+      const entry = await new LockEngine({ store: memoryStore() }).enter('k')
+      return entry.role === 'holder' ? entry.hold.fence : 0
+    }
+    const first = await fenceOf()
+    await new Promise(resolve => setTimeout(resolve, 5))
+    expect(await fenceOf()).to.be.above(first)
+  })
 })

@@ -227,6 +227,17 @@ export const recordCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'the next hold ends a pass mark',
+    async run({ a, b, key }) {
+      const { token } = await a.hold(key)
+      await a.release(key, token, 60_000)
+      const next = await a.hold(key)
+      equal((await b.claim(key, b.token(), { takeRecord: true, wait: false })).state, 'busy')
+      await a.release(key, next.token)
+      equal((await b.claim(key, b.token(), { takeRecord: true })).state, 'held')
+    },
+  },
+  {
     name: 'forgetting drops a pass mark',
     async run({ a, b, key }) {
       const { token } = await a.hold(key)
