@@ -88,7 +88,7 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
 
   /** Looks at the clock as well. */
   #isLost(): boolean {
-    if (!this.#ended && this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
+    if (this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
     return this.#lostFor !== undefined
   }
 

@@ -131,8 +131,7 @@ export class MemoryStore implements Store {
     })
     const retainMs = Math.max(request.ttlMs, waited ? request.retainMs : 0)
     const numbers = [fence, now, this.#tick(), now + request.ttlMs, now + retainMs] as const
-    if (retainMs <= 0) this.#records.drop(key)
-    else if (!this.#records.keep(key, { bytes: record, payload, numbers })) {
+    if (retainMs > 0 && !this.#records.keep(key, { bytes: record, payload, numbers })) {
       warnOnce(
         'DSPINLOCK_W_MEMORY_FULL',
         `the memory store holds more than maxBytes (${this.#maxBytes}) of records and drops the oldest; raise it, shorten ttlMs, or use Redis`,
@@ -205,7 +204,6 @@ export class MemoryStore implements Store {
 
   close(): void {
     this.#closed = true
-    clearInterval(this.#sweepTimer)
     this.#entries = new ShortLivedMap()
     this.#mailboxes.clear()
     this.#records = new MemoryRecords(0)
@@ -261,8 +259,6 @@ export class MemoryStore implements Store {
   }
 
   #queue(entry: StoredKey, request: ClaimRequest, now: number): ClaimReply {
-    // Handing the key on may just have given it to this very claim.
-    if (entry.token === request.token) return { state: 'held', fence: entry.fence }
     if (isMismatch(request.payload, entry.payload)) {
       entry.removeWaiter(request.token)
       return { state: 'mismatch', inFlight: true }
