@@ -51,12 +51,12 @@ describe('a lost lease', () => {
       }
       store = storeWith(changes)
     })
-    const hold = holdOf(await new LockEngine({ store }).enter('k', { leaseMs: 60 }))
+    const hold = holdOf(await new LockEngine({ store }).enter('k', { leaseMs: 300 }))
     const { signal } = hold
     await asked
     await hold.release()
     answer(false)
-    await new Promise(resolve => setTimeout(resolve, 60))
+    await new Promise(setImmediate)
     expect(signal.aborted).to.equal(false)
   })
 

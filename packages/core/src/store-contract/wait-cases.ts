@@ -76,9 +76,9 @@ export const waitCases: readonly ContractCase[] = [
   {
     name: 'the first waiter takes a key whose lease ran out, and waits no more',
     async run({ a, b, key }) {
-      await a.hold(key, { leaseMs: 20 })
+      await a.hold(key, { leaseMs: 150 })
       const { token, arrival } = await b.queue(key, { payload: 'p' })
-      await pause(40)
+      await pause(170)
       // With its newest options.
       equal((await b.claim(key, token, { arrival, payload: 'q' })).state, 'held')
       equal((await a.store.inspect(key))?.waiters, 0)
