@@ -312,6 +312,30 @@ describe('LockEngine', () => {
     expect(holds.filter(hold => hold.deref() !== undefined)).to.have.length.below(3)
   })
 
+  it('remembers nothing of claims and holds that have ended, in whichever way', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const store = memoryStore()
+    const [engine, other] = [new LockEngine({ store }), new LockEngine({ store })]
+    const policy = new Policy()
+    const held = holdOf(await other.enter('held'))
+    const round = async (): Promise<void> => {
+      const hold = holdOf(await engine.enter('k'))
+      const next = engine.enter('k')
+      await hold.release()
+      await holdOf(await next).release()
+      engine.enterAtOnce('held', policy)
+    }
+    const heapAfter = async (rounds: number): Promise<number> => {
+      for (let n = 0; n < rounds; n++) await round()
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = await heapAfter(2_000)
+    expect((await heapAfter(20_000)) - before).to.be.below(1_000_000)
+    await held.release()
+  })
+
   it('a record that is no bytes is refused before the store sees it, and the hold goes on', async () => {
     const engine = new LockEngine({ store: memoryStore() })
     const hold = holdOf(await engine.enter('k', { duplicates: 'replay', ttlMs: 60_000 }))
