@@ -42,6 +42,8 @@ describe('a Redis user who may not', () => {
   for (const [what, rules] of [
     ['call scripts', ['~*', '&*', '+@all', '-eval', '-evalsha']],
     ['use a command inside of them', ['~*', '&*', '+@all', '-set']],
+    // A state that cannot be read is not one of another program, which would be replaced, with the hold in it.
+    ['read what the scripts wrote', ['~*', '&*', '+@all', '-get']],
     ['touch these keys', ['~other:*', '&*', '+@all']],
   ] as const) {
     it(what, async () => {
