@@ -93,7 +93,7 @@ end
 -- The claim's answer where another holds the key; it joins those who wait if it 'waits'. Who asks again is told if it is not heard.
 queue = function(token, waits, wish, arrival, payload)
   if holder == token then return { ${HELD}, fence } end
-  local isDeaf = waits and arrival > 0 and not isHeard(token)
+  local isDeaf = arrival > 0 and not isHeard(token)
   if payload ~= '' and heldFor ~= '' and payload ~= heldFor then
     unqueue(token)
     return { ${MISMATCH}, 1 }
