@@ -41,6 +41,31 @@ describe('operations of one turn', () => {
     await store.close()
   })
 
+  it('leave after each large record, which those behind it do not wait for', async () => {
+    redis = await startRedisServer()
+    const store = redisStore(redis.url)
+    const engine = new LockEngine({ store })
+    const three = keys.slice(0, 3)
+    const holds = (await Promise.all(three.map(key => engine.enter(key, { duplicates: 'replay' })))).map(holdOf)
+    const settle = (): Promise<unknown> => Promise.all(holds.map(async hold => hold.settle(new Uint8Array(70_000))))
+    expect(await scriptCalls(redis.port, settle)).to.equal(3)
+    await engine.close()
+    await store.close()
+  })
+
+  it('that were answered keep no timer, which would keep the process', async () => {
+    redis = await startRedisServer()
+    const store = redisStore(redis.url)
+    const timers = (): number => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+    await store.inspect('warm')
+    const before = timers()
+    const asked = keys.map(async key => store.inspect(key))
+    expect(timers(), 'while there is no answer').to.equal(before + 1)
+    await Promise.all(asked)
+    expect(timers()).to.equal(before)
+    await store.close()
+  })
+
   it('of several processes on one key: one holds, and the others are refused', async () => {
     redis = await startRedisServer()
     const store = redisStore(redis.url)
@@ -69,12 +94,16 @@ describe('operations of one turn', () => {
   })
 
   it('go one by one to a server that is a part of a cluster, although the client knows of none', async () => {
-    const store = redisStore((await sharedClusterNode()).url)
+    const { url, port } = await sharedClusterNode()
+    const store = redisStore(url)
     const engine = new LockEngine({ store })
     for (let round = 0; round < 2; round++) {
+      await askServer(port, 'CONFIG', 'RESETSTAT')
       const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)
       expect(await Promise.all(holds.map(async hold => hold.release()))).to.deep.equal(keys.map(() => true))
     }
+    const stats = String(await askServer(port, 'INFO', 'commandstats'))
+    expect(stats, 'once it is known').to.match(/cmdstat_evalsha:.*rejected_calls=0/)
     await engine.close()
     await store.close()
   })

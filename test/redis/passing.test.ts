@@ -67,14 +67,20 @@ describe('what passes by itself', () => {
   it('of one slot, which migrates, is no outage: each claim waits for it', async () => {
     const error = new Error('TRYAGAIN Multiple keys request during rehashing of slot')
     let isMigrating = true
+    let tries = 0
+    let onTry = (): void => {}
     const store = redisStore(
-      failing(error, () => isMigrating),
+      failing(error, () => (tries++, onTry(), isMigrating)),
       { commandTimeoutMs: 300 },
     )
     const engine = new LockEngine({ store })
     expect((await failure(engine.enter('key'))).message).to.include('TRYAGAIN')
     expect((await failure(engine.enter('key'))).message).to.include('TRYAGAIN')
-    isMigrating = false
+    const before = tries
+    onTry = () => {
+      // Refused once; it is moved when it is tried again.
+      isMigrating = tries === before + 1
+    }
     await holdOf(await engine.enter('key')).release()
     await engine.close()
     await store.close()

@@ -117,7 +117,14 @@ describe('minReplicas', () => {
   it('a replica that stopped answering: refused and released, and a hold that cannot be renewed is lost', async () => {
     await using(redisStore(primary.url, { minReplicas, replicasTimeoutMs }), async engine => {
       const held = holdOf(await engine.enter('held', { leaseMs: 600 }))
+      const first = holdOf(await engine.enter('turns', { leaseMs: 60_000 }))
+      const behind = failure(engine.enter('turns', { leaseMs: 60_000 }))
+      const claim = { key: 'renewed', token: 'x-1.1', leaseMs: 60_000, wait: false, takeRecord: false, payload: '' }
+      await engine.store.claim({ ...claim, arrival: 0 })
       await replica.kill()
+      expect((await failure(Promise.resolve(engine.store.renew(claim)))).message).to.include('0 of the 1 replicas')
+      expect(await first.release()).to.equal(true)
+      expect((await behind).message, 'the next claim of the process').to.include('0 of the 1 replicas')
       const error = await failure(engine.enter('new'))
       expect(error.message).to.include('0 of the 1 replicas')
       expect((await engine.inspect('new'))?.leaseLeftMs ?? 0).to.equal(0)

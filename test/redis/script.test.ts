@@ -247,6 +247,13 @@ describe('what the script keeps of a key', () => {
     }
   })
 
+  it('a record, however long it is to be kept', async () => {
+    const a = box()
+    await hold(`${a}.1`)
+    await settle(`${a}.1`, Buffer.from('x'), Number.MAX_SAFE_INTEGER)
+    expect((await claim(`${a}.2`, { takeRecord: true })).state).to.equal('record')
+  })
+
   it('nothing of a record that a hold ended, for newcomers', async () => {
     const a = box()
     await hold(`${a}.1`)
