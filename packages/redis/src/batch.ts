@@ -63,11 +63,9 @@ export class Batch {
       command => this.#sendCommand(first.state, command),
       replies => distribute(rows, replies),
       error => {
-        if (rows.length > 1 && isCrossSlot(error)) {
+        if (rows.length > 1 && !isPassing(error)) {
           // This is a cluster behind one address, and the client does not know. Nothing was carried out.
-          this.#isSplit = true
-          for (const row of rows) this.#send([row])
-        } else if (rows.length > 1 && !isPassing(error)) {
+          if (isCrossSlot(error)) this.#isSplit = true
           // If one of them is refused, for example a write to a full Redis, the others must not fail. Those that were carried out already get
           // the same answer again, except a forget, which finds nothing any more.
           for (const row of rows) this.#send([row])
