@@ -116,6 +116,11 @@ describe('conditional requests', () => {
         topic.row('conditions on a write', SAME, 'the same under the same conditions, or runs for itself')
       })
 
+      it('on a write they are the handler’s, because the work depends on them', async () => {
+        await server.ask(path(), { method: 'PUT', headers: { 'if-none-match': '*', 'if-modified-since': AFTER } })
+        expect(seen).to.include({ 'if-none-match': '*', 'if-modified-since': AFTER })
+      })
+
       it('only a 200 is compared: other answers are given in full', async () => {
         for (const status of [201, 203, 404, 410]) {
           const at = path(`&status=${status}`)

@@ -101,6 +101,28 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
+    it('who left while its work goes on still counts', async () => {
+      const gate = new Gate()
+      let runs = 0
+      const guard = dspinlock({ maxRequestsPerIdentity: 1 })
+      const app = express()
+      app.post('/', guard, (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.send('done'), next)
+      })
+      const server = await serve(app)
+      const socket = await server.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n')
+      await until(() => runs === 1, 'it runs')
+      const left = server.left()
+      socket.destroy()
+      await left
+      expect((await server.ask('/', { method: 'POST' })).status).to.equal(429)
+      gate.open()
+      await until(() => guard.engine.keys === 0, 'its work is over')
+      expect((await server.ask('/', { method: 'POST' })).status).to.equal(200)
+      await server.stop()
+    })
+
     it('who left while it waited behind others of its connection waits no more', async () => {
       const gate = new Gate()
       const guard = dspinlock({ maxRequestsPerIdentity: 3 })

@@ -227,6 +227,24 @@ for (const { name, express } of frameworks) {
       }
     })
 
+    it('a retry that sends other headers by which the answer varies gets the answer all the same, unless all share and it may be another person’s', async () => {
+      const vary = (app: Express): void => {
+        app.use((req, res, next) => {
+          if (req.headers.cookie !== undefined) res.vary('Cookie')
+          next()
+        })
+      }
+      for (const [identity, header, expected] of [
+        [() => 'ann', 'cookie', 201],
+        ['public', 'accept-language', 201],
+        ['public', 'cookie', 409],
+      ] as const) {
+        const server = await start({ idempotencyKey: 'required', identity }, vary)
+        await server.ask('/pay', pay('"varies"', {}, { [header]: 'a' }))
+        expect((await server.ask('/pay', pay('"varies"', {}, { [header]: 'b' }))).status).to.equal(expected)
+      }
+    })
+
     it('after it has expired, a key is a new one', async () => {
       const server = await start({ ttlMs: 40 })
       await server.ask('/pay', pay('"short"'))

@@ -70,6 +70,22 @@ for (const { name, express } of frameworks) {
       expect(again).to.deep.equal(first)
     })
 
+    it('with a key of the application’s own, a replay is for those who asked for the same event under the same conditions', async () => {
+      const app = express()
+      let runs = 0
+      app.post('/', dspinlock({ key: () => 'own', duplicates: 'replay', ttlMs: 60_000 }), (_req, res) => {
+        res.send(`run ${++runs}`)
+      })
+      const own = await serve(app)
+      const asks = [{}, { 'svix-id': 'msg_1' }, { 'svix-id': 'msg_2' }, { 'if-match': '"a"' }, { 'if-match': '"b"' }]
+      for (const _ of ['first', 'again']) {
+        const bodies: string[] = []
+        for (const headers of asks) bodies.push((await own.ask('/', { method: 'POST', headers })).body)
+        expect(bodies).to.deep.equal(['run 1', 'run 2', 'run 3', 'run 4', 'run 5'])
+      }
+      await own.stop()
+    })
+
     it('the order of different query names does not matter, that of equal ones does', async () => {
       expect(await runOf('/o?a=1&b=2')).to.equal(await runOf('/o?b=2&a=1'))
       expect(await runOf('/o?a=1&a=2')).not.to.equal(await runOf('/o?a=2&a=1'))

@@ -149,6 +149,30 @@ describe('refusals', () => {
     expect(() => dspinlock({ store })).to.throw(TypeError, /open store/)
   })
 
+  for (const onStoreError of ['bypass', 'local'] as const) {
+    it(`onStoreError: '${onStoreError}' is for a store that fails: who waits too long, or is one too many, does not run`, async () => {
+      const gate = new Gate()
+      let runs = 0
+      const guard = dspinlock({ onStoreError, waitMs: 100, maxWaitersPerKey: 1 })
+      const app = express()
+      app.get('/', guard, (_req, res, next) => {
+        runs++
+        gate.opened.then(() => res.send('done'), next)
+      })
+      const server = await serve(app)
+      const holder = server.ask('/')
+      await until(() => runs === 1, 'it runs')
+      const waiting = server.ask('/')
+      await until(() => guard.engine.waiters === 1, 'another one waits')
+      const codes = (await Promise.all([server.ask('/'), waiting])).map(({ body }) => JSON.parse(body).code as string)
+      expect([...codes, runs]).to.deep.equal(['too-many-waiters', 'waited-too-long', 1])
+      gate.open()
+      expect((await holder).body).to.equal('done')
+      await guard.close()
+      await server.stop()
+    })
+  }
+
   it('a request that waits too long gets 503 with Retry-After; closing refuses waiters and lets the holder finish', async () => {
     const gate = new Gate()
     let runs = 0

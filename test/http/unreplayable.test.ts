@@ -20,6 +20,8 @@ describe('responses that cannot be replayed', () => {
     const answers: Record<string, (res: Response) => void> = {
       large: res => void res.send('x'.repeat(101)),
       anything: res => void res.vary('*').send('x'),
+      // No field name, so nobody can tell what it varies by.
+      nameless: res => void res.set('Vary', 'Accept *').send('x'),
       trailers: res => {
         res.writeHead(200, { Trailer: 'X-Sum', 'Transfer-Encoding': 'chunked' })
         res.write('x')
@@ -60,7 +62,7 @@ describe('responses that cannot be replayed', () => {
     return (await Promise.all(asking)).map(answer => answer.status)
   }
 
-  for (const what of ['large', 'anything', 'trailers', 'partial']) {
+  for (const what of ['large', 'anything', 'nameless', 'trailers', 'partial']) {
     const good = what === 'partial' ? 206 : 200
     it(`${what}, by GET: the others run all at once after the first one`, async () => {
       expect(new Set(await burst(`/${what}`, 'GET'))).to.deep.equal(new Set([good]))
