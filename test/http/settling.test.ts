@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import express from 'express'
 import { serve, type TestServer } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
+import { slowStore } from '../support/slow-store.js'
 
 const stores: readonly [string, () => Store][] = [
   ['memory', () => memoryStore()],
@@ -74,3 +75,19 @@ for (const [name, makeStore] of stores) {
     }
   })
 }
+
+describe("settle: 'after-end'", () => {
+  it('the last bytes do not wait for the store, and the record follows', async () => {
+    const slow = slowStore()
+    const options = { store: slow.store, duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: 60_000 } as const
+    const app = express()
+    app.post('/', dspinlock({ ...options, settle: 'after-end' }), (_req, res) => void res.send('done'))
+    const server = await serve(app)
+    const post = { method: 'POST', headers: { host: 'h' } }
+    expect((await server.ask('/', post)).headers['cache-status']).to.equal(undefined)
+    const duplicate = server.ask('/', post)
+    slow.open()
+    expect((await duplicate).headers['cache-status']).to.match(/^dspinlock; (?:hit|collapsed)$/)
+    await server.stop()
+  })
+})

@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import type { Context } from 'koa'
 import { Gate, type TestServer, until } from '../support/http.js'
 import { koas, serveKoa } from '../support/koa.js'
-import { slowStore } from './slow-store.js'
+import { slowStore } from '../support/slow-store.js'
 
 async function readResponse(): Promise<Response> {
   const response = new Response('read')

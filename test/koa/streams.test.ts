@@ -9,7 +9,7 @@ import { expect } from 'chai'
 import Koa3 from 'koa'
 import { Gate, type TestServer, until } from '../support/http.js'
 import { koas, serveKoa } from '../support/koa.js'
-import { slowStore } from './slow-store.js'
+import { slowStore } from '../support/slow-store.js'
 
 for (const { name, Koa } of koas) {
   describe(`streams on ${name}`, () => {

@@ -1,7 +1,7 @@
 // A store in this process that answers as a remote one does, and settles when it is told to.
 
 import { memoryStore, type Store } from '@dspinlock/core'
-import { Gate } from '../support/http.js'
+import { Gate } from './http.js'
 
 export interface SlowStore {
   readonly store: Store
