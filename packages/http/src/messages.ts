@@ -39,16 +39,12 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
     'Idempotency-Key is missing',
     'This needs an Idempotency-Key header: a new one for each operation, the same for its retries.',
   ],
-  'key-invalid': [400, 'Idempotency-Key is invalid', 'The Idempotency-Key header is not one valid key.'],
-  'too-large': [413, 'Body too large', 'The body is too large to be checked for duplicates.'],
-  'too-many-of-identity': [
-    429,
-    'Too many requests at once',
-    'Too many of your requests are under way. Try again later.',
-  ],
+  'key-invalid': [400, 'Idempotency-Key is invalid', 'The Idempotency-Key header is not one key.'],
+  'too-large': [413, 'Body too large', 'The body is too large to be compared.'],
+  'too-many-of-identity': [429, 'Too many requests', 'Too many of your requests are under way. Try again later.'],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
   'too-many-waiters': [503, 'Too many duplicates', 'Too many duplicates are waiting. Try again later.'],
-  unavailable: [503, 'Temporarily unavailable', 'Duplicates cannot be told apart now. Try again later.'],
+  unavailable: [503, 'Unavailable', 'Duplicates cannot be told apart now. Try again later.'],
   closing: [503, 'Shutting down', 'This server is shutting down. Try again later.'],
 }
 
@@ -71,7 +67,7 @@ export type WarningCode =
 
 const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MEMORY_CLUSTER: 'a memory store misses duplicates in other workers. Use redisStore()',
-  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it once, at start',
+  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it at start',
   DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
     'a body was read, not parsed, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
@@ -121,7 +117,7 @@ export const calledWithRequest = (): TypeError =>
 /** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
-    `dspinlock: option ${option} must return a string or undefined; received ${given === null ? given : typeof given}. Return what is unique, for example String(user.id)`,
+    `dspinlock: option ${option} must return a string or undefined; received ${given === null ? given : typeof given}. Return, for example, String(user.id)`,
   )
 
 export const nothingThrown = (): Error => new Error('dspinlock: an option threw undefined; throw an Error')

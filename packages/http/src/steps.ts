@@ -25,10 +25,16 @@ export function runSteps<T>(
   )
 }
 
-/** Runs code after a wait in a tick of its own, so that ticks come before microtasks for it, as for code that a server calls. */
-export function inTick<T>(goOn: () => MaybePromise<T>): Promise<T> {
+/**
+ * Runs code after a wait in a tick of its own, so that ticks come before microtasks for it, as for code that a server calls; with `setImmediate`
+ * once the event loop has read what there is to read (docs/decisions/088).
+ */
+export function inTick<T>(
+  goOn: () => MaybePromise<T>,
+  schedule: (run: () => void) => unknown = run => process.nextTick(run),
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    process.nextTick(() => {
+    schedule(() => {
       try {
         resolve(goOn())
       } catch (error) {

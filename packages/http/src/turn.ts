@@ -42,6 +42,9 @@ export interface PassageTools<Req, Res> {
   readonly localEngine: () => LockEngine
 }
 
+/** Taken at the start, so that a test with fake timers stops no request. */
+const nextTurn = setImmediate
+
 /** How many records in a row may be malformed or of another variant before a request gives up looking for its own. */
 const MAX_ROUNDS = 5
 
@@ -77,7 +80,7 @@ function enter<Req, Res>(turn: Turn<Req, Res>, name: RequestName, engine: LockEn
   } catch (error) {
     return onError(turn, name, error, engine)
   }
-  if (entry !== undefined) return onEntry(turn, key, entry)
+  if (entry) return inTick(() => onEntry(turn, key, entry), nextTurn)
   const signal = new Closing(lifeOf(exchange.res))
   return engine.enter(key, policy, { payload, label, signal }).then(
     given => inTick(() => onEntry(turn, key, given)),

@@ -1,0 +1,35 @@
+// Requests that come together take each step together: all are claimed before the first of them is worked on.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { guard } from '@dspinlock/http'
+import { expect } from 'chai'
+import { serve } from '../support/http.js'
+
+describe('requests that come together', () => {
+  it('are all claimed before the first of them is worked on, with a store in memory', async () => {
+    const steps: string[] = []
+    const guarded = guard(
+      (req: IncomingMessage, res: ServerResponse) => {
+        steps.push(`run ${req.url}`)
+        res.end()
+      },
+      { methods: ['GET'] },
+    )
+    const server = await serve((req: IncomingMessage, res: ServerResponse) => {
+      steps.push(`come ${req.url}`)
+      guarded(req, res)
+    })
+    try {
+      // What is written at once is read at once.
+      const [one, two] = ['/1', '/2'].map(path => `GET ${path} HTTP/1.1\r\nHost: h\r\n`)
+      const left = server.left()
+      const socket = await server.dial(`${one}\r\n${two}Connection: close\r\n\r\n`)
+      socket.resume()
+      await left
+      expect(steps).to.deep.equal(['come /1', 'come /2', 'run /1', 'run /2'])
+    } finally {
+      await server.stop()
+      await guarded.close()
+    }
+  })
+})
