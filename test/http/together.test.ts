@@ -6,6 +6,20 @@ import { expect } from 'chai'
 import { serve } from '../support/http.js'
 
 describe('requests that come together', () => {
+  it('go on where a test has taken the timers of the process away', async () => {
+    const guarded = guard((_req: IncomingMessage, res: ServerResponse) => res.end('done'), { methods: ['GET'] })
+    const server = await serve(guarded)
+    const { setImmediate } = globalThis
+    try {
+      globalThis.setImmediate = (() => {}) as unknown as typeof setImmediate
+      expect((await server.ask('/')).body).to.equal('done')
+    } finally {
+      globalThis.setImmediate = setImmediate
+      await server.stop()
+      await guarded.close()
+    }
+  })
+
   it('are all claimed before the first of them is worked on, with a store in memory', async () => {
     const steps: string[] = []
     const guarded = guard(

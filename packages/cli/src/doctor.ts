@@ -176,7 +176,7 @@ async function checkPersistence(connection: Connection): Promise<Finding> {
   if (answers.includes(undefined)) return warn('the user may not use INFO, so it is not known')
   return ok(
     answers.includes('0')
-      ? 'no append-only file: a restart forgets holds and records, and then work that was done may be done again'
+      ? 'no append-only file: a restart may forget holds and records, and then work that was done may be done again'
       : 'an append-only file: holds and records outlast a restart',
   )
 }

@@ -204,6 +204,7 @@ export class MemoryStore implements Store {
 
   close(): void {
     this.#closed = true
+    clearInterval(this.#sweepTimer)
     this.#entries = new ShortLivedMap()
     this.#mailboxes.clear()
     this.#records = new MemoryRecords(0)

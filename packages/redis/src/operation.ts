@@ -1,4 +1,4 @@
-// One operation on one key: sent with others, and sent again after failures that pass, until its time is over.
+// One operation on one key: sent with others, and sent again after failures that pass, until its time is over (a settle: for longer).
 
 import type { Row } from './batch.js'
 import type { Deadlines, Expiring } from './deadlines.js'
