@@ -22,7 +22,12 @@ export function answerAtOnce(_req: IncomingMessage, res: ServerResponse): void {
   answer(res, body)
 }
 
-export function makeLeast({ does, store }: Least, redisUrl: string): RequestHandler {
+export function makeLeast({ does, store, isDeferred }: Least, redisUrl: string): RequestHandler {
+  const least = choose(does, store, redisUrl)
+  return isDeferred ? (req, res, next) => void setImmediate(() => least(req, res, next)) : least
+}
+
+function choose(does: Least['does'], store: Least['store'], redisUrl: string): RequestHandler {
   switch (does) {
     case 'pass':
       return (_req, _res, next) => next()

@@ -30,7 +30,8 @@ const delay = monitorEventLoopDelay({ resolution: 20 })
 
 async function guardInFront(listener: RequestListener): Promise<RequestListener> {
   const { guard, least } = spec
-  if (least?.place === 'in-front') return answerAtOnce
+  if (least?.place === 'in-front')
+    return least.isDeferred ? (req, res) => void setImmediate(answerAtOnce, req, res) : answerAtOnce
   if (guard === undefined || !('place' in guard) || guard.place !== 'in-front') return listener
   const { guard: guardListener } = await import('@dspinlock/http')
   return guardListener(listener, { ...guard.options, store: await openStore(guard, spec.redisUrl) })

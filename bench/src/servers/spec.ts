@@ -37,6 +37,8 @@ export interface Least {
   readonly place: OwnGuard['place']
   /** The store of `record`. Default memory. */
   readonly store?: StoreKind
+  /** It does so in the next turn of the event loop, so that requests that come together take each step together. */
+  readonly isDeferred?: boolean
 }
 
 export interface PeerGuard {
