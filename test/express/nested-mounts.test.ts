@@ -41,6 +41,37 @@ for (const { name, express } of frameworks) {
       expect((await server.ask('/pay', json({ n: 1 }))).status).to.equal(200)
     })
 
+    for (const [what, headers] of [
+      ['of a declared length', {}],
+      ['in chunks', { 'transfer-encoding': 'chunked' }],
+    ] as const) {
+      it(`a route compares a body that is too large for the app, as far as it may itself: ${what}`, async () => {
+        const app = express()
+        app.use(dspinlock({ maxBodyBytes: 10 }))
+        const larger = { duplicates: 'replay', ttlMs: 60_000, maxBodyBytes: 1_000 } as const
+        app.post(
+          '/larger',
+          dspinlock(larger),
+          express.json(),
+          (req, res) => void res.json({ run: ++runs, got: req.body }),
+        )
+        app.post('/named', dspinlock({ idempotencyKey: 'required', maxBodyBytes: 1_000 }), (_req, res) => {
+          res.json({ run: ++runs })
+        })
+        const nested = await serve(app)
+        const body = { text: 'x'.repeat(100) }
+        for (const run of [1, 1]) {
+          const { body: answer } = await nested.ask('/larger', json(body, { host: 'h', ...headers }))
+          expect(JSON.parse(answer)).to.deep.equal({ run, got: body })
+        }
+        for (const run of [2, 2]) {
+          const named = json(body, { host: 'h', 'idempotency-key': 'k', ...headers })
+          expect((await nested.ask('/named', named)).body).to.equal(`{"run":${run}}`)
+        }
+        await nested.stop()
+      })
+    }
+
     it('a replaying route inside a serialising app runs once for all who are there', async () => {
       const answers = Array.from({ length: 20 }, () => server.ask('/replay', json({ n: 1 })))
       await until(() => runs === 1 && replaying.engine.waiters === 19, 'one runs, all others wait for it')

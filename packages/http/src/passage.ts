@@ -108,7 +108,7 @@ function findBody<Req, Res>(
   { body }: RequestState,
   { maxBodyBytes }: GuardSettings<Req, Res>,
 ): MaybePromise<FoundBody> {
-  if (body?.kind !== 'complete' && exchange.isParsed) return { kind: 'parsed', value: exchange.parsedBody }
+  if (body === undefined && exchange.isParsed) return { kind: 'parsed', value: exchange.parsedBody }
   return body ?? readBody(exchange, maxBodyBytes)
 }
 
@@ -118,13 +118,13 @@ function takeBody<Req, Res>(
   settings: GuardSettings<Req, Res>,
 ): BodyInput | 'gone' | 'too-large' | 'unlockable' {
   if (read.kind === 'parsed') return read
-  if (read !== noBody) state.body = read
   // With a key of the application's own, the body says nothing, but nobody is to hold the key by sending it slowly.
   if (settings.key !== undefined && read.kind !== 'gone') return noBody
   switch (read.kind) {
     case 'none':
       return read
     case 'complete':
+      state.body = read
       return { kind: 'raw', bytes: read.bytes }
     case 'gone':
       return 'gone'

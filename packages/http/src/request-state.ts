@@ -6,8 +6,8 @@ import type { BodyRead } from './body.js'
 export interface RequestState {
   /** The middlewares that saw the request. */
   readonly seenBy: object[]
-  /** The body, if one of them read it. */
-  body: BodyRead | undefined
+  /** The body, if one of them read all of it; one that is too large for this mount may not be for the next. */
+  body: Extract<BodyRead, { kind: 'complete' }> | undefined
   /** Ends the hold of this request earlier than its response would. */
   ending: Ending | undefined
 }
