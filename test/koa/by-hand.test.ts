@@ -1,6 +1,8 @@
 // A response that is sent past Koa, or that Koa cannot send, makes no record, but the hold ends with it; errors go where they would have gone.
 
+import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { endWithoutResponse } from '@dspinlock/http'
 import { dspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
 import type { Context } from 'koa'
@@ -35,6 +37,13 @@ for (const { name, Koa } of koas) {
         ctx.res.write('by ')
         ctx.respond = false
         taken.push(ctx.res)
+      },
+      '/dropped': async ctx => {
+        ctx.respond = false
+        ctx.res.statusCode = 200
+        if (runs > 1) return void ctx.res.end('again')
+        await once(ctx.res, 'close')
+        endWithoutResponse(ctx.req, 'cut')
       },
       '/ended': ctx => {
         ctx.res.statusCode = 200
@@ -155,6 +164,19 @@ for (const { name, Koa } of koas) {
         expect((await end('POST'))[1]).to.equal('by hand')
         const refused = await server.ask(path, { method: 'POST' })
         expect([refused.status, runs]).to.deep.equal([409, 3])
+      })
+    }
+
+    for (const [method, told] of [
+      ['GET', [200, 2]],
+      ['POST', [409, 1]],
+    ] as const) {
+      it(`dropped by hand, because its client has left: ${method === 'GET' ? 'a read runs again' : 'a write is not done twice'}`, async () => {
+        const socket = await server.dial(`${method} /dropped HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n`)
+        await until(() => runs === 1, 'it runs')
+        socket.destroy()
+        const { status } = await server.ask('/dropped', { method, headers: { host: 'h' } })
+        expect([status, runs]).to.deep.equal(told)
       })
     }
 

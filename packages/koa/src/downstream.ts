@@ -67,12 +67,12 @@ export class Downstream implements Ending {
 
   release(): void {
     this.#stopped = true
-    this.#watching.stop()
-    void this.#settlement.release()
+    this.#watching.release()
   }
 
   cut(): void {
-    this.release()
+    this.#stopped = true
+    this.#watching.cut()
   }
 }
 
