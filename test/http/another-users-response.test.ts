@@ -219,6 +219,29 @@ for (const { name, express } of frameworks) {
       }
     })
 
+    it('who is refused for what may be their own fault keeps no other anonymous visitor from doing the same', async () => {
+      for (const duplicates of ['replay', 'reject'] as const) {
+        const { server } = await start(
+          { duplicates },
+          () => 'anybody',
+          app => {
+            app.use((req, res, next) => {
+              if (req.get('x-csrf') === undefined) res.status(403)
+              next()
+            })
+          },
+        )
+        const ask = async (headers: Record<string, string>): Promise<number> =>
+          (await server.ask('/me', json({}, { host: 'h', ...headers }))).status
+        const anonymous = [await ask({}), await ask({ 'x-csrf': 'token' }), await ask({ 'x-csrf': 'token' })]
+        expect(anonymous, duplicates).to.deep.equal([403, 200, duplicates === 'replay' ? 200 : 409])
+        // Whoever is known has had an answer, whatever it was.
+        const known = { authorization: 'ann' }
+        expect(await ask(known)).to.equal(403)
+        expect(await ask({ ...known, 'x-csrf': 'token' }), duplicates).to.equal(duplicates === 'replay' ? 403 : 409)
+      }
+    })
+
     it('where all share, what says that it is not for all is not shared', async () => {
       const app = express()
       let made = 0

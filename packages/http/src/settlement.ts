@@ -120,11 +120,13 @@ function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: 
   const { hold, settings, isShared } = input
   const { status } = outcome
   const { policy } = settings
-  if (policy.duplicates === 'serialise' || isFailure(status, settings.serverErrors === 'keep')) return hold.release()
-  if (policy.duplicates === 'reject') return policy.ttlMs > 0 ? settleWith(input, tombstone) : hold.release()
-  const record = makeRecord(input, asked, outcome)
-  if (record !== undefined) return settleWith(input, record)
-  if (mayRunAgain(asked.method, settings.onUnreplayable)) return hold.release({ passMs: settings.passMs })
+  const isReplay = policy.duplicates === 'replay'
+  if (isFailure(status, settings.serverErrors === 'keep') || !(isReplay || policy.ttlMs > 0)) return hold.release()
+  if (isReplay) {
+    const record = makeRecord(input, asked, outcome)
+    if (record !== undefined) return settleWith(input, record)
+    if (mayRunAgain(asked.method, settings.onUnreplayable)) return hold.release({ passMs: settings.passMs })
+  }
   // If the request was refused for what may be its own caller's fault, nothing was done, so others must not be told that it was.
   return isShared && isCallersOwn(status) ? hold.release() : settleWith(input, tombstone)
 }
