@@ -1,9 +1,13 @@
 // Requests that come together take each step together: all are claimed before the first of them is worked on.
 
+import { execFile } from 'node:child_process'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
 import { guard } from '@dspinlock/http'
 import { expect } from 'chai'
 import { serve } from '../support/http.js'
+
+const run = promisify(execFile)
 
 describe('requests that come together', () => {
   it('go on where a test has taken the timers of the process away', async () => {
@@ -18,6 +22,20 @@ describe('requests that come together', () => {
       await server.stop()
       await guarded.close()
     }
+  })
+
+  it('go on where a test had taken them away before dspinlock was loaded', async () => {
+    const program = `
+      globalThis.setImmediate = () => {}
+      const { guard } = await import('@dspinlock/http')
+      const guarded = guard((_req, res) => res.end('done'), { methods: ['GET'] })
+      const server = (await import('node:http')).createServer(guarded).listen(0, async () => {
+        const answer = await fetch('http://localhost:' + server.address().port)
+        console.log(await answer.text())
+        process.exit()
+      })`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], { timeout: 10_000 })
+    expect(stdout).to.equal('done\n')
   })
 
   it('are all claimed before the first of them is worked on, with a store in memory', async () => {

@@ -1,5 +1,7 @@
 // A request's turn, from the moment when it asks for its key: wait, then run, replay or refuse.
 
+// Not the global one, which a test with fake timers may have replaced before this module is loaded, and then no request would go on.
+import { setImmediate as nextTurn } from 'node:timers'
 import {
   ClosedError,
   type Entry,
@@ -41,9 +43,6 @@ export interface PassageTools<Req, Res> {
   /** The engine that `onStoreError: 'local'` falls back to. */
   readonly localEngine: () => LockEngine
 }
-
-/** Taken at the start, so that a test with fake timers stops no request. */
-const nextTurn = setImmediate
 
 /** How many records in a row may be malformed or of another variant before a request gives up looking for its own. */
 const MAX_ROUNDS = 5
