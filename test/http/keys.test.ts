@@ -1,8 +1,9 @@
 // What makes two requests different, so that they never share a key.
 
-import { dspinlock } from '@dspinlock/express'
+import { dspinlock, memoryStore } from '@dspinlock/express'
 import { expect } from 'chai'
-import { type Ask, frameworks, json, serve, type TestServer } from '../support/http.js'
+import type { Request } from 'express'
+import { type Ask, frameworks, Gate, json, serve, type TestServer, until } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
   describe(`keys on ${name}`, () => {
@@ -84,6 +85,52 @@ for (const { name, express } of frameworks) {
         expect(bodies).to.deep.equal(['run 1', 'run 2', 'run 3', 'run 4', 'run 5'])
       }
       await own.stop()
+    })
+
+    it('two people run side by side, and take turns only where it does not matter who asks and they compete for the same', async () => {
+      for (const [what, options, methods, most] of [
+        ['by default', {}, ['POST', 'POST'], 2],
+        ['a key, and any identity', { key: () => 'stock', identity: 'public' }, ['POST', 'POST'], 1],
+        ['a key, and two methods', { key: () => 'stock', identity: 'public' }, ['POST', 'PUT'], 2],
+      ] as const) {
+        const app = express()
+        const guard = dspinlock(options)
+        const [gate, seen] = [new Gate(), { now: 0, most: 0 }]
+        app.use(guard, (_req, res, next) => {
+          seen.most = Math.max(seen.most, ++seen.now)
+          gate.opened.then(() => {
+            seen.now--
+            res.send('taken')
+          }, next)
+        })
+        const shop = await serve(app)
+        const taken = methods.map((method, n) =>
+          shop.ask('/stock', { ...json({ piece: n }, { host: 'h', authorization: `person ${n}` }), method }),
+        )
+        await until(() => seen.now + guard.engine.waiters === 2, 'both are there')
+        gate.open()
+        expect((await Promise.all(taken)).map(({ body }) => body)).to.deep.equal(['taken', 'taken'])
+        expect(seen.most, what).to.equal(most)
+        await shop.stop()
+      }
+    })
+
+    it('a key of the application’s own stands in place of the path: with the same key on one store, another route gets the answer of the first', async () => {
+      const store = memoryStore()
+      const key = (req: Request): string => String(req.params['order'])
+      const options = { store, duplicates: 'replay', ttlMs: 60_000, key } as const
+      const app = express()
+      for (const what of ['pay', 'ship'])
+        app.post(`/${what}/:order`, dspinlock(options), (_req, res) => void res.send(`${what} done`))
+      const named = { ...options, key: (req: Request) => `${req.route.path} ${key(req)}` }
+      for (const what of ['pack', 'send'])
+        app.post(`/${what}/:order`, dspinlock(named), (_req, res) => void res.send(`${what} done`))
+      const orders = await serve(app)
+      const bodies: string[] = []
+      for (const what of ['pay', 'ship', 'pack', 'send'])
+        bodies.push((await orders.ask(`/${what}/42`, json({}, { host: 'h', authorization: 'ann' }))).body)
+      expect(bodies).to.deep.equal(['pay done', 'pay done', 'pack done', 'send done'])
+      await orders.stop()
     })
 
     it('the order of different query names does not matter, that of equal ones does', async () => {
