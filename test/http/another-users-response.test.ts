@@ -127,6 +127,24 @@ for (const { name, express } of frameworks) {
       ])
     })
 
+    it('an identity of the application’s own stands in place of all headers: whatever it does not tell apart is shared', async () => {
+      const { server } = await start({ identity: req => req.get('x-user') }, req => req.get('x-tenant-id'))
+      const me = async (headers: Record<string, string>): Promise<string> =>
+        (await server.ask('/me', { headers: { host: 'h', ...headers } })).body
+      const user = { 'x-user': '7' }
+      expect(await me({ ...user, 'x-tenant-id': 'one' })).to.equal('hello one')
+      expect(await me({ ...user, 'x-tenant-id': 'two' })).to.equal('hello one')
+      expect(await me({ authorization: 'ann', 'x-tenant-id': 'one' })).to.equal('hello one')
+      expect(await me({ authorization: 'bob', 'x-tenant-id': 'two' })).to.equal('hello one')
+      const whole = await start({ identity: req => `${req.get('x-tenant-id')} ${req.get('x-user')}` }, req =>
+        req.get('x-tenant-id'),
+      )
+      for (const tenant of ['one', 'two']) {
+        const { body } = await whole.server.ask('/me', { headers: { host: 'h', ...user, 'x-tenant-id': tenant } })
+        expect(body).to.equal(`hello ${tenant}`)
+      }
+    })
+
     it('an identity or a key that is no string is an error, and never the same for everybody', async () => {
       for (const wrong of [{ id: 1 }, 7, null, ['a'], Symbol('a'), true]) {
         for (const option of ['identity', 'key']) {

@@ -14,7 +14,7 @@ export interface IdempotencyKeyOptions {
   readonly minLength?: number
   /** Longest key, in characters. Default 255. */
   readonly maxLength?: number
-  /** What the whole key must match, for example a UUID. Without the flags g and y. */
+  /** What a key must match, for example a UUID; begin it with `^` and end it with `$`, or the key may have more than that. Without the flags g and y. */
   readonly pattern?: RegExp
   /** Where your documentation explains these rules; refusals link to it (`rel="describedby"`). */
   readonly docsUrl?: string

@@ -36,15 +36,16 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly methods?: readonly string[]
   /**
    * Who is asking; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
-   * credentials (docs/security.md lists them), and the TLS client's certificate. A function returns the user's id, a string (undefined:
-   * nobody in particular). `'public'`: the answer is the same for everybody. An answer to nobody in particular, or to everybody, is
+   * credentials (docs/security.md lists them), and the TLS client's certificate. A function stands in place of all these, and returns the
+   * user's id, a string (undefined: nobody in particular, whatever the request's headers say). `'public'`: the answer is the same for everybody. An answer to nobody in particular, or to everybody, is
    * not shared if it sets a cookie, says `Cache-Control: no-store` or `private`, or is a 4xx other than 404 and 410. What middleware in front
    * sets counts for nobody in particular, but not under `'public'`.
    */
   readonly identity?: IdentityOption<Req>
   /**
-   * Returns a key of your own, a string, in place of path, query and body. Method, Host and identity still count, and under `'replay'`
-   * so do the other headers that say what is asked for, such as X-Forwarded-Host. If it returns undefined, the request is not guarded.
+   * Returns a key of your own, a string, in place of path, query and body, so two routes with the same key are the same work. Method, Host and
+   * identity still count, and under `'replay'` so do the other headers that say what is asked for, such as X-Forwarded-Host. If it returns
+   * undefined, the request is not guarded.
    */
   readonly key?: (req: Req) => MaybePromise<string | undefined>
   /**
@@ -64,7 +65,10 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly encryptionKeys?: readonly (Uint8Array | string)[]
   /** The largest body that is read to be compared, in bytes. Default 1 048 576. */
   readonly maxBodyBytes?: number
-  /** For larger bodies: `'pass'` (default, unless `idempotencyKey` is given) lets them through unguarded, `'reject'` answers 413. */
+  /**
+   * For larger bodies: `'pass'` (default, unless `idempotencyKey` is given) lets them through unguarded, `'reject'` answers 413. With `key`,
+   * bodies are not compared, and requests with a body of any size are guarded.
+   */
   readonly oversize?: 'pass' | 'reject'
   /** The largest response that is kept for duplicates, in bytes. Default 1 048 576. */
   readonly maxRecordBytes?: number
