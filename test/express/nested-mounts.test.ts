@@ -2,6 +2,7 @@
 
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
+import { storeWith } from '../support/engine.js'
 import { frameworks, Gate, json, serve, type TestServer, until } from '../support/http.js'
 
 for (const { name, express } of frameworks) {
@@ -71,6 +72,37 @@ for (const { name, express } of frameworks) {
         await nested.stop()
       })
     }
+
+    it('a route decides, also inside an app with Idempotency-Keys: then a retry runs again', async () => {
+      const app = express()
+      app.use(dspinlock({ idempotencyKey: 'required' }))
+      app.post('/named', (_req, res) => void res.json({ run: ++runs }))
+      app.post('/inside', dspinlock(), (_req, res) => void res.json({ run: ++runs }))
+      const nested = await serve(app)
+      const retry = json({}, { host: 'h', 'idempotency-key': 'k' })
+      const answers: string[] = []
+      for (const path of ['/named', '/named', '/inside', '/inside']) answers.push((await nested.ask(path, retry)).body)
+      expect(answers).to.deep.equal(['{"run":1}', '{"run":1}', '{"run":2}', '{"run":3}'])
+      expect((await nested.ask('/inside', json({}))).status).to.equal(400)
+      await nested.stop()
+    })
+
+    it('the app refuses what it cannot lock, whatever the route would do about it', async () => {
+      const down = storeWith({
+        claim: () => {
+          throw new Error('down')
+        },
+      })
+      const app = express()
+      const route = dspinlock({ store: down, onStoreError: 'bypass' })
+      app.post('/alone', route, (_req, res) => void res.send('runs'))
+      app.use(dspinlock({ store: down }))
+      app.post('/inside', route, (_req, res) => void res.send('runs'))
+      const nested = await serve(app)
+      expect((await nested.ask('/alone', json({}))).body).to.equal('runs')
+      expect((await nested.ask('/inside', json({}))).status).to.equal(503)
+      await nested.stop()
+    })
 
     it('a replaying route inside a serialising app runs once for all who are there', async () => {
       const answers = Array.from({ length: 20 }, () => server.ask('/replay', json({ n: 1 })))

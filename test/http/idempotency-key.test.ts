@@ -246,11 +246,12 @@ for (const { name, express } of frameworks) {
     })
 
     it('after it has expired, a key is a new one', async () => {
-      const server = await start({ ttlMs: 40 })
+      const server = await start({ ttlMs: 300 })
       await server.ask('/pay', pay('"short"'))
       expect((await server.ask('/pay', pay('"short"'))).headers['idempotent-replayed']).to.equal('true')
-      await new Promise(resolve => setTimeout(resolve, 60))
-      const later = await server.ask('/pay', pay('"short"', { amount: 2 }))
+      const another = (): Promise<Answer> => server.ask('/pay', pay('"short"', { amount: 2 }))
+      let later = await another()
+      while (later.status === 422) later = await another()
       expect([later.status, later.headers['idempotent-replayed'], runs]).to.deep.equal([201, undefined, 2])
     })
 
