@@ -1,8 +1,10 @@
 // The packages work where people install them: from tarballs, with the oldest peers, from each kind of module.
 
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
@@ -45,16 +47,16 @@ async function use(file: string): Promise<{ answers: unknown; warnings: string }
   return { answers: JSON.parse(stdout), warnings: stderr }
 }
 
-const once = '1 run: done, done'
+const oneRun = '1 run: done, done'
 const expected = {
   prometheus: 'attached',
   opentelemetry: 'attached and detached',
-  core: `${once}; locked; object`,
-  http: once,
-  express: once,
-  koa: once,
-  nestjs: once,
-  redis: once,
+  core: `${oneRun}; locked; object`,
+  http: oneRun,
+  express: oneRun,
+  koa: oneRun,
+  nestjs: oneRun,
+  redis: oneRun,
   counted: true,
 }
 
@@ -104,6 +106,19 @@ describe('packages installed from their tarballs beside the oldest peers', funct
         expect(Object.keys(require(name) as object), name).to.not.deep.equal([])
       }
     }
+  })
+
+  it('ioredis gives up a connection that answers nothing any more', async () => {
+    const { Redis } = createRequire(join(app, 'main.cjs'))('ioredis') as typeof import('ioredis')
+    const silent = createServer(socket => void socket.resume()).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const client = new Redis(port, '127.0.0.1', { socketTimeout: 50, retryStrategy: null, enableReadyCheck: false })
+    client.on('error', () => {})
+    const answer = client.ping().catch((error: Error) => error)
+    await new Promise<void>(resolve => client.once('end', resolve))
+    expect(await answer).to.be.instanceOf(Error)
+    silent.close()
   })
 
   it('the command line runs from its tarball', async () => {
