@@ -3,6 +3,7 @@
 import { LockEngine, memoryStore, type Store } from '@dspinlock/core'
 import { storeContract } from '@dspinlock/core/store-contract'
 import { expect } from 'chai'
+import { failure } from '../support/failure.js'
 
 /** In memory, "another process on the same data" is the same store in another wrapper. */
 function shareMemory(): () => Store {
@@ -29,6 +30,18 @@ function shareMemory(): () => Store {
 describe('store contract: memory', () => {
   const makeStore = shareMemory()
   for (const one of storeContract) it(one.name, () => one.run({ makeStore }))
+
+  it('a store that never says that its messages arrive is told what is missing', async function () {
+    this.timeout(10_000)
+    const [first] = storeContract
+    // All that a synchronous store does, which says nothing when it is opened.
+    const silent = (): Store =>
+      new Proxy(makeStore(), {
+        get: (store, name) => (name === 'synchronous' ? false : (Reflect.get(store, name, store) as unknown)),
+      })
+    const error = await failure(first?.run({ makeStore: silent }) ?? Promise.resolve())
+    expect(error.message).to.match(/no resync, which a store that is not synchronous sends/)
+  })
 
   it('remembers how a thousand others ended, and more', () => {
     const store = memoryStore()

@@ -86,7 +86,10 @@ export interface ReleaseReply {
 
 /** What a store tells a mailbox; each wake is for one token of that mailbox, except `resync`. */
 export type Wake =
-  /** The key has been handed to you under a short lease: renew it at once. `leaseEndsAt`: on the store's clock, in milliseconds. */
+  /**
+   * The key has been handed to you under a short lease, of a second at most: renew it at once. `leaseEndsAt`: on the store's clock, in
+   * milliseconds.
+   */
   | { readonly kind: 'turn'; readonly token: string; readonly fence: number; readonly leaseEndsAt: number }
   /** The holder settled while you waited. You are no longer among the waiters. */
   | { readonly kind: 'record'; readonly token: string; readonly record: Uint8Array }
@@ -134,6 +137,9 @@ export interface KeyState {
  *
  * A hold whose lease ran out belongs to its token until another token claims the key, because settling late is better
  * than doing the work twice. From the next claim on, the old token can do nothing.
+ *
+ * Every operation is answered, or fails, within a time of the store's own, because the engine waits for the answer to `settle` and
+ * `release` for as long as it takes. What fails is not sent again by the engine, except for `renew`.
  */
 export interface Store {
   /** For messages and metrics: `memory`, `redis`. */
@@ -142,7 +148,10 @@ export interface Store {
   readonly synchronous: boolean
   /** True once `close` was called. */
   readonly closed: boolean
-  /** Opens a mailbox. `onWake` must not throw. */
+  /**
+   * Opens a mailbox. `onWake` does not throw. A store that is not synchronous sends it `resync` once messages arrive, and again whenever
+   * some may have been lost in between.
+   */
   open(onWake: (wake: Wake) => void): Mailbox
   /**
    * Take a free key, join the waiters of a held one, or be given a record or pass mark instead.
@@ -194,6 +203,9 @@ export interface Store {
   inspect(key: string): MaybePromise<KeyState | undefined>
   /** Every live key, in no order, and not all as of the same moment. For people; never on a request's path. */
   list(): AsyncIterable<KeyState>
-  /** Stop wakes, and close connections that the store opened itself. Later operations are refused; a second call does nothing. */
+  /**
+   * Stop wakes, and close connections that the store opened itself. Later operations are refused with a ClosedError; a second call does
+   * nothing.
+   */
   close(): MaybePromise<void>
 }

@@ -33,7 +33,10 @@ export class Claimant {
 
   /** Resolves when messages can arrive; a store in the same process is ready at once. */
   async ready(): Promise<this> {
-    await this.#ready
+    await inTime(
+      this.#ready,
+      'no resync, which a store that is not synchronous sends to each mailbox once its messages arrive, came',
+    )
     return this
   }
 
@@ -81,15 +84,12 @@ export class Claimant {
       const at = this.#inbox.findIndex(wake => wake.token === token)
       const [wake] = at < 0 ? [] : this.#inbox.splice(at, 1)
       if (wake !== undefined) return wake
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error('no wake came within 3 s')), 3_000)
-        const listener = (): void => {
-          this.#listeners.delete(listener)
-          clearTimeout(timer)
-          resolve()
-        }
+      let listener = (): void => {}
+      const woken = new Promise<void>(resolve => {
+        listener = resolve
         this.#listeners.add(listener)
       })
+      await inTime(woken, 'no wake came').finally(() => this.#listeners.delete(listener))
     }
   }
 
@@ -97,6 +97,15 @@ export class Claimant {
   wakesFor(token: string): number {
     return this.#inbox.filter(wake => wake.token === token).length
   }
+}
+
+/** Rejects, so that a case does not wait for ever, if the event has not come after three seconds. */
+async function inTime(event: Promise<void>, otherwise: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${otherwise} within 3 s`)), 3_000)
+  })
+  await Promise.race([event, late]).finally(() => clearTimeout(timer))
 }
 
 export type Queued = { readonly token: string } & Extract<ClaimReply, { state: 'busy' }>
