@@ -3,7 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { type Hold, LockEngine, memoryStore, Policy, type Store, StoreError } from '@dspinlock/core'
+import { ClosedError, type Hold, LockEngine, memoryStore, Policy, type Store, StoreError } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure, holdOf, storeWith } from '../support/engine.js'
 
@@ -353,6 +353,17 @@ describe('LockEngine', () => {
     expect(await engine.enter('k', { duplicates: 'replay' })).to.deep.include({ role: 'follower', record: elsewhere })
     const next = holdOf(await engine.enter('another'))
     expect(await next.settle(undefined as never), 'which leaves none').to.equal(true)
+  })
+
+  it('a store that was closed is a ClosedError for who asks and for who waits, with the key', async () => {
+    const store = memoryStore()
+    const [holder, engine] = [new LockEngine({ store }), new LockEngine({ store, pollMs: 20 })]
+    await holder.enter('k')
+    const waiting = failure(engine.enter('k'))
+    await store.close()
+    for (const one of [waiting, failure(engine.enter('k')), failure(engine.run('k', () => 1))])
+      expect(await one).to.include({ code: 'ERR_DSPINLOCK_CLOSED', key: 'k' })
+    expect(() => engine.enterAtOnce('k', new Policy())).to.throw(ClosedError)
   })
 
   it('a store that fails is a StoreError for who waits, and does not take the result from who worked', async () => {

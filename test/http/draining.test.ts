@@ -11,6 +11,7 @@ import express from 'express'
 import { openTopic } from '../support/fidelity-table.js'
 import { Gate, send, serve } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
+import { storeKinds } from '../support/stores.js'
 
 const script = fileURLToPath(new URL('./drain-server.js', import.meta.url))
 
@@ -82,6 +83,26 @@ describe('a process that drains', () => {
       expect((await answer).body).to.equal('done')
       await server.stop()
     })
+  }
+
+  for (const [name, makeStore] of storeKinds) {
+    for (const onStoreError of ['reject', 'bypass', 'local'] as const) {
+      it(`whose store on ${name} is closed before its middleware runs nothing without it, with onStoreError: '${onStoreError}', either`, async () => {
+        const store = makeStore()
+        const guard = dspinlock({ store, onStoreError })
+        let runs = 0
+        const app = express().post('/', guard, (_req, res) => void res.end(`${++runs}`))
+        const server = await serve(app)
+        const ask = () => server.ask('/', { method: 'POST' })
+        expect((await ask()).body).to.equal('1')
+        await store.close()
+        const { status, body } = await ask()
+        expect([status, runs]).to.deep.equal([503, 1])
+        expect(JSON.parse(body)).to.include({ code: 'closing' })
+        await server.stop()
+        await guard.close()
+      })
+    }
   }
 
   it('is in docs/http.md', () => {

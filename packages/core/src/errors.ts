@@ -76,6 +76,11 @@ export function asStoreError(
   return error instanceof StoreError ? error : new StoreError(store.name, operation, key, error)
 }
 
+/** Like `asStoreError`, for a claim: a store that was closed has not failed, and nothing is to run for want of it. */
+export function asClaimError(store: { readonly name: string }, key: string, error: unknown): StoreError | ClosedError {
+  return error instanceof ClosedError ? new ClosedError('store', key) : asStoreError(store, 'claim', key, error)
+}
+
 /** The reason of a hold's signal when the lease was taken away or ran out. */
 export class LeaseLostError extends DspinlockError {
   constructor(key: string, why: 'taken' | 'expired') {

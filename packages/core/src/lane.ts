@@ -4,6 +4,7 @@ import { ActiveHold, type HoldOwner } from './active-hold.js'
 import { type Asker, answerFor, refuse, refuseWhileBusy, toReply } from './answers.js'
 import type { Entry } from './entry.js'
 import {
+  asClaimError,
   asStoreError,
   HoldTimeoutError,
   LeaseLostError,
@@ -114,7 +115,7 @@ export class Lane implements HoldOwner, WaiterOwner {
       if (reply.state !== 'busy') return answerFor(asker, reply, asker)
       return policy.waits ? undefined : refuse('in-flight', reply.leaseLeftMs)
     } catch (error) {
-      throw asStoreError(store, 'claim', this.key, error)
+      throw asClaimError(store, this.key, error)
     } finally {
       if (this.#hold === undefined) this.#host.dropToken(token)
       this.#quit()
@@ -395,7 +396,7 @@ export class Lane implements HoldOwner, WaiterOwner {
 
   #onClaimError(error: unknown): void {
     this.#asking = false
-    const reason = asStoreError(this.#host.store, 'claim', this.key, error)
+    const reason = asClaimError(this.#host.store, this.key, error)
     publishTrouble('core', 'claim', reason, this.key)
     // The store may have carried out the claim, so leave its queue, and use another token next time.
     this.#joined = true
