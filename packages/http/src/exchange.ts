@@ -45,7 +45,7 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
   readonly parsedBody: unknown
   /** Shows the handler its lock. */
   expose(lock: RequestLock): void
-  /** Hands the request on to the handler. */
+  /** Hands the request on to the handler. A promise that it returns is not awaited. */
   proceed(): void
   /** Answers in place of the handler. Left out: the reply is sent by Node's response at once. */
   readonly answer?: (reply: Reply) => void
@@ -54,6 +54,6 @@ export interface Exchange<Req = IncomingMessage, Res = ServerResponse> {
    * response is watched.
    */
   readonly watch?: (settlement: Settlement) => Ending
-  /** Hands an error that one of the user's functions threw to the framework. */
+  /** Hands an error that one of the user's functions, or `proceed`, threw to the framework. Must not throw. */
   fail(error: unknown): void
 }

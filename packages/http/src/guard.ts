@@ -21,7 +21,7 @@ export interface Guard<Req, Res> {
   /**
    * Sees a request through, until it was answered or handed on, or its client is gone. Returns no
    * promise if nothing had to be waited for. Never throws or rejects: errors are handed to
-   * `exchange.fail`.
+   * `exchange.fail`, which must not throw.
    */
   handle(exchange: Exchange<Req, Res>): MaybePromise<void>
   /**
