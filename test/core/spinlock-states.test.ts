@@ -110,10 +110,15 @@ for (const [name, makeStore] of storeKinds) {
       const blocked = await failure(new HashDSpinlock(value, options).acquire())
       expect(blocked).to.be.instanceOf(KeyExistsError).and.instanceOf(DspinlockError)
       expect(blocked).to.include({ code: 'ERR_DSPINLOCK_KEY_EXISTS', key: lock.key, state: 'BLOCKED' })
+      // What it says to do has to help, and deleteState would be refused.
+      expect(blocked.message).to.match(/ is blocked, .*; try again once its holder has released it$/)
       await lock.release()
       const computed = await failure(new HashDSpinlock(value, options).run(() => 'never'))
       expect(computed).to.include({ code: 'ERR_DSPINLOCK_KEY_EXISTS', state: 'COMPUTED' })
       expect(performance.now() - startedAt).to.be.below(450)
+      expect(computed.message).to.match(/ is computed already, .*; wait for it to expire, or call deleteState\(\)$/)
+      await new HashDSpinlock(value, options).deleteState()
+      expect(await new HashDSpinlock(value, options).run(() => 'again')).to.equal('again')
     })
 
     it('failIfKeyExists against a lock of another kind', async () => {

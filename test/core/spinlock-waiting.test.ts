@@ -1,5 +1,6 @@
 // Waiting for a lock ends, is short and blocks nobody; and one instance is one holder.
 
+import { setMaxListeners } from 'node:events'
 import { DspinlockError, HashDSpinlock, memoryStore, type Store } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure } from '../support/failure.js'
@@ -30,6 +31,23 @@ for (const [name, makeStore] of storeKinds) {
       expect(error).to.include({ code: 'ERR_DSPINLOCK_TRIES_EXCEEDED', key: holder.key })
       expect(error.cause).to.include({ code: 'ERR_DSPINLOCK_WAIT_TIMEOUT' })
       expect(error.message).to.match(/3 tries.*maxSpinlockTries/)
+      await holder.release()
+    })
+
+    it('of a thousand locks is all that one key takes, and the error says what helps', async () => {
+      const holder = await new HashDSpinlock(value, { store }).acquire()
+      const leaving = new AbortController()
+      setMaxListeners(0, leaving.signal)
+      const waiting = Array.from({ length: 1_000 }, () =>
+        failure(new HashDSpinlock(value, { store, maxSpinlockTries: 1_000 }).acquire({ signal: leaving.signal })),
+      )
+      const error = await failure(new HashDSpinlock(value, { store }).acquire())
+      expect(error).to.include({ code: 'ERR_DSPINLOCK_WAITER_LIMIT', key: holder.key })
+      expect(error.message).to.match(
+        /let fewer wait, or raise maxWaitersPerKey of the engine \(a lock has no such option\)$/,
+      )
+      leaving.abort()
+      await Promise.all(waiting)
       await holder.release()
     })
 

@@ -34,7 +34,7 @@ export class WaiterLimitError extends DspinlockError {
   constructor(key: string, option: 'maxWaiters' | 'maxWaitersPerKey', limit: number) {
     super(
       'ERR_DSPINLOCK_WAITER_LIMIT',
-      `${limit} callers wait already and one more came for the key ${shortKey(key)}; raise ${option}, or shed load`,
+      `${limit} callers wait already and one more came for the key ${shortKey(key)}; let fewer wait, or raise ${option} of the engine (a lock has no such option)`,
       { key },
     )
   }
@@ -158,11 +158,11 @@ export class KeyExistsError extends DspinlockError {
   readonly state: 'BLOCKED' | 'COMPUTED'
 
   constructor(key: string, state: 'BLOCKED' | 'COMPUTED') {
-    super(
-      'ERR_DSPINLOCK_KEY_EXISTS',
-      `the key ${shortKey(key)} is ${state === 'BLOCKED' ? 'blocked' : 'computed already'}, and failIfKeyExists is set; wait for it to expire, or call deleteState()`,
-      { key },
-    )
+    const what =
+      state === 'BLOCKED'
+        ? 'blocked, and failIfKeyExists is set; try again once its holder has released it'
+        : 'computed already, and failIfKeyExists is set; wait for it to expire, or call deleteState()'
+    super('ERR_DSPINLOCK_KEY_EXISTS', `the key ${shortKey(key)} is ${what}`, { key })
     this.state = state
   }
 }
