@@ -32,10 +32,19 @@ export function kindOf(value: object): Kind | undefined {
   // Array.prototype is an array, but the prototype of a derived class is not.
   if (Array.isArray(value)) return Array.isArray(prototype) ? 'Array' : undefined
   if (prototype === null || isRootPrototype(prototype)) return 'Object'
-  if (prototype === URL.prototype) return 'URL'
+  if (prototype === URL.prototype) return isUrl(value) ? 'URL' : undefined
   if (prototype === Buffer.prototype) return types.isUint8Array(value) ? 'Buffer' : undefined
   const above: object | null = Object.getPrototypeOf(prototype)
   if (above === null) return undefined
   if (isRootPrototype(above)) return builtIns.find(([, is]) => is(value))?.[0]
   return types.isTypedArray(value) && isRootPrototype(Object.getPrototypeOf(above)) ? 'TypedArray' : undefined
+}
+
+/** Only a URL itself gives its parts. */
+function isUrl(value: object): boolean {
+  try {
+    return typeof (value as URL).href === 'string'
+  } catch {
+    return false
+  }
 }
