@@ -95,6 +95,14 @@ describe('dspinlock and a Redis that is not there', () => {
     expect(right.code).to.equal(0)
   })
 
+  it('the password in a URL is for its server, whatever password the environment has beside it', async () => {
+    const url = server.url.replace('//', '//:secret@')
+    for (const args of [['ls', '--url', url], ['ls']]) {
+      const { code, err } = await runCli(args, { REDIS_URL: url, REDIS_PASSWORD: 'of something else' })
+      expect([code, err]).to.deep.equal([0, ''])
+    }
+  })
+
   it('3 where no node of a cluster will do, and what the last one said', async () => {
     const args = ['ls', '--cluster', `127.0.0.1:${server.port}`, '--timeout', '0.5']
     const [refused, single] = await Promise.all([runCli(args), runCli(args, { REDIS_PASSWORD: 'secret' })])

@@ -1,6 +1,7 @@
 // Connects to the Redis that the command line names, and disconnects again.
 
 import { DspinlockError, type RedisParameters, type Store } from '@dspinlock/core'
+import { isRedisUrl } from '@dspinlock/core/support'
 import { createRedisConnection, redisStore } from '@dspinlock/redis'
 import { withRemedy } from '@dspinlock/redis/support'
 import type { Cluster, Redis } from 'ioredis'
@@ -56,9 +57,12 @@ async function connect(options: ConnectionOptions): Promise<Connection> {
 function readParameters(options: ConnectionOptions): RedisParameters {
   const { url, cluster, sentinels, sentinelName, tls, timeout } = options
   const { REDIS_USERNAME, REDIS_PASSWORD, REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD } = process.env
+  const isByUrl = cluster === undefined && sentinels === undefined && url !== undefined
+  // What the URL says of the login is for its server, and the environment may be that of everything on this machine.
+  const said = isByUrl && isRedisUrl(url) ? new URL(url) : { username: '', password: '' }
   const login = {
-    ...(REDIS_USERNAME === undefined ? {} : { username: REDIS_USERNAME }),
-    ...(REDIS_PASSWORD === undefined ? {} : { password: REDIS_PASSWORD }),
+    ...(REDIS_USERNAME === undefined || said.username !== '' ? {} : { username: REDIS_USERNAME }),
+    ...(REDIS_PASSWORD === undefined || said.password !== '' ? {} : { password: REDIS_PASSWORD }),
     ...(tls === true ? { ssl: true } : {}),
     connectTimeoutMs: timeout,
   }
