@@ -562,6 +562,24 @@ describe('messages that cross', () => {
     })
   }
 
+  it('who waits behind one that may not wait is among the waiters, also where another stood in front that has left', async () => {
+    const inner = memoryStore()
+    const holder = holdOf(await new LockEngine({ store: inner }).enter('k', replay))
+    const { engine, late } = answeredLate(inner, 60_000)
+    const left = new AbortController()
+    const gone = engine.enter('k', { signal: left.signal })
+    const refused = engine.enter('k', { duplicates: 'reject' })
+    const next = engine.enter('k', { duplicates: 'replay' })
+    left.abort(new Error('left'))
+    await failure(gone)
+    late.resolve()
+    expect(await refused).to.include({ reason: 'in-flight' })
+    await new Promise(setImmediate)
+    expect((await inner.inspect('k'))?.waiters).to.equal(1)
+    await holder.release()
+    await holdOf(await next).release()
+  })
+
   it('a key that is given back leaves who stands behind in this process its place among the others', async () => {
     const inner = memoryStore()
     const late = pending<void>()

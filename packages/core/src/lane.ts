@@ -304,7 +304,8 @@ export class Lane implements HoldOwner, WaiterOwner {
   #onBusy(reply: Extract<ClaimReply, { state: 'busy' }>): void {
     this.#arrival = reply.arrival
     this.#clockAheadMs = reply.clockAheadMs
-    this.#joined ||= reply.arrival > 0
+    // A claim that only looks is told its arrival, too, if it gave one.
+    this.#joined ||= reply.arrival > 0 && this.#asked?.wait === true
     if (this.#askAgain || !this.#isAskedFor(this.#queue.head)) return this.#ask()
     this.#queue.stay(this.#asked?.payload ?? '', reply.leaseLeftMs)
     if (this.#queue.size === 0 || !this.#joined) return this.#ask()
