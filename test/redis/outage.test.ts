@@ -181,6 +181,9 @@ describe('Redis away', () => {
           await untilSo('its lease is over', async () => (await other.inspect('key'))?.state === 'free')
         proxy.heal()
         await untilSo('there is a record', async () => (await other.inspect('key'))?.state === 'settled')
+        const { ageMs = 0, ttlLeftMs = 0 } = (await other.inspect('key')) ?? {}
+        expect(ageMs, 'age').to.be.within(100, 10_000)
+        expect(60_000 - ttlLeftMs, 'what is over of its time to live').to.be.within(100, 10_000)
       } finally {
         await engine.close()
         for (const store of [cutOff, other]) await store.close()
@@ -189,6 +192,39 @@ describe('Redis away', () => {
       }
     })
   }
+
+  it('such a record is for those who waited while the work was done, and not for those who came afterwards', async () => {
+    const reachable = await startRedisServer()
+    const proxy = await FaultProxy.open(reachable.port)
+    const stores = [
+      redisStore(proxy.url, { commandTimeoutMs: 100 }),
+      redisStore(reachable.url),
+      redisStore(reachable.url),
+    ]
+    const engines = stores.map(store => new LockEngine({ store })) as [LockEngine, LockEngine, LockEngine]
+    const [cutOff, waiting, coming] = engines
+    const policy = { duplicates: 'replay', leaseMs: 60_000 } as const
+    const waiters = async (): Promise<number | undefined> => (await waiting.inspect('key'))?.waiters
+    try {
+      const hold = holdOf(await cutOff.enter('key', policy))
+      const waited = waiting.enter('key', policy)
+      await untilSo('one waits', async () => (await waiters()) === 1)
+      proxy.refuse()
+      await failure(Promise.resolve(hold.settle(Uint8Array.of(1))))
+      const came = coming.enter('key', policy)
+      await untilSo('both wait', async () => (await waiters()) === 2)
+      proxy.heal()
+      const entry = await waited
+      expect(entry).to.include({ role: 'follower', joined: true })
+      expect(entry.role === 'follower' && entry.ageMs).to.be.above(99)
+      await holdOf(await came).release()
+    } finally {
+      await Promise.all(engines.map(engine => engine.close()))
+      for (const store of stores) await store.close()
+      await proxy.close()
+      await reachable.stop()
+    }
+  })
 
   it('a process that has yet to store a record ends when it wants to', async () => {
     const ending = await startRedisServer()

@@ -28,6 +28,11 @@ export class Deadlines {
     this.#pending.append(waiting)
   }
 
+  /** How long ago `waiting` was added, in milliseconds. */
+  sinceStart(waiting: Expiring): number {
+    return performance.now() - waiting.endsAt + this.#ms
+  }
+
   remove(waiting: Expiring): void {
     // The timer runs on for the next wait, which saves setting one for each operation.
     if (this.#pending.remove(waiting) && this.#pending.size === 0) this.#timer?.unref()

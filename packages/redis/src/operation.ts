@@ -4,6 +4,7 @@ import type { Row } from './batch.js'
 import type { Deadlines, Expiring } from './deadlines.js'
 import { isMigrating, isPassing, RETRY_MS } from './failures.js'
 import type { Outage } from './outage.js'
+import { withMs } from './scripts/index.js'
 
 /** For how long a settle is tried after its caller was told: as long as Redis keeps a hold that ran out (docs/decisions/004). */
 const LATE_SETTLE_MS = 60_000
@@ -28,7 +29,7 @@ export class Operation<T> implements Row, Expiring {
   readonly promise: Promise<T>
   readonly name: Row['name']
   readonly state: string
-  readonly given: string
+  given: string
   readonly record: Buffer | undefined
   endsAt = 0
   isLinked = false
@@ -93,7 +94,10 @@ export class Operation<T> implements Row, Expiring {
     if (isFinal || nextAt >= this.endsAt) this.#fail(error)
     if (isFinal || this.#done || nextAt >= this.endsAt + LATE_SETTLE_MS) return
     const timer = setTimeout(() => {
-      if (!this.#done) this.#try()
+      if (this.#done) return
+      // Callers that came since the work was done have not waited for its record, and the record's time to live has begun.
+      if (this.name === 'settle') this.given = withMs(this.given, Math.floor(this.#host.deadlines.sinceStart(this)))
+      this.#try()
     }, this.#pauseMs)
     // Nobody waits for it any more.
     if (this.#over) timer.unref()

@@ -5,7 +5,7 @@ import { free, take } from './steps.js'
 
 /** The functions, which share the script's variables. The name of a key's crowd is made from that of the key. */
 export const crowdVariables: string = `
-local dropForeign, waiters, isOf, unqueue, tell, isHeard, dismiss, hand, queue
+local dropForeign, waiters, isOf, unqueue, arrivalOf, tell, isHeard, dismiss, hand, queue
 -- Why a message could not be sent: the user may not. It fails the call, but only once what was done is written.
 local refused
 `
@@ -73,19 +73,20 @@ unqueue = function(token)
   end
 end
 
-local function arrivalOf(member)
+arrivalOf = function(member)
   local score = tryCall('ZSCORE', key .. ':w', member)
   if type(score) ~= 'table' then return score and tonumber(score) end
   dropForeign(score)
 end
 
--- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens and payloads.
+-- Those who would take a record are waiters no more, and are sent what 'message' makes for their tokens and payloads; if it makes nothing, they wait on.
 dismiss = function(message)
   for _, member in ipairs(waiters(0, -1)) do
     local token, wish, payload = match(member, '^(%S+) (.)(.*)$')
-    if wish == 'r' then
+    local told = wish == 'r' and message(token, payload, member)
+    if told then
       call('ZREM', key .. ':w', member)
-      tell(token, message(token, payload))
+      tell(token, told)
     end
   end
 end

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { operations } from './operations.js'
 import { variables } from './state.js'
 
-export { composeClaim, composeGiven, composeRow, type OperationName } from './rows.js'
+export { composeClaim, composeGiven, composeRow, type OperationName, withMs } from './rows.js'
 export { LONGEST_TTL_MS } from './state.js'
 
 export const source: string = `${variables}${operations}`

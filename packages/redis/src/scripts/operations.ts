@@ -90,7 +90,9 @@ end
 
 const settle = `
 if holder == token then
-  local ttlMs = tonumber(match(row, '^%S+', last + 1))
+  local ttlMs, doneAt = tonumber(match(row, '^%S+', last + 1)), us
+  -- It is tried again: the record is as old as the work that made it.
+  if ms > 0 then ttlMs, doneAt = math.max(0, ttlMs - ms), us - ms * 1000 end
   local keepMs = ttlMs
   local retainMs, maxWakeBytes
   if isCrowded then
@@ -101,7 +103,7 @@ if holder == token then
   end
   if keepMs > 0 then
     madeFor = heldFor
-    settled = us
+    settled = doneAt
     -- Without a ttl it is for nobody else, also when the clock is set back.
     visible = ttlMs > 0 and now + ttlMs or 0
     kept = now + keepMs
@@ -112,9 +114,12 @@ if holder == token then
   ${remember('token', MAILBOX, NUMBER, 's')}
   ${free}
   if isCrowded then
-    local isCarried = #record <= tonumber(maxWakeBytes)
+    -- A message has no age, so a record that comes late has to be fetched.
+    local isCarried = ms == 0 and #record <= tonumber(maxWakeBytes)
     -- Who waited since before this hold may wait with another payload.
-    dismiss(function(taker, payload)
+    dismiss(function(taker, payload, member)
+      -- Who came after the work was done has not waited for it.
+      if ms > 0 and ttlMs == 0 and arrivalOf(member) > doneAt then return end
       if not isCarried or (payload ~= '' and payloadOfWork ~= '' and payload ~= payloadOfWork) then return 'l' .. taker end
       return 'r' .. taker .. '\\n' .. record
     end)
@@ -202,7 +207,7 @@ end
  * | --- | --- | --- | --- |
  * | claim | lease | arrival in µs and a space, if it says so, and payload | the fence, alone or after `1` · `2` lease left in ms, arrival, server's time in ms, 1 if it asks again and does not listen here · `3` something with the record in it, age in ms, joined, ttl left in ms, where the record begins · `4` pass mark · `5` in flight; with `foreign` at the end if something under the key's name was not ours |
  * | renew | lease | | 1 if it is still the token's hold, else 0 |
- * | settle | | ttl in ms, retention in ms, the most bytes that a wake carries, and a record | 1 if stored, else 0 |
+ * | settle | how long ago the work was done, if it is tried again | ttl in ms, retention in ms, the most bytes that a wake carries, and a record | 1 if stored, else 0 |
  * | release | pass mark (0: none) | | 1, or 0 if it was not the token's hold |
  * | handOn | lease, of the claim that comes next, as is the token | the token that holds, its pass mark in ms, most local turns, and what a claim has there | 0, or the reply to the next claim |
  * | leave | | | 1 |

@@ -73,6 +73,11 @@ export function composeGiven(token: string, ms: number, wishes: Wishes | undefin
   return `${lengthDigits(dot)}${lengthDigits(token.length)}${flags}${digitsOfMs(ms)};${token}${rest}`
 }
 
+/** The arguments of the same operation with another time. */
+export function withMs(given: string, ms: number): string {
+  return `${given.slice(0, 6)}${digitsOfMs(ms)}${given.slice(6 + MS_DIGITS)}`
+}
+
 /**
  * The arguments of a claim. After its token come `before`, its arrival if it has one, and its payload. `before` is what a hand-over
  * says about the hold that it ends.
