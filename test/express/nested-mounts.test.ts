@@ -21,6 +21,15 @@ for (const { name, express } of frameworks) {
         runs++
         gate.opened.then(() => res.json({ runs }), next)
       })
+      app.post(
+        '/counted',
+        (_req, _res, next) => void gate.opened.then(() => next(), next),
+        dspinlock({ maxRequestsPerIdentity: 5 }),
+        (_req, res) => {
+          runs++
+          res.end()
+        },
+      )
       app.post('/replay', replaying, (_req, res, next) => {
         runs++
         gate.opened.then(() => res.json({ runs }), next)
@@ -102,6 +111,17 @@ for (const { name, express } of frameworks) {
       expect((await nested.ask('/alone', json({}))).body).to.equal('runs')
       expect((await nested.ask('/inside', json({}))).status).to.equal(503)
       await nested.stop()
+    })
+
+    it('a client that leaves between two mounts leaves neither of them locked, also where requests are counted', async () => {
+      const socket = await server.dial('POST /counted HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n')
+      await until(() => outer.engine.keys === 1, 'it has come to the outer one')
+      const left = server.left()
+      socket.destroy()
+      await left
+      gate.open()
+      await until(() => outer.engine.keys === 0, 'the key is free')
+      expect(runs).to.equal(0)
     })
 
     it('a replaying route inside a serialising app runs once for all who are there', async () => {

@@ -101,6 +101,30 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
+    it('who was answered by other code while it was asked who it is counts no more, though its connection stays', async () => {
+      const gate = new Gate()
+      const closed = new Gate()
+      let asked = 0
+      const identity = async () => {
+        if (++asked === 1) await gate.opened
+        return 'eve'
+      }
+      const app = express()
+      app.post('/', (_req, res, next) => {
+        next()
+        // Like a time limit.
+        if (asked === 1) res.once('close', closed.open).end('too late')
+      })
+      app.post('/', dspinlock({ maxRequestsPerIdentity: 1, identity }), (_req, res) => void res.send('done'))
+      const server = await serve(app)
+      const socket = await server.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n')
+      await closed.opened
+      gate.open()
+      expect((await server.ask('/', { method: 'POST' })).body).to.equal('done')
+      socket.destroy()
+      await server.stop()
+    })
+
     it('who left while its work goes on still counts', async () => {
       const gate = new Gate()
       let runs = 0

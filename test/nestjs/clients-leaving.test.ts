@@ -1,6 +1,7 @@
 // A client that leaves changes nothing for the others, and leaves nothing locked, whatever Nest does about it.
 
 import { once } from 'node:events'
+import type { Server, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import {
@@ -374,16 +375,35 @@ for (const platform of platforms) {
       })
     }
 
-    for (const [method, path] of [
+    const late = [
       ['GET', '/guarded/1'],
       ['GET', '/asked/1'],
       ['POST', '/refused/1'],
-    ] as const) {
+    ] as const
+    for (const [method, path] of late) {
       it(`${path}: gone before it came to us, it runs nothing, and what is outside ends all the same`, async () => {
         await beginAndLeave(path, method)
         gate.open()
         await until(() => outside.includes('ended'), 'what is outside ended')
         expect([outside, engine.keys]).to.deep.equal([['begun', 'ended'], 0])
+      })
+    }
+
+    for (const [method, path] of late) {
+      it(`${path}: answered by other code before it came to us, it runs nothing, and what is outside ends though its connection stays`, async () => {
+        const http = server.app.getHttpServer() as Server
+        const answered = once(http, 'request') as Promise<[unknown, ServerResponse]>
+        const socket = connect(server.port, '127.0.0.1')
+        socket.write(`${method} ${path} HTTP/1.1\r\nHost: h\r\n\r\n`)
+        const [, res] = await answered
+        await until(() => runs === 1, 'a guard looks up who is asking')
+        // Like a time limit.
+        res.end('too late')
+        await once(res, 'close')
+        gate.open()
+        await until(() => outside.includes('ended'), 'what is outside ended')
+        expect([outside, engine.keys, hasLeft]).to.deep.equal([['begun', 'ended'], 0, false])
+        socket.destroy()
       })
     }
 

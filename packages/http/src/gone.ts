@@ -18,6 +18,11 @@ export function isGone(req: IncomingMessage): boolean {
   return req.socket?.destroyed
 }
 
+/** Whether no answer is wanted any more: the client left, or other code, for example a time limit, has answered. */
+export function isOver({ req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }): boolean {
+  return isGone(req) || res.writableEnded
+}
+
 /** Calls a listener when the client is gone or the response is over. It then has to call `offClose`, or the connection would keep it. */
 export function onClose(res: ServerResponse, listener: () => void): void {
   res.on('close', listener)

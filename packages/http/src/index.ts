@@ -1,7 +1,7 @@
 // Everything that an adapter needs to guard its framework's requests.
 
 export type { Exchange, RequestLock } from './exchange.js'
-export { isGone, offClose, onClose, whenOver } from './gone.js'
+export { isGone, isOver, offClose, onClose, whenOver } from './gone.js'
 export { createGuard, type Guard } from './guard.js'
 export { type GuardedListener, type GuardedRequest, guard, type Listener } from './guard-listener.js'
 export { type Baseline, type Head, takeBaseline, takeHead } from './header-list.js'

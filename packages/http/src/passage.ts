@@ -6,7 +6,7 @@ import { type BodyRead, noBody, readBody } from './body.js'
 import { listCredentials } from './conventional-headers.js'
 import type { Exchange } from './exchange.js'
 import type { BodyInput, Identity } from './fingerprint.js'
-import { isGone } from './gone.js'
+import { isOver } from './gone.js'
 import { type IdempotencyKeyRead, readIdempotencyKey } from './idempotency-key.js'
 import { noTextError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
@@ -50,17 +50,14 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   }
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
 
-  let leave: (() => void) | undefined
-  if (tools.identityLimit !== undefined) {
-    // The client may have left while `identity` was called; then no event would end the counting that begins here.
-    if (isGone(req)) return
-    leave = tools.identityLimit.enter(identity, exchange.res)
-    if (leave === undefined) return refuse(exchange, settings, 'too-many-of-identity')
-  }
-
   // The mount nearest to the handler decides, so a hold of a mount further out ends here.
   state.ending?.release()
   state.ending = undefined
+
+  // That may have come while `identity` was called, or the body arrived; then no event would end the counting that begins here.
+  if (isOver(exchange)) return
+  const leave = tools.identityLimit?.enter(identity, exchange.res)
+  if (tools.identityLimit && !leave) return refuse(exchange, settings, 'too-many-of-identity')
 
   return takeTurn({
     exchange,

@@ -16,7 +16,7 @@ import { Closing } from '@dspinlock/core/support'
 import { credentials, isOfMany } from './conventional-headers.js'
 import { digestHeader } from './digest.js'
 import type { Exchange, RequestLock } from './exchange.js'
-import { isGone, lifeOf, offClose } from './gone.js'
+import { isOver, lifeOf, offClose } from './gone.js'
 import { type IdentityLimit, type RequestHold, whileHeld } from './identity-limit.js'
 import { MalformedRecordError, type ProblemCode, problems, UnknownEncryptionKeyError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
@@ -183,7 +183,7 @@ function act<Req, Res>(
     return handOn(exchange, state)
   }
   // No work is begun for a client that left, or was answered by other code, at the very moment of its turn.
-  if (isGone(req) || res.writableEnded) return void hold[Symbol.asyncDispose]()
+  if (isOver(exchange)) return void hold[Symbol.asyncDispose]()
   // From now on the request counts until its hold ends, even if its client leaves before.
   if (leave !== undefined) offClose(res, leave)
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)

@@ -1,7 +1,7 @@
 // Runs the handler's Observable under a lock. Nest writes the response to its values; a replay is not written by Nest.
 
 import type { MaybePromise } from '@dspinlock/core'
-import { endWithoutResponse, isGone, offClose, onClose, type RequestLock, whenOver } from '@dspinlock/http'
+import { endWithoutResponse, isGone, isOver, offClose, onClose, type RequestLock, whenOver } from '@dspinlock/http'
 import { type ExecutionContext, StreamableFile } from '@nestjs/common'
 import { REDIRECT_METADATA, RENDER_METADATA } from '@nestjs/common/constants.js'
 import type { AbstractHttpAdapter } from '@nestjs/core'
@@ -72,7 +72,9 @@ export class Passage implements Way {
     const admission = this.#admission
     if (admission === undefined) return
     this.#admission = undefined
-    this.#expectAnswerUnlessDecided(admission.guard.handle(new NestExchange(admission, this)))
+    // Asked before `handle`, which may answer.
+    const isLate = isOver(this.target)
+    this.#expectAnswerUnlessDecided(admission.guard.handle(new NestExchange(admission, this)), isLate)
   }
 
   #tell(attempt: Attempt, fate: Fate): void {
@@ -104,10 +106,11 @@ export class Passage implements Way {
   }
 
   /** Called after `handle`, with what it returned: a request that had its turn at once needs no listeners. */
-  #expectAnswerUnlessDecided(handled: MaybePromise<void>): void {
+  #expectAnswerUnlessDecided(handled: MaybePromise<void>, isLate: boolean): void {
     if (this.#fate !== undefined) return
-    if (!isGone(this.target.req)) return this.expectAnswer()
-    // The client left before the request came here, for example while a guard looked up who is asking, so no event will tell of it.
+    if (!isLate) return this.expectAnswer()
+    // The client left, or other code answered, before the request came here, for example while a guard looked up who is asking, so no event will
+    // tell of it.
     const end = (): void => {
       if (this.#fate === undefined) this.#onAnswered()
     }
