@@ -52,6 +52,13 @@ for (const { name, express } of frameworks) {
         })
         req.on('end', () => res.send(`got ${size}`))
       })
+      const ignore: RequestHandler = (_req, res) => {
+        runs++
+        res.send('ignored')
+      }
+      app.post('/ignoring', dspinlock({ ...guard, maxBodyBytes: 10 }), ignore)
+      const byKey = { idempotencyKey: 'required', maxBodyBytes: 10, oversize: 'pass' } as const
+      app.post('/ignoring-by-key', dspinlock(byKey), ignore)
       app.post('/refusing', dspinlock({ ...guard, maxBodyBytes: 10, oversize: 'reject' }), echo)
       app.post('/passing', dspinlock({ ...guard, maxBodyBytes: 10 }), (req, res, next) => {
         runs++
@@ -146,6 +153,23 @@ for (const { name, express } of frameworks) {
         .to.match(/^HTTP\/1\.1 413 /)
         .and.to.contain('got 2')
     })
+
+    for (const [path, expected] of [
+      ['/ignoring', 2],
+      ['/ignoring-by-key', 1],
+    ] as const) {
+      it(`${path}: over maxBodyBytes in chunks, and no handler reads it: the next request on the connection is served`, async () => {
+        const chunk = `186a0\r\n${'x'.repeat(100_000)}\r\n`
+        const head = `POST ${path} HTTP/1.1\r\nHost: h\r\nIdempotency-Key: k\r\nTransfer-Encoding: chunked\r\n\r\n`
+        const next = `POST /iterate HTTP/1.1\r\nHost: ${path.slice(1)}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok`
+        for (let n = 0; n < 2; n++)
+          expect(await text(await server.dial(`${head}${chunk.repeat(20)}0\r\n\r\n${next}`))).to.match(
+            /ignored[^]*got 2/,
+          )
+        // The next request is run once, and replayed then.
+        expect(runs - 1).to.equal(expected)
+      })
+    }
 
     it('half a body and gone: nothing ran and nothing is held', async () => {
       const head = 'POST /iterate HTTP/1.1\r\nHost: half\r\nContent-Length: 10\r\nConnection: close\r\n\r\n'

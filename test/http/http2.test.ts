@@ -408,6 +408,25 @@ describe('HTTP/2', () => {
     await once(server, 'close')
   })
 
+  it('a body over maxBodyBytes that no handler reads, or that is refused, keeps no stream open', async () => {
+    for (const oversize of ['pass', 'reject'] as const) {
+      const { guard, handle } = guardHandle({ maxBodyBytes: 10, oversize, store: memoryStore() }, (_req, res) => {
+        res.end('ignored')
+      })
+      const server = createServer(handle as never).listen(0)
+      await once(server, 'listening')
+      const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      // More than the window of a stream, so that the client cannot send it all unless somebody takes it.
+      const asked = client.request({ ':path': '/', ':method': 'POST' })
+      asked.end(Buffer.alloc(1_000_000)).resume()
+      await once(asked, 'close')
+      client.close()
+      server.close()
+      await once(server, 'close')
+      await guard.close()
+    }
+  })
+
   it('a `checkContinue` listener: the client is invited once, by the listener or by the guard', async () => {
     const hints = { link: '</a.css>; rel=preload' }
     const invitations: ((res: Http2ServerResponse) => void)[] = [

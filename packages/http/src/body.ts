@@ -56,7 +56,7 @@ export function readBody(exchange: BodyOwner, maxBytes: number): MaybePromise<Bo
   inviteBody(req, res)
   // Before reading, because no other step before the request's turn uses the request object as much.
   shareShape(exchange, req, 'res')
-  return new Promise(resolve => new BodyReader(req, maxBytes, resolve).start())
+  return new Promise(resolve => new BodyReader(exchange, maxBytes, resolve).start())
 }
 
 /** What Node notes of informational responses: on HTTP/1, and on HTTP/2. */
@@ -76,14 +76,16 @@ function inviteBody(req: IncomingMessage, res: ServerResponse): void {
 
 class BodyReader {
   readonly #req: IncomingMessage
+  readonly #res: ServerResponse
   readonly #maxBytes: number
   readonly #resolve: (read: BodyRead) => void
   /** Strings if other code set an encoding on the request before us. */
   readonly #chunks: (Buffer | string)[] = []
   #size = 0
 
-  constructor(req: IncomingMessage, maxBytes: number, resolve: (read: BodyRead) => void) {
+  constructor({ req, res }: BodyOwner, maxBytes: number, resolve: (read: BodyRead) => void) {
     this.#req = req
+    this.#res = res
     this.#maxBytes = maxBytes
     this.#resolve = resolve
   }
@@ -119,6 +121,7 @@ class BodyReader {
       this.#size += Buffer.byteLength(chunk)
       if (this.#size > this.#maxBytes) {
         this.#putBack()
+        this.#leaveNoRest()
         this.#finish({ kind: 'too-large' })
         return true
       }
@@ -142,6 +145,17 @@ class BodyReader {
     const bytes = joinChunks(this.#chunks as Buffer[])
     if (bytes.length > 0) this.#req.unshift(bytes)
     return bytes
+  }
+
+  /**
+   * Pulls what nobody has read off the wire when the response is over, because the connection's next request comes after it. Node does so
+   * itself, but not with a body of which a part was read.
+   */
+  #leaveNoRest(): void {
+    const req = this.#req
+    // On HTTP/2, the response itself waits for the client to end its body.
+    const { stream = this.#res } = this.#res as { readonly stream?: ServerResponse }
+    stream.on('finish', () => req.readableFlowing ?? req.resume())
   }
 
   #finish(read: BodyRead): void {

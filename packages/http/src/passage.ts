@@ -43,11 +43,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const read = findBody(exchange, state, settings)
   const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
   if (body === 'gone') return
-  if (body === 'too-large') {
-    // Node does not discard the rest of a body that was partly read, and the connection's next request comes after it.
-    exchange.req.resume()
-    return refuse(exchange, settings, 'too-large')
-  }
+  if (body === 'too-large') return refuse(exchange, settings, 'too-large')
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
 
   // The mount nearest to the handler decides, so a hold of a mount further out ends here.
