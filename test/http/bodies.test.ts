@@ -1,18 +1,27 @@
 // The handler gets the whole body of its request, whatever reads it, before or after dspinlock.
 
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { memoryStore, type Store } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
+import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import multer from 'multer'
 import { frameworks, json, serve, type TestServer } from '../support/http.js'
+import { redisUrl } from '../support/redis.js'
 
 /** Makes up requests as serverless-http and light-my-request do. */
 const madeUp: readonly (readonly [string, isComplete: boolean | undefined, hand: (over: () => void) => void])[] = [
   ['complete from the start', true, over => over()],
   ['never complete', undefined, over => void setImmediate(over)],
+]
+
+const stores: readonly (readonly [string, () => Store])[] = [
+  ['a store in memory', () => memoryStore()],
+  ['Redis', () => redisStore(redisUrl(), { prefix: `bodies-${randomUUID()}` })],
 ]
 
 for (const { name, express } of frameworks) {
@@ -129,6 +138,31 @@ for (const { name, express } of frameworks) {
           expect((await withoutServer.ask('/', json(value))).body).to.equal(JSON.stringify(value))
         expect(runs).to.equal(2)
         await withoutServer.stop()
+      })
+    }
+
+    for (const [kind, make] of stores) {
+      it(`where middleware in front listens to the body, it and the parser behind us get all of it, with ${kind}`, async () => {
+        const store = make()
+        const app = express()
+        const listen: RequestHandler = (req, res, next) => {
+          res.locals['raw'] = ''
+          req.on('data', chunk => {
+            res.locals['raw'] += String(chunk)
+          })
+          next()
+        }
+        app.post('/', listen, dspinlock({ idempotencyKey: 'required', store }), express.json(), (req, res) => {
+          runs++
+          res.json([req.body, res.locals['raw']])
+        })
+        const listening = await serve(app)
+        const ask = json({ amount: 1 }, { 'idempotency-key': 'k' })
+        for (let n = 0; n < 2; n++)
+          expect((await listening.ask('/', ask)).body).to.equal(JSON.stringify([{ amount: 1 }, ask.body]))
+        expect(runs).to.equal(1)
+        await listening.stop()
+        await store.close()
       })
     }
 

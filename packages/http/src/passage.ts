@@ -10,6 +10,7 @@ import { isOver } from './gone.js'
 import { type IdempotencyKeyRead, readIdempotencyKey } from './idempotency-key.js'
 import { noTextError, warn } from './messages.js'
 import type { GuardSettings } from './options.js'
+import { wasRead } from './parsed-body.js'
 import { isSafeMethod } from './replayable.js'
 import type { NameParts } from './request-name.js'
 import { type RequestState, readState } from './request-state.js'
@@ -55,7 +56,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const leave = tools.identityLimit?.enter(identity, exchange.res)
   if (tools.identityLimit && !leave) return refuse(exchange, settings, 'too-many-of-identity')
 
-  return takeTurn({
+  const turn = takeTurn({
     exchange,
     tools,
     state,
@@ -68,6 +69,10 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     rounds: 0,
     doubted: undefined,
   })
+  if (!req.readableFlowing || wasRead(req)) return turn
+  // Other code listens to the body already. None of it flows to that code before the handler can listen, too.
+  req.pause()
+  return Promise.resolve(turn).finally(() => req.resume())
 }
 
 /** Undefined if the option is off. */
