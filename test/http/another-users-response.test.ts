@@ -88,6 +88,8 @@ for (const { name, express } of frameworks) {
         'ocp-apim-subscription-key',
         'tailscale-user-login',
         'x-pomerium-jwt-assertion',
+        'x-authorization',
+        'x-token',
       ]
       const { server } = await start({}, req =>
         String(headers.map(header => req.get(header)).find(value => value !== undefined)),

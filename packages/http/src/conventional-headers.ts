@@ -23,9 +23,11 @@ export const credentials: ReadonlySet<string> = new Set([
   'x-amz-security-token',
   'x-api-key',
   'x-auth-token',
+  'x-authorization',
   'x-id-token',
   'x-session-id',
   'x-session-token',
+  'x-token',
   // Users as named by an authenticating proxy: oauth2-proxy, Cloudflare Access, Google IAP, AWS ALB, Azure App Service, Kong, Envoy,
   // nginx, Pomerium, Tailscale.
   'cf-access-jwt-assertion',

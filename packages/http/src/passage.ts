@@ -115,11 +115,11 @@ function takeBody<Req, Res>(
   state: RequestState,
   settings: GuardSettings<Req, Res>,
 ): BodyInput | 'gone' | 'too-large' | 'unlockable' {
-  if (read.kind === 'parsed') return read
   // With a key of the application's own, the body says nothing, but nobody is to hold the key by sending it slowly.
   if (settings.key !== undefined && read.kind !== 'gone') return noBody
   switch (read.kind) {
     case 'none':
+    case 'parsed':
       return read
     case 'complete':
       state.body = read
