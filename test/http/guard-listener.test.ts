@@ -273,6 +273,23 @@ describe('a guard in front of a server', () => {
     })
   }
 
+  it('the same behind another answer on its connection, where the response knows of nothing', async () => {
+    const begun = new Gate()
+    guarded = guard(async (req, res) => {
+      if (req.url === '/never') return
+      if (++runs > 1) return void res.end(`run ${runs}`)
+      const closed = once(req.socket, 'close')
+      begun.open()
+      await closed
+    })
+    const ask = await start(guarded)
+    const never = 'GET /never HTTP/1.1\r\nHost: a\r\n\r\n'
+    const socket = await server?.dial(`${never}POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`)
+    await begun.opened
+    socket?.destroy()
+    expect((await ask('/work', { method: 'POST', headers: { host: 'a' } })).body).to.equal('run 2')
+  })
+
   it('a listener whose promise resolves before its answer keeps its key while its client is there', async () => {
     const gate = new Gate()
     guarded = guard(async (_req, res) => {

@@ -4,6 +4,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import { type LockEngine, publishTrouble } from '@dspinlock/core'
 import { isPromise, optionError } from '@dspinlock/core/support'
 import type { Exchange, RequestLock } from './exchange.js'
+import { isGone } from './gone.js'
 import { createGuard } from './guard.js'
 import type { GuardOptions } from './options.js'
 import { endWithoutResponse } from './request-state.js'
@@ -109,8 +110,8 @@ async function endWithWork(work: PromiseLike<unknown>, req: IncomingMessage, res
   let isDropped = true
   try {
     await work
-    // On HTTP/2, only the stream knows.
-    isDropped = ((res as { readonly stream?: { readonly destroyed: boolean } }).stream ?? res).destroyed
+    // On HTTP/2, and while the response waits behind others, only the request knows.
+    isDropped = res.destroyed || isGone(req)
   } finally {
     if (isDropped && !res.writableEnded) endWithoutResponse(req, 'cut')
   }
