@@ -1,5 +1,6 @@
 // HEAD is answered from the record of a GET if the option says so.
 
+import { text } from 'node:stream/consumers'
 import { memoryStore } from '@dspinlock/core'
 import { expect } from 'chai'
 import { openTopic, SAME } from '../support/fidelity-table.js'
@@ -55,6 +56,20 @@ describe('headFromGet', () => {
     await new Promise(resolve => socket.once('close', resolve))
     expect(received.split('HTTP/1.1 200 OK')).to.have.length(3)
     expect(received).to.not.include('of a GET')
+  })
+
+  it('without one: a GET that comes with it is not refused on account of it', async () => {
+    const alone = guardHandle({ ...options, store: memoryStore(), whileInFlight: 'reject' }, (req, res) => {
+      res.end(`of a ${req.method}`)
+    })
+    const other = await serve(alone.handle)
+    // What is written at once is read at once.
+    const wire = await text(
+      await other.dial('HEAD / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'),
+    )
+    expect(wire.match(/HTTP\/1\.1 \d+/g)).to.deep.equal(['HTTP/1.1 200', 'HTTP/1.1 200'])
+    await other.stop()
+    await alone.guard.close()
   })
 
   it('without one: it runs for itself, and leaves none', async () => {

@@ -79,6 +79,8 @@ function enter<Req, Res>(turn: Turn<Req, Res>, name: RequestName, engine: LockEn
   } catch (error) {
     return onError(turn, name, error, engine)
   }
+  // A HEAD gives its hold back at once, before others find the key held.
+  if (entry && exchange.req.method === 'HEAD') return onEntry(turn, key, entry)
   if (entry) return inTick(() => onEntry(turn, key, entry), nextTurn)
   const signal = new Closing(lifeOf(exchange.res))
   return engine.enter(key, policy, { payload, label, signal }).then(
