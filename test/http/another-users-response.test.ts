@@ -90,6 +90,11 @@ for (const { name, express } of frameworks) {
         'x-pomerium-jwt-assertion',
         'x-authorization',
         'x-token',
+        'private-token',
+        'access-token',
+        'x-functions-key',
+        'x-goog-api-key',
+        'x-rapidapi-key',
       ]
       const { server } = await start({}, req =>
         String(headers.map(header => req.get(header)).find(value => value !== undefined)),
