@@ -122,14 +122,10 @@ class BodyReader {
       if (this.#size > this.#maxBytes) {
         this.#putBack()
         this.#leaveNoRest()
-        this.#finish({ kind: 'too-large' })
-        return true
+        return this.#finish({ kind: 'too-large' })
       }
     }
-    if (!isComplete(req)) return false
-    const bytes = this.#putBack()
-    this.#finish({ kind: 'complete', bytes })
-    return true
+    return isComplete(req) && this.#finish({ kind: 'complete', bytes: this.#putBack() })
   }
 
   /** Has to run in the same turn as the reading: a tick after the last byte was taken, 'end' is emitted, unless the stream has bytes again. */
@@ -158,11 +154,12 @@ class BodyReader {
     stream.on('finish', () => req.readableFlowing ?? req.resume())
   }
 
-  #finish(read: BodyRead): void {
+  #finish(read: BodyRead): true {
     const req = this.#req
     req.removeListener('readable', this.#onReadable)
     req.removeListener('close', this.#onClose)
     req.removeListener('error', this.#onClose)
     this.#resolve(read)
+    return true
   }
 }

@@ -33,18 +33,18 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
     'Completed, response not kept',
     'The same request was completed already. Its response was not kept.',
   ],
-  mismatch: [422, 'Key used with another payload', 'The same key was used with another payload. Use a new one.'],
+  mismatch: [422, 'Key used with another payload', 'Use a new key.'],
   'key-missing': [
     400,
     'Idempotency-Key is missing',
     'This needs an Idempotency-Key header: a new one for each operation, the same for its retries.',
   ],
   'key-invalid': [400, 'Idempotency-Key is invalid', 'The Idempotency-Key header is not one valid key.'],
-  'too-large': [413, 'Body too large', 'It is too large to be compared.'],
-  'too-many-of-identity': [429, 'Too many requests', 'Too many of your requests are under way. Try again later.'],
+  'too-large': [413, 'Body too large', 'It cannot be compared.'],
+  'too-many-of-identity': [429, 'Too many requests', 'Try again later.'],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
   'too-many-waiters': [503, 'Too many duplicates', 'Too many duplicates are waiting. Try again later.'],
-  unavailable: [503, 'Unavailable', 'Duplicates cannot be told apart now. Try again later.'],
+  unavailable: [503, 'Unavailable', 'Try again later.'],
   closing: [503, 'Shutting down', 'This server is shutting down. Try again later.'],
 }
 
@@ -98,7 +98,7 @@ export class UnhashableBodyError extends TypeError {
 
 export class MalformedRecordError extends Error {
   constructor() {
-    super('a record of another version of @dspinlock/http was dropped')
+    super('a record of another version was dropped')
     this.name = 'MalformedRecordError'
   }
 }
@@ -117,7 +117,7 @@ export const calledWithRequest = (): TypeError =>
 /** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
-    `dspinlock: option ${option} must return a string or undefined; received ${given === null ? given : typeof given}. Return, for example, String(user.id)`,
+    `dspinlock: option ${option} must return a string, for example String(user.id), or undefined; received ${given === null ? given : typeof given}`,
   )
 
 export const nothingThrown = (): Error => new Error('dspinlock: an option threw undefined; throw an Error')

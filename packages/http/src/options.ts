@@ -107,7 +107,7 @@ const callback = optional('a function', isFunction)
 const shape = {
   engine: optional('a LockEngine', (given: unknown): given is LockEngine => given instanceof LockEngine),
   store: optional(
-    'a store, for example memoryStore() or redisStore(…)',
+    'a store, for example redisStore(…)',
     (given: unknown): given is Store => typeof given === 'object' && given !== null,
   ),
   methods: readMethods,
@@ -204,7 +204,7 @@ function checkCombination(parsed: Parsed<typeof shape>, duplicates: unknown): vo
     throw optionError('engine', parsed.engine, 'left out where store, maxWaiters or maxWaitersPerKey is given')
   }
   if (parsed.idempotencyKey !== undefined && duplicates !== 'replay') {
-    throw optionError('duplicates', duplicates, "'replay' (or left out) with idempotencyKey")
+    throw optionError('duplicates', duplicates, "'replay' with idempotencyKey")
   }
   if (parsed.idempotencyKey !== undefined && parsed.key !== undefined) {
     throw optionError('key', parsed.key, 'left out where idempotencyKey is given')
@@ -219,7 +219,7 @@ function readMethods(given: unknown, name: string): ReadonlySet<string> | undefi
   const isList = Array.isArray(given) && given.length > 0
   if (isList && given.every(method => typeof method === 'string' && /^[A-Z-]+$/.test(method)))
     return new Set(given as string[])
-  throw optionError(name, given, "a list of methods in capitals, for example ['POST', 'PUT']")
+  throw optionError(name, given, 'a list of methods in capitals')
 }
 
 function readSecret(given: unknown, name: string): string | undefined {

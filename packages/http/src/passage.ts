@@ -39,10 +39,8 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (typeof idempotencyKey === 'string') return refuse(exchange, settings, idempotencyKey)
   const customKey = settings.key === undefined ? undefined : assertText('key', yield* wait(settings.key(request)))
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
-  const identified = identify(exchange, settings)
-  const identity = isPromise(identified) ? yield* wait(identified) : identified
-  const read = findBody(exchange, state, settings)
-  const body = takeBody(isPromise(read) ? yield* wait(read) : read, state, settings)
+  const identity = yield* wait(identify(exchange, settings))
+  const body = takeBody(yield* wait(findBody(exchange, state, settings)), state, settings)
   if (body === 'gone') return
   if (body === 'too-large') return refuse(exchange, settings, 'too-large')
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
