@@ -2,6 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -159,6 +160,10 @@ describe('Redis away', () => {
     }
   })
 
+  /** Connecting may take longer than these stores wait. */
+  const connected = (store: Store): Promise<void> =>
+    untilSo('it is connected', async () => (await store.inspect('key')) === undefined)
+
   for (const [what, leaseMs] of [
     ['its lease', 10_000],
     ['a minute after it, if nobody claims the key', 20],
@@ -173,6 +178,7 @@ describe('Redis away', () => {
       const engine = new LockEngine({ store: cutOff })
       try {
         const policy = { duplicates: 'replay', ttlMs: 60_000, leaseMs } as const
+        await connected(cutOff)
         const hold = holdOf(await engine.enter('key', policy))
         proxy.refuse()
         const error = await failure(Promise.resolve(hold.settle(Uint8Array.of(1))))
@@ -206,6 +212,7 @@ describe('Redis away', () => {
     const policy = { duplicates: 'replay', leaseMs: 60_000 } as const
     const waiters = async (): Promise<number | undefined> => (await waiting.inspect('key'))?.waiters
     try {
+      await connected(cutOff.store)
       const hold = holdOf(await cutOff.enter('key', policy))
       const waited = waiting.enter('key', policy)
       await untilSo('one waits', async () => (await waiters()) === 1)
@@ -223,6 +230,29 @@ describe('Redis away', () => {
       for (const store of stores) await store.close()
       await proxy.close()
       await reachable.stop()
+    }
+  })
+
+  it('the record of work that ends while Redis cannot save, and so takes no writes, is stored once it takes them', async () => {
+    const unsaved = await startRedisServer()
+    const other = redisStore(unsaved.url)
+    const engine = new LockEngine({ store: other })
+    const ask = (...args: [string, ...string[]]): Promise<unknown> => askServer(unsaved.port, ...args)
+    try {
+      const hold = holdOf(await engine.enter('key', { duplicates: 'replay', ttlMs: 60_000 }))
+      const [, directory] = (await ask('CONFIG', 'GET', 'dir')) as string[]
+      await rm(String(directory), { recursive: true })
+      await ask('CONFIG', 'SET', 'save', '3600 1')
+      await ask('BGSAVE').catch(() => {})
+      await untilSo('saving has failed', async () => /bgsave_status:err/.test(String(await ask('INFO', 'persistence'))))
+      const error = await failure(Promise.resolve(hold.settle(Uint8Array.of(1))))
+      expect(error.message).to.include('MISCONF')
+      await ask('CONFIG', 'SET', 'stop-writes-on-bgsave-error', 'no')
+      await untilSo('there is a record', async () => (await other.inspect('key'))?.state === 'settled')
+    } finally {
+      await engine.close()
+      await other.close()
+      await unsaved.stop()
     }
   })
 

@@ -31,6 +31,11 @@ export function isMigrating(error: unknown): boolean {
   return MIGRATING.test(messageOf(error))
 }
 
+/** Whether the server takes no writes because it could not save: that may last, so only what must not be lost is tried again. */
+export function cannotSave(error: unknown): boolean {
+  return messageOf(error).startsWith('MISCONF')
+}
+
 /** Whether the server is a replica, or has become one. */
 export function takesNoWrites(error: unknown): boolean {
   return messageOf(error).startsWith('READONLY')

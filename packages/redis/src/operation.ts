@@ -2,7 +2,7 @@
 
 import type { Row } from './batch.js'
 import type { Deadlines, Expiring } from './deadlines.js'
-import { isMigrating, isPassing, RETRY_MS } from './failures.js'
+import { cannotSave, isMigrating, isPassing, RETRY_MS } from './failures.js'
 import type { Outage } from './outage.js'
 import { withMs } from './scripts/index.js'
 
@@ -92,7 +92,7 @@ export class Operation<T> implements Row, Expiring {
     const isFinal = this.#host.findObstacle(this.#what, this.#key) !== undefined || !passes || isHopeless
     const nextAt = performance.now() + this.#pauseMs
     if (isFinal || nextAt >= this.endsAt) this.#fail(error)
-    if (isFinal || this.#done || nextAt >= this.endsAt + LATE_SETTLE_MS) return
+    if (this.#done || (isFinal && !cannotSave(error)) || nextAt >= this.endsAt + LATE_SETTLE_MS) return
     const timer = setTimeout(() => {
       if (this.#done) return
       // Callers that came since the work was done have not waited for its record, and the record's time to live has begun.
