@@ -84,6 +84,17 @@ for (const [kind, makeStore] of storeKinds) {
       expect(follower?.holder).to.equal(of<HoldTrace>('hold start')[0])
     })
 
+    it('a duplicate is told of its own holder, though that of another key leaves the same bytes at the same time', async () => {
+      const keys = [key, `${key} too`]
+      const enter = (one: string) => engine.enter(one, { duplicates: 'replay' })
+      const holds = (await Promise.all(keys.map(enter))).map(holdOf)
+      const following = keys.map(enter)
+      await until(() => engine.waiters === 2, 'the duplicates wait')
+      await Promise.all(holds.map(hold => hold.settle(record)))
+      await Promise.all(following)
+      expect(of<EnterTrace>('enter asyncEnd')[1]?.holder).to.equal(of<HoldTrace>('hold start')[0])
+    })
+
     it('a duplicate that waits for its turn holds in its own name', async () => {
       const hold = holdOf(await engine.enter(key))
       const next = engine.enter(key)

@@ -99,7 +99,9 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
     if (!isBytes(record)) throw optionError('record', record, 'a Uint8Array')
     this.#ended = true
     if (!this.#isHeard()) return this.#owner.settle(this, record)
-    return this.#reportEnd('settled', record, () => this.#owner.settle(this, record))
+    // An object of its own, by which those who are given it are told whose it is: several holds may leave the same bytes, such as a tombstone.
+    const own = record.subarray()
+    return this.#reportEnd('settled', own, () => this.#owner.settle(this, own))
   }
 
   release(options?: { readonly passMs?: number }): MaybePromise<boolean> {
