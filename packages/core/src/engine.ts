@@ -167,8 +167,8 @@ export class LockEngine {
 
   /**
    * Takes the key away from the holder with this `fence`, or drops the record that it left, if no other has held the key
-   * since. `false`: another has, or there is nothing left to drop. A holder in this process is told at once, another one with
-   * its next renewal. Rejects with a StoreError.
+   * since. `false`: another has, or there is nothing left to drop. A holder in this process is told at once, another one by a
+   * message, and with its next renewal at the latest. Rejects with a StoreError.
    */
   async forget(key: string, fence: number): Promise<boolean> {
     const dropped = await this.#ask('forget', key, () => this.store.forget(key, fence))

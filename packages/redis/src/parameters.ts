@@ -10,7 +10,8 @@ import { redisStore } from './redis-store.js'
 
 /**
  * Resolves to a connected client, to use and to share: give it to `redisStore`, or to locks as their option `redis`, and close
- * it with `quit()` at the end. Without parameters it is connected to localhost:6379, database 0.
+ * it with `quit()` at the end. Without parameters it is connected to localhost:6379, database 0. It has no `socketTimeout`, because
+ * commands of yours may block.
  *
  * Rejects with a StoreNotInitialisedError whose `cause` says why, if there is no connection within `connectTimeoutMs`.
  * @throws TypeError (as a rejection) for wrong parameters.
