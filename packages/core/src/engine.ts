@@ -22,7 +22,8 @@ export interface EngineOptions {
   readonly maxWaitersPerKey?: number | undefined
   /**
    * How often a waiter asks the store again in case a message was lost, in milliseconds; each time 10 to 30 per cent sooner, at random.
-   * Default 1 000. If a key was handed over to a process that has died, the others lose no more than about that time.
+   * Default 1 000. If a key was handed over to a process that has died, the others lose about that time at most, or the
+   * store's `grantMs` if that is longer.
    */
   readonly pollMs?: number
 }
