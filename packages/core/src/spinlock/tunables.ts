@@ -41,7 +41,7 @@ export interface Tunables {
 export interface SpinlockOptions extends Partial<Tunables> {
   /** Where locks live. Give one of `store`, `redis`, `redisParams`; without any, locks live in the memory of this process. */
   readonly store?: Store
-  /** An ioredis client, `Redis` or `Cluster`, which stays yours. Needs the package `@dspinlock/redis`. */
+  /** A client of ioredis, or a connected one of node-redis, which stays yours. Needs the package `@dspinlock/redis`. */
   readonly redis?: object
   /** How to reach a Redis. All locks with equal parameters share one connection. Needs the package `@dspinlock/redis`. */
   readonly redisParams?: RedisParameters
