@@ -110,6 +110,5 @@ function readMessage(res: ServerResponse): string | undefined {
 
 /** Names in the case in which they were set; HTTP/2's compatibility layer only knows lower case. */
 function listNames(res: ServerResponse): string[] {
-  const { getRawHeaderNames } = res as unknown as { getRawHeaderNames?: (this: ServerResponse) => string[] }
-  return getRawHeaderNames === undefined ? res.getHeaderNames() : getRawHeaderNames.call(res)
+  return (res as unknown as { getRawHeaderNames?(): string[] }).getRawHeaderNames?.() ?? res.getHeaderNames()
 }
