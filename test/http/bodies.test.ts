@@ -34,6 +34,11 @@ for (const { name, express } of frameworks) {
     before(async () => {
       const app = express()
       const guard = { duplicates: 'replay', ttlMs: 60_000 } as const
+      app.use((req, res, next) => {
+        // Like a time limit, once the first piece of the body was read.
+        if (req.query['late'] !== undefined) setImmediate(() => res.status(503).send('too late'))
+        next()
+      })
       iterating = dspinlock(guard)
       const echo: RequestHandler = (req, res) => {
         runs++
@@ -202,6 +207,23 @@ for (const { name, express } of frameworks) {
           )
         // The next request is run once, and replayed then.
         expect(runs - 1).to.equal(expected)
+      })
+    }
+
+    for (const [path, size] of [
+      ['/ignoring', 100_000],
+      ['/refusing', 100_000],
+      ['/ignoring', 5],
+    ] as const) {
+      it(`${path}: answered by other code while its body arrives, which comes to ${size} bytes: nothing runs, and the next request on the connection is served`, async () => {
+        const head = `POST ${path}?late HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n`
+        const next = 'GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'
+        const socket = await server.dial(head)
+        const [answer] = (await once(socket, 'data')) as [Buffer]
+        expect(answer.toString()).to.contain('too late')
+        socket.write(`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n${next}`)
+        expect(await text(socket)).to.contain('HTTP/1.1 404')
+        expect(runs).to.equal(0)
       })
     }
 

@@ -30,9 +30,7 @@ interface Facts {
 function hasBody(req: IncomingMessage): boolean {
   const { stream } = req as unknown as Facts
   if (stream !== undefined) return !stream.endAfterHeaders
-  if (req.headers['transfer-encoding'] !== undefined) return true
-  const length = req.headers['content-length']
-  return length !== undefined && Number(length) !== 0
+  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) !== 0
 }
 
 /**
@@ -121,8 +119,9 @@ class BodyReader {
       this.#size += Buffer.byteLength(chunk)
       if (this.#size > this.#maxBytes) {
         this.#putBack()
+        this.#finish({ kind: 'too-large' })
         this.#leaveNoRest()
-        return this.#finish({ kind: 'too-large' })
+        return true
       }
     }
     return isComplete(req) && this.#finish({ kind: 'complete', bytes: this.#putBack() })
@@ -151,7 +150,10 @@ class BodyReader {
     const req = this.#req
     // On HTTP/2, the response itself waits for the client to end its body.
     const { stream = this.#res } = this.#res as { readonly stream?: ServerResponse }
-    stream.on('finish', () => req.readableFlowing ?? req.resume())
+    const pull = (): unknown => req.readableFlowing ?? req.resume()
+    // Other code may have answered while the body arrived.
+    if (stream.writableFinished) process.nextTick(pull)
+    else stream.on('finish', pull)
   }
 
   #finish(read: BodyRead): true {

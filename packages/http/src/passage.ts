@@ -41,18 +41,17 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identity = yield* wait(identify(exchange, settings))
   const body = takeBody(yield* wait(findBody(exchange, state, settings)), state, settings)
-  if (body === 'gone') return
+  // The client may have left, or other code answered, while `identity` was called or the body arrived; no event would end what began here then.
+  if (body === 'gone' || isOver(exchange)) return state.ending?.release()
   if (body === 'too-large') return refuse(exchange, settings, 'too-large')
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
+
+  const leave = tools.identityLimit?.enter(identity, exchange.res)
+  if (tools.identityLimit && !leave) return refuse(exchange, settings, 'too-many-of-identity')
 
   // The mount nearest to the handler decides, so a hold of a mount further out ends here.
   state.ending?.release()
   state.ending = undefined
-
-  // That may have come while `identity` was called, or the body arrived; then no event would end the counting that begins here.
-  if (isOver(exchange)) return
-  const leave = tools.identityLimit?.enter(identity, exchange.res)
-  if (tools.identityLimit && !leave) return refuse(exchange, settings, 'too-many-of-identity')
 
   const turn = takeTurn({
     exchange,
