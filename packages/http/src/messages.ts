@@ -43,9 +43,9 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
   'too-large': [413, 'Body too large', 'It cannot be compared.'],
   'too-many-of-identity': [429, 'Too many requests', 'Try again later.'],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
-  'too-many-waiters': [503, 'Too many duplicates', 'Too many duplicates are waiting. Try again later.'],
+  'too-many-waiters': [503, 'Too many duplicates', 'Try again later.'],
   unavailable: [503, 'Unavailable', 'Try again later.'],
-  closing: [503, 'Shutting down', 'This server is shutting down. Try again later.'],
+  closing: [503, 'Shutting down', 'Try again later.'],
 }
 
 export const problems: Readonly<Record<ProblemCode, Problem>> = Object.freeze(
@@ -67,7 +67,7 @@ export type WarningCode =
 
 const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MEMORY_CLUSTER: 'a memory store misses duplicates in other workers. Use redisStore()',
-  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it at start',
+  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request; call it at start',
   DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
     'a body was read, not parsed, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
