@@ -144,11 +144,19 @@ for (const { name, express } of frameworks) {
         json({}, headers),
       )
       expect(await each('/overridden', asks)).to.deep.equal(['POST', 'DELETE', 'PUT'])
+      const others = ['x-http-method', 'x-method-override'].map(header => json({}, { [header]: 'DELETE' }))
+      await each('/overridden', others)
+      expect(runs).to.equal(5)
     })
 
     it('a URL that something in front has rewritten is another one', async () => {
       const bodies = await each('/api/orders', withHeaders({}, { 'x-tenant': 'acme' }, { 'x-tenant': 'umbrella' }))
       expect(bodies).to.deep.equal(['/api/orders', '/api/acme/orders', '/api/umbrella/orders'])
+      // Where only a header says so, as some proxies and frameworks do it.
+      const said = ['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-original-host']
+      const asked = [{}, ...said.map(header => ({ [header]: '/admin' }))]
+      await each('/links', withHeaders(...asked.map(headers => ({ host: 'rewritten', ...headers }))))
+      expect(runs).to.equal(3 + asked.length)
     })
 
     it('a Vary that names what every object has breaks nothing, and leaves nothing locked', async () => {
