@@ -179,7 +179,12 @@ describe('foreign records in Redis', () => {
   })
 
   it('wrong encryption keys are a TypeError at start that does not show them', () => {
-    for (const keys of [[], ['short'], [Buffer.alloc(31, 7)], 'not a list', [createHash('md5').digest()]]) {
+    const [base64, base64url] = [`${'aZ0+/'.repeat(8)}aZ0`, `${'aZ0-_'.repeat(8)}aZ0`] as const
+    expect(dspinlock({ encryptionKeys: [base64, `${base64}=`, base64url] })).to.be.a('function')
+    // A password of 32 letters is no key, and Node passes over what is no base64.
+    const texts = ['short', 'x'.repeat(32), `!${base64}`, `${base64}!`]
+    const bytes = [Buffer.alloc(31, 7), createHash('md5').digest()]
+    for (const keys of [[], 'not a list', ...[...texts, ...bytes].map(one => [key(1), one])]) {
       expect(() => dspinlock({ encryptionKeys: keys } as object)).to.throw(
         TypeError,
         /encryptionKeys must be .* not shown/,

@@ -59,6 +59,9 @@ for (const { name, express } of frameworks) {
     it('a bare key is the same key, and with `strict` it is none', async () => {
       await required.ask('/pay', pay('"bare-1"'))
       expect((await required.ask('/pay', pay('bare-1'))).headers['idempotent-replayed']).to.equal('true')
+      const all = "!#$%&'()*+-./09:<=>?@AZ[]^_`az{|}~"
+      await required.ask('/pay', pay(all))
+      expect((await required.ask('/pay', pay(`"${all}"`))).headers['idempotent-replayed']).to.equal('true')
       const strict = await start({ idempotencyKey: { required: true, strict: true } })
       expect(codeOf(await strict.ask('/pay', pay('bare-1')))).to.equal('key-invalid')
       expect((await strict.ask('/pay', pay('"bare-1"'))).status).to.equal(201)
@@ -85,6 +88,9 @@ for (const { name, express } of frameworks) {
       ['nothing', ''],
       ['two in one header', '"a", "b"'],
       ['two bare ones', 'a, b'],
+      ['two bare ones without a space', 'a,b'],
+      ['a bare one with a parameter', 'a;b'],
+      ['a bare one with a backslash', 'a\\b'],
       ['an open string', '"a'],
       ['a list', '("a")'],
       ['bytes', ':YQ==:"'],
