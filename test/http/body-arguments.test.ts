@@ -157,8 +157,16 @@ const arguments_: readonly Behaviour[] = [
     answer: answering => {
       answering.res.setHeader('Content-Length', 6)
       call(answering, 'write', 'ab', 'CALLBACK')
-      call(answering, 'write', 'cdef')
+      call(answering, 'write', 'cdef', 'CALLBACK')
       call(answering, 'end', 'CALLBACK')
+    },
+  },
+  {
+    what: 'a body of declared length in base64, written whole before the end',
+    answer: answering => {
+      answering.res.setHeader('Content-Length', 3)
+      call(answering, 'write', 'aMOk', 'base64', 'CALLBACK')
+      call(answering, 'end')
     },
   },
   {

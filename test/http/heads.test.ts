@@ -152,6 +152,10 @@ const heads: readonly Behaviour[] = [
         ({ res }) => void (res.flushHeaders(), res.end(Buffer.from('x'))),
       ],
       ['leaving with nothing', ({ res }) => res.end()],
+      [
+        'leaving with a string that is all of its declared length (Node makes it UTF-8)',
+        ({ res }) => void (res.setHeader('Content-Length', 5), res.write('x\u{1f600}'), res.end()),
+      ],
     ] satisfies [string, Behaviour['answer']][]
   ).map(
     ([way, finish]): Behaviour => ({

@@ -45,7 +45,7 @@ for (const [name, makeStore] of stores) {
             // The client has the whole body before the end.
             res.setHeader('Content-Length', 6)
             res.write(`run ${runs}`)
-            res.write('.')
+            res.write(runs % 2 === 0 ? '.' : Buffer.from('.'))
             return void setTimeout(() => res.end(), 3)
           }
           res.write(`run ${runs}`)

@@ -15,11 +15,10 @@ export function sizeOf([chunk, encoding]: Arguments): number {
 /** Arguments to write now in place of these, and the last byte or character, which is to leave later. */
 export function withoutLast(args: Arguments): [first: Arguments, last: Buffer] {
   const [chunk, encoding] = args
-  const name = encodingOf(encoding)
-  if (typeof chunk === 'string' && (name === 'utf8' || name === 'latin1')) {
-    // A string stays a string, because Node writes the head in the encoding of the string that leaves with it.
-    const last = Array.from(chunk.slice(-2)).pop() ?? ''
-    return [[chunk.slice(0, -last.length), ...args.slice(1)], Buffer.from(last, name)]
+  if (typeof chunk === 'string' && encodingOf(encoding) === 'utf8') {
+    // It stays a string, because with one in UTF-8 Node writes the head in UTF-8, too, and with all else in latin1.
+    const last = Array.from(chunk.slice(-2)).pop() as string
+    return [[chunk.slice(0, -last.length), ...args.slice(1)], Buffer.from(last)]
   }
   const bytes = toBytes(args)
   return [withChunk(args, bytes.subarray(0, -1)), Buffer.from(bytes.subarray(-1))]
