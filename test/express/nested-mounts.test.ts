@@ -1,7 +1,9 @@
 // The mount nearest to the handler decides.
 
+import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
+import type { RequestHandler } from 'express'
 import { storeWith } from '../support/engine.js'
 import { frameworks, Gate, json, serve, type TestServer, until } from '../support/http.js'
 
@@ -33,6 +35,10 @@ for (const { name, express } of frameworks) {
       app.post('/replay', replaying, (_req, res, next) => {
         runs++
         gate.opened.then(() => res.json({ runs }), next)
+      })
+      const read: RequestHandler = (req, _res, next) => void text(req).then(() => next(), next)
+      app.post('/read', read, dspinlock({ duplicates: 'replay', ttlMs: 60_000 }), (_req, res) => {
+        res.send(`run ${++runs}`)
       })
       server = await serve(app)
     })
@@ -130,6 +136,15 @@ for (const { name, express } of frameworks) {
       gate.open()
       const bodies = (await Promise.all(answers)).map(answer => answer.body)
       expect([runs, new Set(bodies).size]).to.deep.equal([1, 1])
+    })
+
+    it('where code between two mounts has read the body, the inner one compares what the outer one has seen of it', async () => {
+      const bodies: string[] = []
+      for (const body of ['one', 'two', 'one']) {
+        const ask = { method: 'POST', headers: { host: 'h', 'content-type': 'text/plain' }, body }
+        bodies.push((await server.ask('/read', ask)).body)
+      }
+      expect(bodies).to.deep.equal(['run 1', 'run 2', 'run 1'])
     })
   })
 }

@@ -3,10 +3,12 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
+import { tracing } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import type { Response } from 'express'
 import { frameworks, Gate, json, serve, until } from '../support/http.js'
+import { hear } from '../support/tracing.js'
 
 for (const { name, express } of frameworks) {
   describe(`holding locks on ${name}`, () => {
@@ -263,7 +265,16 @@ for (const { name, express } of frameworks) {
         const slow = await Promise.all(Array.from({ length: 20 }, () => server.dial(`${head}{"a"`)))
         const whole = await server.ask('/', { ...json({ amount: 1 }, { host: 'h', 'idempotency-key': 'slow' }) })
         expect([whole.status, runs, guard.engine.keys, guard.engine.waiters]).to.deep.equal([200, 1, 0, 0])
-        for (const socket of slow) socket.destroy()
+        // Nor is anything claimed for those who leave with half a body.
+        const claims = hear({ enter: tracing.enter })
+        for (const socket of slow) {
+          const left = server.left()
+          socket.destroy()
+          await left
+        }
+        await setImmediate()
+        claims.stop()
+        expect(claims.heard).to.deep.equal([])
         await server.stop()
       })
   })
