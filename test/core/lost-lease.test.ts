@@ -79,6 +79,26 @@ describe('a lost lease', () => {
     expect(await seen).to.deep.equal([leaseLost, true])
   })
 
+  it('is not put off by a renewal if a stall has made the hold last too long, and nothing is warned of', async () => {
+    let renewals = 0
+    const inner = memoryStore()
+    const changes: Partial<Store> = { renew: request => (renewals++, inner.renew(request)) }
+    const engine = new LockEngine({ store: storeWith(changes, inner) })
+    const warnings: Error[] = []
+    const onWarning = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    try {
+      const { signal } = holdOf(await engine.enter('k', { leaseMs: 300, maxHoldMs: 110 }))
+      const aborted = new Promise(resolve => signal.addEventListener('abort', resolve))
+      stall(130)
+      await aborted
+      await new Promise(setImmediate)
+      expect([renewals, ...warnings]).to.deep.equal([0])
+    } finally {
+      process.off('warning', onWarning)
+    }
+  })
+
   it('aborts when the lease runs out while a renewal is never answered, not later', async () => {
     const engine = new LockEngine({ store: storeWith({ renew: () => new Promise<boolean>(() => {}) }) })
     const startedAt = performance.now()

@@ -129,6 +129,8 @@ export class LeaseKeeper {
     kept.renewAt = now + periodMs
     const { hold } = kept
     const leftMs = hold.startedAt + hold.maxHoldMs - now
+    // After a stall it may be over already; then the lease is not renewed.
+    if (leftMs <= 0) return hold.lose(new HoldTimeoutError(hold.key, hold.maxHoldMs))
     if (leftMs < periodMs) this.#stopAfter(kept, leftMs)
     if (this.#loseIfExpired(kept)) return
     if (kept.renewing) this.#watchExpiry(kept)
