@@ -90,7 +90,7 @@ for (const [kind, makeStore] of storeKinds) {
       const holds = (await Promise.all(keys.map(enter))).map(holdOf)
       const following = keys.map(enter)
       await until(() => engine.waiters === 2, 'the duplicates wait')
-      await Promise.all(holds.map(hold => hold.settle(record)))
+      await Promise.all(holds.map(async hold => hold.settle(record)))
       await Promise.all(following)
       expect(of<EnterTrace>('enter asyncEnd')[1]?.holder).to.equal(of<HoldTrace>('hold start')[0])
     })
