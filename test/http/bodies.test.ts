@@ -73,6 +73,15 @@ for (const { name, express } of frameworks) {
       app.post('/ignoring', dspinlock({ ...guard, maxBodyBytes: 10 }), ignore)
       const byKey = { idempotencyKey: 'required', maxBodyBytes: 10, oversize: 'pass' } as const
       app.post('/ignoring-by-key', dspinlock(byKey), ignore)
+      const reading: RequestHandler = (req, res, next) => {
+        let all = ''
+        req.on('data', (chunk: Buffer) => {
+          all += chunk.toString()
+        })
+        req.on('end', () => res.send(`got ${all}`))
+        next()
+      }
+      app.post('/being-read', reading, dspinlock(guard), () => void runs++)
       app.post('/refusing', dspinlock({ ...guard, maxBodyBytes: 10, oversize: 'reject' }), echo)
       app.post('/passing', dspinlock({ ...guard, maxBodyBytes: 10 }), (req, res, next) => {
         runs++
@@ -171,10 +180,29 @@ for (const { name, express } of frameworks) {
       })
     }
 
+    it('a body that something in front is reading already is left to it, and its request is not guarded', async () => {
+      for (let n = 1; n <= 2; n++) {
+        const ask = { method: 'POST', body: 'all', headers: { 'content-type': 'text/plain' } }
+        expect((await server.ask('/being-read', ask)).body).to.equal('got all')
+        expect(runs).to.equal(n)
+      }
+    })
+
     it('over maxBodyBytes: 413 where asked, else untouched and unguarded', async () => {
       const ask = { method: 'POST', body: 'x'.repeat(100), headers: { 'content-type': 'text/plain' } }
       expect((await server.ask('/refusing', ask)).status).to.equal(413)
       expect(runs).to.equal(0)
+      const framings: Record<string, string>[] = [{}, { 'transfer-encoding': 'chunked' }]
+      for (const framing of framings) {
+        const asked = (length: number) => ({
+          ...ask,
+          body: 'x'.repeat(length),
+          headers: { ...ask.headers, ...framing },
+        })
+        expect((await server.ask('/refusing?most', asked(11))).status).to.equal(413)
+        expect((await server.ask('/refusing?most', asked(10))).status).to.equal(200)
+      }
+      runs = 0
       expect((await server.ask('/passing', ask)).body).to.equal(ask.body)
       expect((await server.ask('/passing', ask)).body).to.equal(ask.body)
       expect([runs, seen]).to.deep.equal([2, undefined])

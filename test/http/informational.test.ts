@@ -101,6 +101,21 @@ describe('informational responses', () => {
     topic.row('a `checkContinue` listener whose handler would invite', 'invited before the handler runs', 'the same')
   })
 
+  it('behind a `checkContinue` listener, whoever expects to be invited is, in any case of letters, and nobody else', async () => {
+    const { handle } = guardHandle({}, echo)
+    const server = createServer(handle).on('checkContinue', handle).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    for (const field of ['', 'Expect: 100-Continue\r\n']) {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      socket.write(`POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n${field}Content-Length: 4\r\n\r\n`)
+      if (field !== '') expect(String(await once(socket, 'data'))).to.match(/^HTTP\/1\.1 100 /)
+      socket.write('body')
+      expect(await text(socket)).to.match(/^HTTP\/1\.1 200 [^]*got body$/)
+    }
+    server.close()
+    await once(server, 'close')
+  })
+
   it('a `checkContinue` listener that refuses: the guard sees nothing', async () => {
     const refuse = (): Listener => (_req, res) => {
       res.writeHead(417, { Connection: 'close' })

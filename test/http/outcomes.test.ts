@@ -138,7 +138,7 @@ describe('outcomes of requests', () => {
     expect(ends()[2]?.error).to.equal(error)
   })
 
-  it('gone: the client left while it waited', async () => {
+  it('gone: the client left while it waited, or while its body arrived', async () => {
     const gate = new Gate()
     const lock = dspinlock()
     const app = express()
@@ -150,9 +150,13 @@ describe('outcomes of requests', () => {
     await until(() => lock.engine.waiters === 1, 'the second waits')
     socket.destroy()
     await until(() => outcomes().length === 2, 'the second is gone')
+    const half = await here.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nha')
+    await until(() => ear.names().filter(on => on === 'request start').length === 3, 'the third one is read')
+    half.destroy()
+    await until(() => outcomes().length === 3, 'the third is gone')
     gate.open()
     await first
-    expect(outcomes()).to.deep.equal(['run', 'gone'])
+    expect(outcomes()).to.deep.equal(['run', 'gone', 'gone'])
   })
 
   it('nothing is made while nobody listens, not even for requests that end later', async () => {

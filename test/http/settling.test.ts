@@ -6,7 +6,7 @@ import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import express from 'express'
-import { serve, type TestServer } from '../support/http.js'
+import { Gate, serve, type TestServer, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 import { slowStore } from '../support/slow-store.js'
 
@@ -88,6 +88,38 @@ describe("settle: 'after-end'", () => {
     const duplicate = server.ask('/', post)
     slow.open()
     expect((await duplicate).headers['cache-status']).to.match(/^dspinlock; (?:hit|collapsed)$/)
+    await server.stop()
+  })
+})
+
+describe('while the last bytes wait for the store', () => {
+  it('the connection looks as it would without us: what waits in it is what its client does not take', async () => {
+    const slow = slowStore()
+    const ahead = new Gate()
+    const sockets: Socket[] = []
+    const app = express()
+    app.get('/ahead', (_req, res, next) => void ahead.opened.then(() => res.send('ahead'), next))
+    app.get('/:size', dspinlock({ store: slow.store, settleTimeoutMs: 60_000 }), (req, res) => {
+      res.write(Buffer.alloc(Number(req.params['size'])))
+      setImmediate(() => {
+        res.end('.')
+        sockets.push(req.socket)
+      })
+    })
+    const server = await serve(app)
+    const ask = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`
+    const unread = await server.dial(ask('/16000000'))
+    await until(() => slow.ends() === 1, 'its end waits')
+    expect(sockets[0]?.writableLength).to.be.above(0)
+    unread.destroy()
+    // One that has ended before the connection is its own.
+    const behind = await server.dial(ask('/ahead') + ask('/1'))
+    await until(() => slow.ends() === 2, 'its end waits')
+    ahead.open()
+    await once(behind, 'data')
+    expect([sockets[1]?.writableLength, sockets[1]?.writableCorked]).to.deep.equal([0, 0])
+    slow.open()
+    expect(String(await once(behind, 'data'))).to.contain('.')
     await server.stop()
   })
 })

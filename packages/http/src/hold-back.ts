@@ -21,12 +21,10 @@ export interface HeldBack {
  */
 export function holdBack(res: ServerResponse): HeldBack {
   let corked: Socket | undefined
-  let released = false
   let hidden = false
   /** The client does not keep up: most of the bytes that wait in the socket are earlier ones, which are not held back. */
   let isBehind = false
   const cork = (socket: Socket): void => {
-    if (released) return
     corked = socket
     isBehind = socket.writableCorked === 0 && socket.writableLength > 0
     socket.cork()
@@ -41,7 +39,6 @@ export function holdBack(res: ServerResponse): HeldBack {
     if (hidden && !isBehind) hideState(socket)
   }
   const restore = (): Socket | undefined => {
-    released = true
     res.removeListener('socket', cork)
     if (corked === undefined) return undefined
     for (const name of ['uncork', 'destroy', 'writableLength', 'writableCorked']) Reflect.deleteProperty(corked, name)
@@ -57,7 +54,7 @@ export function holdBack(res: ServerResponse): HeldBack {
   return {
     hide: () => {
       hidden = true
-      if (corked !== undefined && !released && !isBehind) hideState(corked)
+      if (corked !== undefined && !isBehind) hideState(corked)
     },
     undo: () => restore()?.uncork(),
     letGo,
