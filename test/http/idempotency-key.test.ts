@@ -326,6 +326,7 @@ describe('the policy for Idempotency-Key', () => {
       ttlMs: 60_000,
     })
     expect(policy).to.deep.include({
+      header: 'Idempotency-Key',
       required: true,
       maxLength: 40,
       whileInFlight: 'reject',
@@ -343,6 +344,27 @@ describe('the policy for Idempotency-Key', () => {
       expiresAfterSeconds: 86_400,
     })
     expect(() => idempotencyPolicy({})).to.throw(TypeError, /idempotencyKey/)
+    const rules = {
+      minLength: 8,
+      maxLength: 8,
+      strict: true,
+      pattern: /^[a-f]+$/,
+      docsUrl: 'HTTPS://docs.test/?of=keys',
+    }
+    const all = idempotencyPolicy({ idempotencyKey: rules, ttlMs: 1_500 })
+    expect(all).to.deep.include({ ...rules, pattern: '^[a-f]+$', whileInFlight: 'wait', repeatsServerErrors: false })
+    expect(all.text).to.equal(
+      'Requests that change something may carry an Idempotency-Key: a string in double quotes of 8 to 8 characters, matching ^[a-f]+$, such as a UUID: ' +
+        'a new one for each operation, the same for its retries. A retry gets the first answer, marked by Idempotent-Replayed: true, for 1.5 seconds; ' +
+        `${again} and 500 or above it is carried out again. While the first request is under way, a retry waits. ` +
+        'A key with another payload gets 422, a malformed key 400. More: HTTPS://docs.test/?of=keys',
+    )
+    expect(policy.text)
+      .to.contain(
+        'a retry gets 409 with Retry-After. A key with another payload gets 422, a malformed or missing key 400.',
+      )
+      .and.contain(': a string, in double quotes or not, of 1 to 40 characters, such as')
+      .and.match(/400\.$/)
   })
 
   const wrong: readonly [object, RegExp][] = [
@@ -350,7 +372,19 @@ describe('the policy for Idempotency-Key', () => {
     [{ idempotencyKey: { max: 1 } }, /unknown option "max" for idempotencyKey/],
     [{ idempotencyKey: { minLength: 9, maxLength: 8 } }, /minLength must be at most maxLength \(8\)/],
     [{ idempotencyKey: { pattern: /a/g } }, /pattern must be a regular expression without/],
+    [{ idempotencyKey: { pattern: /a/y } }, /pattern must be a regular expression without/],
+    [{ idempotencyKey: null }, /idempotencyKey must be .* an object/],
+    [{ idempotencyKey: ['optional'] }, /idempotencyKey must be .* an object/],
     [{ idempotencyKey: { docsUrl: 'docs' } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: ['https://docs.test/'] } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: 'ftp://docs.test/' } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: 'https://[docs' } }, /docsUrl must be an http/],
+    // It would end the field's link, or its line, early.
+    [{ idempotencyKey: { docsUrl: 'https://docs.test/>; rel="a"' } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: 'https://docs.test/<' } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: 'https://docs.test/a b' } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: 'https://docs.test/\u00e4' } }, /docsUrl must be an http/],
+    [{ idempotencyKey: { docsUrl: ' https://docs.test/' } }, /docsUrl must be an http/],
     [{ idempotencyKey: 'required', duplicates: 'reject' }, /duplicates must be 'replay'.*idempotencyKey/],
     [{ idempotencyKey: 'required', duplicates: 'serialise' }, /duplicates must be 'replay'.*received "serialise"/],
     [{ idempotencyKey: 'required', key: () => 'k' }, /key must be left out/],
