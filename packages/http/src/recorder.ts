@@ -16,7 +16,7 @@ export interface Outcome {
   /** As it was sent: a status that is set after the head was written has no effect any more. */
   readonly status: number
   readonly head: Head | undefined
-  /** Undefined if the body was too large, or not to be kept. */
+  /** Of no use if the body was too large, or not to be kept. */
   readonly body: Buffer | undefined
   readonly form: BodyForm
   readonly tooLarge: boolean
@@ -94,13 +94,13 @@ export class Recorder {
   finish(complete: boolean): Outcome {
     const chunks = this.#chunks
     this.detach()
-    const keep = this.#owner.keepsBody && !this.#tooLarge
     // A handler that failed before its head was written has begun its answer anew.
     const head = isFailure(this.#unsent?.status ?? 0, false) ? this.#unsent : (this.#head ?? this.#unsent)
     return {
       status: head?.status ?? readStatus(this.#res),
       head: head && this.#isHeadUtf8 ? toWire(head) : head,
-      body: keep ? joinChunks(chunks) : undefined,
+      // Empty if it was too large, or is not to be kept: then there is no record.
+      body: joinChunks(chunks),
       form: 'bytes',
       tooLarge: this.#tooLarge,
       hasTrailers: this.hasTrailers,
