@@ -74,6 +74,10 @@ for (const { name, express } of frameworks) {
       expect(refused.headers.link).to.equal('<https://docs.test/idempotency>; rel="describedby"')
       expect(runs).to.equal(0)
       expect((await required.ask('/pay')).status).to.equal(201)
+      const guarded = await start({ idempotencyKey: 'required', methods: ['GET', 'POST'] })
+      expect([(await guarded.ask('/pay')).status, (await guarded.ask('/pay', pay(undefined))).status]).to.deep.equal([
+        201, 400,
+      ])
     })
 
     it('missing where it is optional: not guarded', async () => {
