@@ -64,4 +64,39 @@ describe('requests that come together', () => {
       await guarded.close()
     }
   })
+
+  it('a request whose lease runs out before it begins, in a stall, asks anew and does not run beside the next one', async () => {
+    const steps: string[] = []
+    const guarded = guard(
+      (req: IncomingMessage, res: ServerResponse) => {
+        const name = String(req.headers['x-name'])
+        steps.push(`begin ${name}`)
+        setImmediate(() => {
+          steps.push(`end ${name}`)
+          res.end()
+        })
+      },
+      {
+        methods: ['GET'],
+        leaseMs: 20,
+        identity: req => {
+          const until = performance.now() + (req.headers['x-name'] === 'two' ? 40 : 0)
+          while (performance.now() < until);
+          return 'ann'
+        },
+      },
+    )
+    const server = await serve(guarded)
+    try {
+      const [one, two] = ['one', 'two'].map(name => `GET / HTTP/1.1\r\nHost: h\r\nX-Name: ${name}\r\n`)
+      const left = server.left()
+      const socket = await server.dial(`${one}\r\n${two}Connection: close\r\n\r\n`)
+      socket.resume()
+      await left
+      expect(steps).to.deep.equal(['begin two', 'end two', 'begin one', 'end one'])
+    } finally {
+      await server.stop()
+      await guarded.close()
+    }
+  })
 })

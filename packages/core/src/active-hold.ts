@@ -68,17 +68,17 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
   }
 
   get signal(): AbortSignal {
-    const isLost = this.#isLost()
+    const { isLost } = this
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
       if (isLost) this.#controller.abort(this.#lostFor)
       const { signal } = this.#controller
       // A signal that was taken before a stall may be asked before the timer of the next renewal has run.
       Object.defineProperties(signal, {
-        aborted: { get: () => this.#isLost() },
+        aborted: { get: () => this.isLost },
         throwIfAborted: {
           value: () => {
-            if (this.#isLost()) throw signal.reason
+            if (this.isLost) throw signal.reason
           },
         },
       })
@@ -86,8 +86,8 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
     return this.#controller.signal
   }
 
-  /** Looks at the clock as well. */
-  #isLost(): boolean {
+  /** Looks at the clock as well, and makes no signal. */
+  get isLost(): boolean {
     if (this.leaseEndsAt <= performance.now()) this.lose(new LeaseLostError(this.key, 'expired'))
     return this.#lostFor !== undefined
   }
@@ -171,4 +171,9 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
       },
     )
   }
+}
+
+/** Whether an engine's hold has been lost, by `forget` or because its lease ran out. */
+export function isLost(hold: object): boolean {
+  return (hold as Partial<ActiveHold>).isLost === true
 }

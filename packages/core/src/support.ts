@@ -1,5 +1,6 @@
 // Exports for dspinlock's own packages, which users of the engine do not need: reading options, warning once and so on.
 
+export { isLost } from './active-hold.js'
 export { viewOf } from './bytes.js'
 export { Closing } from './closing.js'
 export { optionError, secretOptionError } from './errors.js'

@@ -12,7 +12,7 @@ import {
   WaiterLimitError,
   WaitTimeoutError,
 } from '@dspinlock/core'
-import { Closing } from '@dspinlock/core/support'
+import { Closing, isLost } from '@dspinlock/core/support'
 import { credentials, isOfMany } from './conventional-headers.js'
 import { digestHeader } from './digest.js'
 import type { Exchange, RequestLock } from './exchange.js'
@@ -186,6 +186,8 @@ function act<Req, Res>(
   }
   // No work is begun for a client that left, or was answered by other code, at the very moment of its turn.
   if (isOver(exchange)) return void hold[Symbol.asyncDispose]()
+  // In a stall since the claim, another request may have got the key.
+  if (isLost(hold)) return takeTurn(turn)
   // From now on the request counts until its hold ends, even if its client leaves before.
   if (leave !== undefined) offClose(res, leave)
   if (settings.policy.duplicates === 'replay' && isSafeMethod(req.method)) removeConditions(exchange)
