@@ -72,7 +72,7 @@ const parts: fc.Arbitrary<FingerprintParts> = fc.record({
   ),
   identity: fc.oneof(
     fc.constant({ kind: 'public' } as const),
-    maybe.map(id => ({ kind: 'custom', id }) as const),
+    text.map(id => ({ kind: 'custom', id }) as const),
     fc
       .array(fc.tuple(fc.constantFrom('authorization', 'cookie'), text), { maxLength: 2 })
       .map(credentials => ({ kind: 'headers', credentials }) as const),

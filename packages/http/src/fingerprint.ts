@@ -9,7 +9,7 @@ import { readBoundary, splitAt } from './multipart.js'
 
 export type Identity =
   | { readonly kind: 'public' }
-  | { readonly kind: 'custom'; readonly id: string | undefined }
+  | { readonly kind: 'custom'; readonly id: string }
   /** The credentials that the request came with; none: nobody in particular. */
   | { readonly kind: 'headers'; readonly credentials: NamedValues }
 

@@ -36,8 +36,8 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly methods?: readonly string[]
   /**
    * Who is asking; nobody gets another identity's response. Default: the Authorization and Cookie headers, others that usually carry
-   * credentials (docs/security.md lists them), and the TLS client's certificate. A function stands in place of all these, and returns the
-   * user's id, a string (undefined: nobody in particular, whatever the request's headers say). `'public'`: the answer is the same for everybody. An answer to nobody in particular, or to everybody, is
+   * credentials (docs/security.md lists them), and the TLS client's certificate. A function stands in place of all these where it returns the
+   * user's id, a string; where it returns undefined, they count. `'public'`: the answer is the same for everybody. An answer to nobody in particular, or to everybody, is
    * not shared if it sets a cookie, says `Cache-Control: no-store` or `private`, or is a 4xx other than 404 and 410. What middleware in front
    * sets counts for nobody in particular, but not under `'public'`.
    */

@@ -84,8 +84,12 @@ function takeIdempotencyKey<Req, Res>(
 
 function identify<Req, Res>(exchange: Exchange<Req, Res>, settings: GuardSettings<Req, Res>): MaybePromise<Identity> {
   if (settings.identity === 'public') return { kind: 'public' }
-  if (settings.identity === undefined) return { kind: 'headers', credentials: listCredentials(exchange.req) }
-  const name = (id: unknown): Identity => ({ kind: 'custom', id: assertText('identity', id) })
+  const name = (given?: unknown): Identity => {
+    const id = assertText('identity', given)
+    // Where the application does not know (yet) who asks, what the request itself says must not be lost.
+    return id === undefined ? { kind: 'headers', credentials: listCredentials(exchange.req) } : { kind: 'custom', id }
+  }
+  if (settings.identity === undefined) return name()
   const given = settings.identity(exchange.request)
   return isPromise(given) ? given.then(name) : name(given)
 }

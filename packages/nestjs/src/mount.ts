@@ -51,7 +51,7 @@ export abstract class Mount implements OnModuleInit {
 
   /** Returns a key in place of path, query and body; method, host and identity still count. undefined: the request is not guarded. */
   protected getKey?(context: ExecutionContext): Answer<string | undefined>
-  /** Returns who is asking; nobody gets another identity's response. undefined: nobody in particular. */
+  /** Returns who is asking; nobody gets another identity's response. undefined: whoever the request's credentials name. */
   protected getIdentity?(context: ExecutionContext): Answer<string | undefined>
   /** Returns true for requests that are not to be guarded. */
   protected shouldSkip?(context: ExecutionContext): Answer<boolean>
