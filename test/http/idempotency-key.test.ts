@@ -256,7 +256,7 @@ for (const { name, express } of frameworks) {
     })
 
     it('after it has expired, a key is a new one', async () => {
-      const server = await start({ ttlMs: 300 })
+      const server = await start({ ttlMs: 600 })
       await server.ask('/pay', pay('"short"'))
       expect((await server.ask('/pay', pay('"short"'))).headers['idempotent-replayed']).to.equal('true')
       const another = (): Promise<Answer> => server.ask('/pay', pay('"short"', { amount: 2 }))

@@ -78,9 +78,9 @@ describe('requests that come together', () => {
       },
       {
         methods: ['GET'],
-        leaseMs: 20,
+        leaseMs: 200,
         identity: req => {
-          const until = performance.now() + (req.headers['x-name'] === 'two' ? 40 : 0)
+          const until = performance.now() + (req.headers['x-name'] === 'two' ? 300 : 0)
           while (performance.now() < until);
           return 'ann'
         },

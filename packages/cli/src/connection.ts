@@ -61,7 +61,9 @@ function readParameters(options: ConnectionOptions): RedisParameters {
   // What the URL says of the login is for its server, and the environment may be that of everything on this machine.
   const said = isByUrl && isRedisUrl(url) ? new URL(url) : { username: '', password: '' }
   const login = {
-    ...(REDIS_USERNAME === undefined || said.username !== '' ? {} : { username: REDIS_USERNAME }),
+    ...(REDIS_USERNAME === undefined || said.username !== '' || said.password !== ''
+      ? {}
+      : { username: REDIS_USERNAME }),
     ...(REDIS_PASSWORD === undefined || said.password !== '' ? {} : { password: REDIS_PASSWORD }),
     ...(tls === true ? { ssl: true } : {}),
     connectTimeoutMs: timeout,
