@@ -5,9 +5,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { guard } from '@dspinlock/http'
 import { expect } from 'chai'
-import { serve } from '../support/http.js'
+import { serve, type TestServer } from '../support/http.js'
 
 const run = promisify(execFile)
+
+/** What is written at once is read at once. Returns when both are answered and the connection has ended. */
+async function askTogether(server: TestServer, first: string, last: string): Promise<void> {
+  const left = server.left()
+  const socket = await server.dial(`${first}\r\n${last}Connection: close\r\n\r\n`)
+  socket.resume()
+  await left
+}
 
 describe('requests that come together', () => {
   it('go on where a test has taken the timers of the process away', async () => {
@@ -52,12 +60,7 @@ describe('requests that come together', () => {
       guarded(req, res)
     })
     try {
-      // What is written at once is read at once.
-      const [one, two] = ['/1', '/2'].map(path => `GET ${path} HTTP/1.1\r\nHost: h\r\n`)
-      const left = server.left()
-      const socket = await server.dial(`${one}\r\n${two}Connection: close\r\n\r\n`)
-      socket.resume()
-      await left
+      await askTogether(server, 'GET /1 HTTP/1.1\r\nHost: h\r\n', 'GET /2 HTTP/1.1\r\nHost: h\r\n')
       expect(steps).to.deep.equal(['come /1', 'come /2', 'run /1', 'run /2'])
     } finally {
       await server.stop()
@@ -88,11 +91,8 @@ describe('requests that come together', () => {
     )
     const server = await serve(guarded)
     try {
-      const [one, two] = ['one', 'two'].map(name => `GET / HTTP/1.1\r\nHost: h\r\nX-Name: ${name}\r\n`)
-      const left = server.left()
-      const socket = await server.dial(`${one}\r\n${two}Connection: close\r\n\r\n`)
-      socket.resume()
-      await left
+      const headOf = (name: string): string => `GET / HTTP/1.1\r\nHost: h\r\nX-Name: ${name}\r\n`
+      await askTogether(server, headOf('one'), headOf('two'))
       expect(steps).to.deep.equal(['begin two', 'end two', 'begin one', 'end one'])
     } finally {
       await server.stop()

@@ -41,7 +41,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
   const identity = yield* wait(identify(exchange, settings))
   const body = takeBody(yield* wait(findBody(exchange, state, settings)), state, settings)
-  // The client may have left, or other code answered, while `identity` was called or the body arrived; no event would end what began here then.
+  // The client may have left, or other code answered, while `identity` was called or the body arrived. Then no event is left that would end a hold.
   if (body === 'gone' || isOver(exchange)) return state.ending?.release()
   if (body === 'too-large') return refuse(exchange, settings, 'too-large')
   if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
