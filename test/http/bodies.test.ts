@@ -24,6 +24,15 @@ const stores: readonly (readonly [string, () => Store])[] = [
   ['Redis', () => redisStore(redisUrl(), { prefix: `bodies-${randomUUID()}` })],
 ]
 
+/** Keeps what it hears of the body, and hands the request on at once. */
+const listen: RequestHandler = (req, res, next) => {
+  res.locals['raw'] = ''
+  req.on('data', chunk => {
+    res.locals['raw'] += String(chunk)
+  })
+  next()
+}
+
 for (const { name, express } of frameworks) {
   describe(`bodies on ${name}`, () => {
     let server: TestServer
@@ -159,13 +168,6 @@ for (const { name, express } of frameworks) {
       it(`where middleware in front listens to the body, it and the parser behind us get all of it, with ${kind}`, async () => {
         const store = make()
         const app = express()
-        const listen: RequestHandler = (req, res, next) => {
-          res.locals['raw'] = ''
-          req.on('data', chunk => {
-            res.locals['raw'] += String(chunk)
-          })
-          next()
-        }
         app.post('/', listen, dspinlock({ idempotencyKey: 'required', store }), express.json(), (req, res) => {
           runs++
           res.json([req.body, res.locals['raw']])
@@ -175,6 +177,28 @@ for (const { name, express } of frameworks) {
         for (let n = 0; n < 2; n++)
           expect((await listening.ask('/', ask)).body).to.equal(JSON.stringify([{ amount: 1 }, ask.body]))
         expect(runs).to.equal(1)
+        await listening.stop()
+        await store.close()
+      })
+
+      it(`where middleware in front listens to the body, several of ours behind it, or a handler that pauses it, lose nothing, with ${kind}`, async () => {
+        const store = make()
+        const app = express()
+        const byKey = (key: string) => dspinlock({ key: () => key, store })
+        const echo: RequestHandler = (req, res, next) => {
+          text(req).then(body => res.json([body, res.locals['raw']]), next)
+        }
+        const pause: RequestHandler = (req, _res, next) => {
+          req.pause()
+          setImmediate(next)
+        }
+        app.post('/keys', listen, byKey('outer'), byKey('inner'), echo)
+        app.post('/body', listen, byKey('body'), dspinlock({ store }), echo)
+        app.post('/pause', listen, byKey('pause'), pause, echo)
+        const listening = await serve(app)
+        const ask = json({ amount: 1 })
+        for (const path of ['/keys', '/body', '/pause'])
+          expect((await listening.ask(path, ask)).body, path).to.equal(JSON.stringify([ask.body, ask.body]))
         await listening.stop()
         await store.close()
       })

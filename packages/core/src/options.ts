@@ -77,8 +77,17 @@ export function timerMs<F extends number | undefined>(fallback: F, min: number =
 
 /** One of these words; the first is the default. */
 export function oneOf<T extends string>(...values: readonly [T, ...T[]]): OptionReader<T> {
+  return among(values[0], values)
+}
+
+/** One of these words, or none. */
+export function oneOrNone<T extends string>(...values: readonly T[]): OptionReader<T | undefined> {
+  return among(undefined, values)
+}
+
+function among<T extends string, F>(fallback: F, values: readonly T[]): OptionReader<T | F> {
   const expected = `one of ${values.map(value => `'${value}'`).join(', ')}`
-  return option(values[0], expected, (given): given is T => values.includes(given as T))
+  return option(fallback, expected, (given): given is T => values.includes(given as T))
 }
 
 export function boolean(fallback: boolean): OptionReader<boolean> {

@@ -28,11 +28,7 @@ export type ProblemCode =
 const said: Readonly<Record<ProblemCode, readonly [status: number, title: string, detail: string]>> = {
   'in-flight': [409, 'Duplicate in flight', 'The same request is being worked on. Try again later.'],
   settled: [409, 'Duplicate', 'The same request was completed already.'],
-  'not-kept': [
-    409,
-    'Completed, response not kept',
-    'The same request was completed already. Its response was not kept.',
-  ],
+  'not-kept': [409, 'Response not kept', 'The same request was completed already.'],
   mismatch: [422, 'Key used with another payload', 'Use a new key.'],
   'key-missing': [
     400,

@@ -15,7 +15,7 @@ import { isSafeMethod } from './replayable.js'
 import type { NameParts } from './request-name.js'
 import { type RequestState, readState } from './request-state.js'
 import { type Steps, wait } from './steps.js'
-import { handOn, type PassageTools, refuse, takeTurn } from './turn.js'
+import { handOn, letFlow, type PassageTools, refuse, type Turn, takeTurn } from './turn.js'
 
 /** Shared by all requests that do not vary, which is most of them. */
 const nothing: NameParts['variant'] = []
@@ -27,24 +27,24 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   const known = readState(req)
   if (known?.seenBy.includes(settings)) {
     warn('DSPINLOCK_W_MOUNTED_TWICE')
-    return handOn(exchange, known)
+    return handOn({ exchange, state: known })
   }
   known?.seenBy.push(settings)
   // Written as a literal: an array that grew by `push` would keep room for sixteen more, in every request that waits.
   const state = known ?? { seenBy: [settings], body: undefined, ending: undefined }
-  if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return handOn(exchange, state)
+  if (settings.skip !== undefined && (yield* wait(settings.skip(request, response)))) return handOn({ exchange, state })
 
   const idempotencyKey = takeIdempotencyKey(exchange, settings)
-  if (idempotencyKey === 'unguarded') return handOn(exchange, state)
+  if (idempotencyKey === 'unguarded') return handOn({ exchange, state })
   if (typeof idempotencyKey === 'string') return refuse(exchange, settings, idempotencyKey)
   const customKey = settings.key === undefined ? undefined : assertText('key', yield* wait(settings.key(request)))
-  if (settings.key !== undefined && customKey === undefined) return handOn(exchange, state)
+  if (settings.key !== undefined && customKey === undefined) return handOn({ exchange, state })
   const identity = yield* wait(identify(exchange, settings))
   const body = takeBody(yield* wait(findBody(exchange, state, settings)), state, settings)
   // The client may have left, or other code answered, while `identity` was called or the body arrived. Then no event is left that would end a hold.
   if (body === 'gone' || isOver(exchange)) return state.ending?.release()
   if (body === 'too-large') return refuse(exchange, settings, 'too-large')
-  if (body === 'unlockable' && idempotencyKey === undefined) return handOn(exchange, state)
+  if (body === 'unlockable' && idempotencyKey === undefined) return handOn({ exchange, state })
 
   const leave = tools.identityLimit?.enter(identity, exchange.res)
   if (tools.identityLimit && !leave) return refuse(exchange, settings, 'too-many-of-identity')
@@ -53,7 +53,7 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
   state.ending?.release()
   state.ending = undefined
 
-  const turn = takeTurn({
+  const turn: Turn<Req, Res> = {
     exchange,
     tools,
     state,
@@ -65,11 +65,12 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     variant: nothing,
     rounds: 0,
     doubted: undefined,
-  })
-  if (!req.readableFlowing || wasRead(req)) return turn
-  // Other code listens to the body already. None of it flows to that code before the handler can listen, too.
+    // Other code listens to the body already. None of it flows to that code before the handler can listen, too.
+    isPaused: req.readableFlowing && !wasRead(req),
+  }
+  if (!turn.isPaused) return takeTurn(turn)
   req.pause()
-  return Promise.resolve(turn).finally(() => req.resume())
+  return Promise.resolve(takeTurn(turn)).finally(() => letFlow(turn))
 }
 
 /** Undefined if the option is off. */

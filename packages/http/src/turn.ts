@@ -58,14 +58,16 @@ export interface Turn<Req, Res> extends NameParts {
   rounds: number
   /** The key's last fence at the time when a malformed record was seen. */
   doubted: number | undefined
+  /** The body flowed to other code, and was paused. */
+  isPaused?: boolean | null
 }
 
 export function takeTurn<Req, Res>(turn: Turn<Req, Res>): MaybePromise<void> {
-  const { exchange, tools, state } = turn
+  const { exchange, tools } = turn
   const { settings, engine } = tools
   if (turn.rounds++ === MAX_ROUNDS) return refuse(exchange, settings, 'unavailable')
   const name = nameRequest(exchange, settings, turn)
-  return name === undefined ? handOn(exchange, state) : enter(turn, name, engine)
+  return name === undefined ? handOn(turn) : enter(turn, name, engine)
 }
 
 function enter<Req, Res>(turn: Turn<Req, Res>, name: RequestName, engine: LockEngine): MaybePromise<void> {
@@ -162,10 +164,11 @@ function isShared({ identity, idempotencyKey }: NameParts): boolean {
   return identity.kind === 'custom' ? !identity.id : identity.credentials.every(isOfMany)
 }
 
-function goWithout<Req, Res>({ exchange, state }: Turn<Req, Res>, key: string, role: 'pass' | 'bypassed'): void {
+function goWithout<Req, Res>(turn: Turn<Req, Res>, key: string, role: 'pass' | 'bypassed'): void {
+  const { exchange } = turn
   noteOutcome(exchange, role === 'pass' ? 'passed' : role)
   exchange.expose({ role, key, fence: undefined, signal: undefined })
-  handOn(exchange, state)
+  handOn(turn)
 }
 
 function act<Req, Res>(
@@ -182,7 +185,7 @@ function act<Req, Res>(
   // No record is there that the HEAD could be answered from, and only a GET makes one.
   if (req.method === 'HEAD') {
     void hold[Symbol.asyncDispose]()
-    return handOn(exchange, state)
+    return handOn(turn)
   }
   // No work is begun for a client that left, or was answered by other code, at the very moment of its turn.
   if (isOver(exchange)) return void hold[Symbol.asyncDispose]()
@@ -209,12 +212,21 @@ function act<Req, Res>(
   }
   noteOutcome(exchange, 'run')
   exchange.expose(new HolderLock(hold))
-  handOn(exchange, state)
+  handOn(turn)
 }
 
-export function handOn<Req, Res>(exchange: Exchange<Req, Res>, state: RequestState): void {
-  leaveState(exchange.req, state)
+/** The body flows from here on rather than after the handler was called, which may pause it, or have another of our middlewares in front. */
+export function handOn<Req, Res>(turn: Pick<Turn<Req, Res>, 'exchange' | 'state' | 'isPaused'>): void {
+  const { exchange } = turn
+  leaveState(exchange.req, turn.state)
+  letFlow(turn)
   exchange.proceed()
+}
+
+/** Once for each turn: later, the body may be paused by others. */
+export function letFlow<Req, Res>(turn: Pick<Turn<Req, Res>, 'exchange' | 'isPaused'>): void {
+  if (turn.isPaused) turn.exchange.req.resume()
+  turn.isPaused = false
 }
 
 function openRecord<Req, Res>(
