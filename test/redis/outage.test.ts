@@ -264,6 +264,8 @@ describe('Redis away', () => {
         import { redisStore } from '@dspinlock/redis'
         import { Redis } from 'ioredis'
         const engine = new LockEngine({ store: redisStore('${ending.url}', { commandTimeoutMs: 100 }) })
+        // On a busy machine, connecting takes longer than that.
+        while (await engine.inspect('key').catch(() => true));
         const { hold } = await engine.enter('key', { duplicates: 'replay', ttlMs: 60_000 })
         const admin = new Redis('${ending.url}', { retryStrategy: null })
         await admin.shutdown('NOSAVE').catch(() => {})

@@ -47,11 +47,15 @@ describe('minReplicas', () => {
       await using(makeStore(), async one => {
         await using(makeStore(), async other => {
           const key = `acknowledged-${client}`
-          const hold = holdOf(await one.enter(key, { leaseMs: 300 }))
+          const hold = holdOf(await one.enter(key, { leaseMs: 900 }))
           const next = other.enter(key)
           await untilSo('it waits', async () => (await one.inspect(key))?.waiters === 1)
-          // Two thirds of the lease pass, so the hold is renewed.
-          await new Promise(resolve => setTimeout(resolve, 250))
+          let leaseLeftMs = 900
+          await untilSo('it is renewed', async () => {
+            const beforeMs = leaseLeftMs
+            leaseLeftMs = (await one.inspect(key))?.leaseLeftMs ?? 0
+            return leaseLeftMs > beforeMs
+          })
           expect(hold.signal.aborted).to.equal(false)
           expect(await hold.release()).to.equal(true)
           const second = holdOf(await next)
