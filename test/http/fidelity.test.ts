@@ -25,8 +25,12 @@ for (const { name, express } of frameworks) {
     let server: TestServer
     const stores: Store[] = []
     let round = 0
+    // Node 26 finds some wrong arguments only when it writes, after the call that had them, and throws where nobody can catch it.
+    const others = process.listeners('uncaughtException')
+    const noteUncaught = ({ name, message }: Error): void => void log.push(`uncaught ${name}: ${message}`)
 
     before(async () => {
+      process.removeAllListeners('uncaughtException').on('uncaughtException', noteUncaught)
       stores.push(memoryStore(), redisStore(redisUrl(), { prefix: `fidelity-${process.pid}-${name.at(-1)}` }))
       const app = express()
       app.disable('x-powered-by')
@@ -40,6 +44,8 @@ for (const { name, express } of frameworks) {
       server = await serve(app)
     })
     after(async () => {
+      process.removeListener('uncaughtException', noteUncaught)
+      for (const listener of others) process.on('uncaughtException', listener)
       await server.stop()
       for (const store of stores) await store.close()
     })
