@@ -77,12 +77,12 @@ describe('the table of options', () => {
     ['`redisStore`', () => redisStore(redisUrl(), { prefix: `options-${process.pid}` })],
   ] as const) {
     it(`tells for how long ${of} hands a key over`, async () => {
+      const grantMs = defaultOf('grantMs', of)
       const store = makeStore()
       const { id } = store.open(() => {})
       const claim = { key: 'k', leaseMs: 10_000, wait: true, takeRecord: false, payload: '', arrival: 0 }
       for (const n of [1, 2]) await store.claim({ ...claim, token: `${id}.${n}` })
       await store.release({ key: 'k', token: `${id}.1`, passMs: 0, maxLocalTurns: 0 })
-      const grantMs = defaultOf('grantMs', of)
       expect((await store.inspect('k'))?.leaseLeftMs).to.be.within(grantMs / 2, grantMs)
       await store.leave('k', `${id}.2`)
       await store.close()
