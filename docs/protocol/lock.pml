@@ -1,5 +1,5 @@
 /* The lock protocol on one key: a server that carries out one command at a time, N processes, a network that loses, delays and
- * repeats, a clock, and what kills processes. README.md beside this file says what stands for what; runs.mjs lists the runs.
+ * repeats, a clock, and what kills processes. README.md beside this file says what stands for what; check.mjs lists the runs.
  * Sizes and switches are given with -D. DEFECT_… are faults, planted to see that the properties notice them. */
 
 #ifndef N
