@@ -87,8 +87,8 @@ export interface ReleaseReply {
 /** What a store tells a mailbox; each wake is for one token of that mailbox, except `resync`. */
 export type Wake =
   /**
-   * The key has been handed to you under a short lease, of a second at most: renew it at once. `leaseEndsAt`: on the store's clock, in
-   * milliseconds.
+   * The key has been handed to you under a short lease, of a second at most unless the store was given a longer one (`grantMs`): renew it at
+   * once. `leaseEndsAt`: on the store's clock, in milliseconds.
    */
   | { readonly kind: 'turn'; readonly token: string; readonly fence: number; readonly leaseEndsAt: number }
   /** The holder settled while you waited. You are no longer among the waiters. */
@@ -122,7 +122,7 @@ export interface KeyState {
   readonly leaseLeftMs: number
   /** Size of the record in bytes; 0 without one. */
   readonly recordBytes: number
-  /** Time since the record was stored, in milliseconds; 0 without one. */
+  /** Time since the work was done that left the record, in milliseconds; 0 without one. */
   readonly ageMs: number
   /** Time until the record (or the pass mark) ends, in milliseconds; 0 without one. */
   readonly ttlLeftMs: number

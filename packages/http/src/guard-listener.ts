@@ -31,8 +31,8 @@ export interface GuardedListener {
 /**
  * Wraps a listener: `createServer(guard(app, { methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 }))`. Duplicates are answered
  * before the framework runs, which **skips all of its middleware**: authentication, permissions, rate limits, logs. For `ttlMs`, a
- * replay goes to every client that sends the same Authorization and Cookie headers, even after these were revoked. See docs/in-front.md
- * for when that is right; otherwise mount the framework's own dspinlock middleware behind the authentication.
+ * replay goes to every client that sends the same credentials, even after these were revoked. See docs/in-front.md for when that is
+ * right; otherwise mount the framework's own dspinlock middleware behind the authentication.
  *
  * Guards POST, PUT, PATCH and DELETE unless `methods` says otherwise. The functions among the options get Node's request and
  * response; if one of them throws, the answer is 500 and the error is published as trouble. An error that the listener throws is
