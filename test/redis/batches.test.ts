@@ -4,9 +4,10 @@ import { LockEngine } from '@dspinlock/core'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
+import { Cluster, Redis } from 'ioredis'
 import { holdOf } from '../support/engine.js'
-import { askServer } from '../support/redis-admin.js'
-import { sharedClusterNode } from '../support/redis-cluster.js'
+import { askServer, untilSo } from '../support/redis-admin.js'
+import { sharedCluster, sharedClusterNode } from '../support/redis-cluster.js'
 
 async function scriptCalls(port: number, work: () => Promise<unknown>): Promise<number> {
   await askServer(port, 'CONFIG', 'RESETSTAT')
@@ -106,5 +107,33 @@ describe('operations of one turn', () => {
     expect(stats, 'once it is known').to.match(/cmdstat_evalsha:.*rejected_calls=0/)
     await engine.close()
     await store.close()
+  })
+
+  it('show that one address leads to a whole cluster, in which a waiter is handed a key whose node does not know that it listens', async function () {
+    this.timeout(30_000)
+    const cluster = await sharedCluster()
+    const owner = await cluster.masterOf('dspinlock:{=k}')
+    const listening = cluster.servers.find(server => server !== owner)
+    const clients = [new Cluster(cluster.nodes), new Cluster(cluster.nodes)]
+    /** What a proxy in front of a cluster is to a client: each command goes to the node of its key, and all who listen do so on one node. */
+    const duplicate = (options: object): Redis => new Redis({ ...options, port: listening?.port ?? 0 })
+    const stores = clients.map(client =>
+      redisStore(Object.create(client, { isCluster: { value: false }, duplicate: { value: duplicate } }) as Redis),
+    )
+    // No waiter polls while the test runs.
+    const engines = stores.map(store => new LockEngine({ store, pollMs: 60_000 }))
+    const [one, other] = engines as [LockEngine, LockEngine]
+    for (const engine of engines) {
+      const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)
+      await Promise.all(holds.map(async hold => hold.release()))
+    }
+    const hold = holdOf(await one.enter('k', { leaseMs: 60_000 }))
+    const next = other.enter('k', { leaseMs: 60_000, waitMs: 5_000 })
+    await untilSo('it waits', async () => (await one.inspect('k'))?.waiters === 1)
+    await hold.release()
+    await holdOf(await next).release()
+    await Promise.all(engines.map(engine => engine.close()))
+    for (const store of stores) await store.close()
+    for (const client of clients) client.disconnect()
   })
 })

@@ -31,25 +31,30 @@ const MAX_BYTES = 65_536
 export class Batch {
   readonly #common: string
   readonly #sendCommand: (state: string, command: readonly CommandPart[]) => Promise<unknown>
-  #isSplit: boolean
+  #isCluster: boolean
   #rows: Row[] = []
 
   /**
-   * `isSplit`: every row leaves by itself, at once, as in a cluster, where keys are on different nodes. `common`: the first argument of
-   * every call of the script.
+   * `isCluster`: every row leaves by itself, at once, because keys are on different nodes. `common`: what every call of the script begins with
+   * (see `composeCall`).
    */
   constructor(
-    isSplit: boolean,
+    isCluster: boolean,
     common: string,
     sendCommand: (state: string, command: readonly CommandPart[]) => Promise<unknown>,
   ) {
-    this.#isSplit = isSplit
+    this.#isCluster = isCluster
     this.#common = common
     this.#sendCommand = sendCommand
   }
 
+  /** Whether this is a cluster: as the client says, or as was found out. */
+  get isCluster(): boolean {
+    return this.#isCluster
+  }
+
   add(row: Row): void {
-    if (this.#isSplit) return this.#send([row])
+    if (this.#isCluster) return this.#send([row])
     if (this.#rows.push(row) === 1) setImmediate(this.#flush)
   }
 
@@ -59,13 +64,13 @@ export class Batch {
     callScript(
       rows,
       this.#common,
-      this.#isSplit,
+      this.#isCluster,
       command => this.#sendCommand(first.state, command),
       replies => distribute(rows, replies),
       error => {
         if (rows.length > 1 && !isPassing(error)) {
           // This is a cluster behind one address, and the client does not know. Nothing was carried out.
-          if (isCrossSlot(error)) this.#isSplit = true
+          if (isCrossSlot(error)) this.#isCluster = true
           // If one of them is refused, for example a write to a full Redis, the others must not fail. Those that were carried out already get
           // the same answer again, except a forget, which finds nothing any more.
           for (const row of rows) this.#send([row])
@@ -105,20 +110,21 @@ function namesFor({ name, state }: Row, isCluster: boolean): readonly string[] {
 }
 
 /**
- * A command of digest or source, the names, the first argument of every call (`common`), and the rows. `how` is in lower case, because
- * ioredis looks commands up by that.
+ * A command of digest or source, the names, the first argument of every call, and the rows. That argument is `common`, with 1 behind it if the server
+ * knows who listens: each node of a cluster counts only its own listeners. `how` is in lower case, because ioredis looks commands up by that.
  */
 function composeCall(how: 'evalsha' | 'eval', rows: readonly Row[], common: string, isCluster: boolean): CommandPart[] {
   const script = how === 'evalsha' ? sha : source
+  const first = `${common} ${isCluster ? 0 : 1}`
   const only = rows.length === 1 ? rows[0] : undefined
   if (only !== undefined) {
     const names = namesFor(only, isCluster)
     const row = composeRow(only.name, only.given)
-    const command: CommandPart[] = [how, script, String(names.length), ...names, common, row]
+    const command: CommandPart[] = [how, script, String(names.length), ...names, first, row]
     if (only.record !== undefined) command.push(only.record)
     return command
   }
-  const command: CommandPart[] = [how, script, String(rows.length), ...rows.map(({ state }) => state), common]
+  const command: CommandPart[] = [how, script, String(rows.length), ...rows.map(({ state }) => state), first]
   // A client writes every part by itself, so fewer parts cost it less.
   for (const { name, given, record } of rows) {
     command.push(composeRow(name, given))

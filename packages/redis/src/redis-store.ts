@@ -64,8 +64,9 @@ export class RedisStore implements Store {
   readonly #maxWakeRecordBytes: number
   readonly #minReplicas: number
   readonly #replicasTimeoutMs: number
-  /** The first argument of every call of the script. */
+  /** What every call of the script begins with. */
   readonly #common: string
+  readonly #batch: Batch
   readonly #host: OperationHost
   /** Identifies this store among all processes. Short, because a call hashes each of its characters many times; without `-`, which would end it. */
   readonly #id: string = randomBytes(9).toString('base64url').replaceAll('-', '~')
@@ -102,8 +103,8 @@ export class RedisStore implements Store {
     this.#minReplicas = parsed.minReplicas
     this.#replicasTimeoutMs = parsed.replicasTimeoutMs
     const wakePrefix = `${parsed.prefix}:wake:`
-    // Each node of a cluster counts only its own listeners.
-    this.#common = `${wakePrefix} ${parsed.grantMs} ${this.#client.isCluster ? 0 : 1}`
+    this.#common = `${wakePrefix} ${parsed.grantMs}`
+    this.#batch = new Batch(this.#client.isCluster, this.#common, (state, command) => this.#client.send(state, command))
     this.#host = this.#makeHost()
     this.#subscriber = new Subscriber(
       this.#client,
@@ -294,7 +295,7 @@ export class RedisStore implements Store {
         callScript(
           [row],
           this.#common,
-          this.#client.isCluster,
+          this.#batch.isCluster,
           command => this.#client.sendAndWait(row.state, command, this.#minReplicas, this.#replicasTimeoutMs),
           ([replies, count]) => {
             acknowledged = count
@@ -308,12 +309,10 @@ export class RedisStore implements Store {
   }
 
   #makeHost(): OperationHost {
-    const { isCluster } = this.#client
-    const batch = new Batch(isCluster, this.#common, (state, command) => this.#client.send(state, command))
     return {
       deadlines: new Deadlines(this.#commandTimeoutMs),
       outage: this.#outage,
-      send: row => batch.add(row),
+      send: row => this.#batch.add(row),
       findObstacle: (what, key) => {
         if (this.#closed) return new ClosedError('store', key)
         return this.#unfit === undefined ? undefined : new StoreError(this.name, what, key, this.#unfit)
