@@ -1,4 +1,4 @@
-// Limits how many requests one identity may have under way in this process, so that nobody can hold all locks or waiting places.
+// Limits how many requests of one middleware one identity may have under way in this process, so that nobody can hold all its locks or waiting places.
 
 import { hash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'

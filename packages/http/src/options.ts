@@ -92,7 +92,10 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly passMs?: number
   /** Answers refused requests in place of the library. It must end the response; an error that it throws goes to the framework. */
   readonly onRefused?: (problem: Problem, req: Req, res: Res) => MaybePromise<void>
-  /** How many guarded requests of one identity may be under way in this process; any more get 429. Default: no such limit. */
+  /**
+   * How many guarded requests of one identity may be under way in this process; any more get 429. Each middleware counts its own, and on Nest each
+   * decorator. Default: no such limit.
+   */
   readonly maxRequestsPerIdentity?: number
   /** How many requests may wait in this process. Default 10 000. Gives this middleware an engine of its own. */
   readonly maxWaiters?: number
