@@ -220,7 +220,7 @@ export class RedisStore implements Store {
     const state = nameState(this.#prefix, key)
     const drop = (): void => this.#cache?.drop(state)
     drop()
-    return this.#runOn(state, 'forget', key, composeGiven('', 0, undefined, String(fence ?? 0)), reply => {
+    return this.#runOn(state, 'forget', key, composeGiven('', 0, undefined, String(fence ?? '')), reply => {
       // While it was tried again, a claim may have fetched the record once more, and the message about the drop may still be under way.
       drop()
       return isYes(reply)

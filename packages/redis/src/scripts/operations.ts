@@ -168,7 +168,7 @@ reply = 1
 
 const forget = `
 local expected = sub(row, last + 1)
-if expected ~= '0' and expected ~= string.format('%d', fence) then
+if expected ~= '' and expected ~= string.format('%d', fence) then
   reply = 0
 else
   local hasRecord = recordAt and visible > now
@@ -211,7 +211,7 @@ end
  * | release | pass mark (0: none) | | 1, or 0 if it was not the token's hold |
  * | handOn | lease, of the claim that comes next, as is the token | the token that holds, its pass mark in ms, most local turns, and what a claim has there | 0, or the reply to the next claim |
  * | leave | | | 1 |
- * | forget | | the last fence, or 0 for any | 1 if a hold, a record or a mark was dropped, else 0; the last fence stays for a while |
+ * | forget | | the last fence, or nothing for any | 1 if a hold, a record or a mark was dropped, else 0; the last fence stays for a while |
  * | inspect | | | fence, held for, lease left, record's size, age, ttl left, pass mark left, waiters, times in ms; nothing if nothing is known |
  *
  * The operations are carried out one after another, as if each had come alone. The reply of the call is that of the operation if there is one, else a list of replies.
