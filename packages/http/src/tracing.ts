@@ -19,8 +19,9 @@ import type { ProblemCode } from './messages.js'
  * `run`: the request was the holder and was handed on. `replayed`: answered with an earlier response. `collapsed`: answered with the
  * response that it waited for. `refused`: answered with a problem, which `code` names. `passed`: handed on without a hold under a pass
  * mark. `bypassed`: handed on without a hold because the store failed. `local`: handed on under a lock of this process because the store
- * failed. `unguarded`: handed on because of `skip`, a missing key, or a body that cannot be compared. `gone`: its client left before.
- * `failed`: one of the user's functions threw, and the error was handed to the framework.
+ * failed. `unguarded`: handed on because of `skip`, a missing key, a body that cannot be compared, a HEAD for which there is no record, or
+ * because the middleware had seen the request before. `gone`: its client left before. `failed`: one of the user's functions threw, and the
+ * error was handed to the framework.
  */
 export type RequestOutcome =
   | 'run'
