@@ -143,7 +143,7 @@ function onEntry<Req, Res>(turn: Turn<Req, Res>, key: string, entry: Entry): May
 }
 
 /**
- * Drops a malformed record in two rounds (docs/decisions/090): the first learns its fence, the second forgets only what has that fence.
+ * Drops a malformed record in two rounds (docs/decisions/091): the first learns its fence, the second forgets only what has that fence.
  * Another request may have dropped the record meanwhile, and be at work under the key.
  */
 async function doubt<Req, Res>(turn: Turn<Req, Res>, key: string): Promise<void> {

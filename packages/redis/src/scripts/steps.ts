@@ -4,7 +4,7 @@
 export const tellDropped = `call('PUBLISH', match(ARGV[1], '^%S+') .. 'all', 'd' .. key)`
 
 /**
- * The token becomes the holder, under a fence that is the time (docs/decisions/089). All arguments are Lua expressions. For newcomers, this ends
+ * The token becomes the holder, under a fence that is the time (docs/decisions/090). All arguments are Lua expressions. For newcomers, this ends
  * the record that there is: only a claim that does not take records becomes the holder where one is visible.
  */
 export function take(token: string, leaseMs: string, payload: string, turns: string): string {
