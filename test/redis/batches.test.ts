@@ -109,31 +109,42 @@ describe('operations of one turn', () => {
     await store.close()
   })
 
-  it('show that one address leads to a whole cluster, in which a waiter is handed a key whose node does not know that it listens', async function () {
-    this.timeout(30_000)
-    const cluster = await sharedCluster()
-    const owner = await cluster.masterOf('dspinlock:{=k}')
-    const listening = cluster.servers.find(server => server !== owner)
-    const clients = [new Cluster(cluster.nodes), new Cluster(cluster.nodes)]
-    /** What a proxy in front of a cluster is to a client: each command goes to the node of its key, and all who listen do so on one node. */
-    const duplicate = (options: object): Redis => new Redis({ ...options, port: listening?.port ?? 0 })
-    const stores = clients.map(client =>
-      redisStore(Object.create(client, { isCluster: { value: false }, duplicate: { value: duplicate } }) as Redis),
-    )
-    // No waiter polls while the test runs.
-    const engines = stores.map(store => new LockEngine({ store, pollMs: 60_000 }))
-    const [one, other] = engines as [LockEngine, LockEngine]
-    for (const engine of engines) {
-      const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)
-      await Promise.all(holds.map(async hold => hold.release()))
-    }
-    const hold = holdOf(await one.enter('k', { leaseMs: 60_000 }))
-    const next = other.enter('k', { leaseMs: 60_000, waitMs: 5_000 })
-    await untilSo('it waits', async () => (await one.inspect('k'))?.waiters === 1)
-    await hold.release()
-    await holdOf(await next).release()
-    await Promise.all(engines.map(engine => engine.close()))
-    for (const store of stores) await store.close()
-    for (const client of clients) client.disconnect()
-  })
+  for (const how of ['together', 'alone'] as const) {
+    it(`show, ${how}, that one address leads to a whole cluster, in which a waiter is handed a key whose node does not know that it listens`, async function () {
+      this.timeout(30_000)
+      const cluster = await sharedCluster()
+      const owner = await cluster.masterOf('dspinlock:{=k}')
+      const listening = cluster.servers.find(server => server !== owner)
+      const clients = [new Cluster(cluster.nodes), new Cluster(cluster.nodes)]
+      /** What a proxy in front of a cluster is to a client: each command goes to the node of its key, and all who listen do so on one node. */
+      const duplicate = (options: object): Redis => new Redis({ ...options, port: listening?.port ?? 0 })
+      const asked: Promise<unknown>[] = []
+      const stores = clients.map(client => {
+        const infoBuffer = (...of: ['server']): unknown => asked[asked.push(client.info(...of)) - 1]
+        const changed = { isCluster: false, duplicate, ...(how === 'alone' ? { infoBuffer } : {}) }
+        const descriptors = Object.entries(changed).map(([name, value]) => [name, { value }] as const)
+        return redisStore(Object.create(client, Object.fromEntries(descriptors)) as Redis)
+      })
+      // No waiter polls while the test runs.
+      const engines = stores.map(store => new LockEngine({ store, pollMs: 60_000 }))
+      const [one, other] = engines as [LockEngine, LockEngine]
+      if (how === 'alone') {
+        await untilSo('each server was asked', async () => asked.length === stores.length)
+        await Promise.all(asked)
+      } else {
+        for (const engine of engines) {
+          const holds = (await Promise.all(keys.map(key => engine.enter(key)))).map(holdOf)
+          await Promise.all(holds.map(async hold => hold.release()))
+        }
+      }
+      const hold = holdOf(await one.enter('k', { leaseMs: 60_000 }))
+      const next = other.enter('k', { leaseMs: 60_000, waitMs: 5_000 })
+      await untilSo('it waits', async () => (await one.inspect('k'))?.waiters === 1)
+      await hold.release()
+      await holdOf(await next).release()
+      await Promise.all(engines.map(engine => engine.close()))
+      for (const store of stores) await store.close()
+      for (const client of clients) client.disconnect()
+    })
+  }
 })

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { channels, type Entry, LockEngine, type Store, type TroubleEvent } from '@dspinlock/core'
-import { findUnfit, withRemedy } from '@dspinlock/redis/support'
+import { readServer, withRemedy } from '@dspinlock/redis/support'
 import type { Cluster, Redis } from 'ioredis'
 import type { Connection } from './connection.js'
 import { missingSlots, SLOTS } from './messages.js'
@@ -55,7 +55,7 @@ const fail = (detail: string): Finding => ({ status: 'fail', detail })
 
 async function checkServer(connection: Connection): Promise<Finding> {
   const { client } = connection
-  const unfit = await findUnfit({ send: (_key, [name = '', ...args]) => client.call(String(name), ...args) })
+  const { unfit } = await readServer({ send: (_key, [name = '', ...args]) => client.call(String(name), ...args) })
   if (unfit !== undefined) return fail(unfit.message)
   const info = await ask(() => client.info())
   if (info === undefined) return warn('the user may not use INFO, so version and role are not known')

@@ -53,6 +53,11 @@ export class Batch {
     return this.#isCluster
   }
 
+  /** It turned out that this is a cluster. */
+  split(): void {
+    this.#isCluster = true
+  }
+
   add(row: Row): void {
     if (this.#isCluster) return this.#send([row])
     if (this.#rows.push(row) === 1) setImmediate(this.#flush)
@@ -70,7 +75,7 @@ export class Batch {
       error => {
         if (rows.length > 1 && !isPassing(error)) {
           // This is a cluster behind one address, and the client does not know. Nothing was carried out.
-          if (isCrossSlot(error)) this.#isCluster = true
+          if (isCrossSlot(error)) this.split()
           // If one of them is refused, for example a write to a full Redis, the others must not fail. Those that were carried out already get
           // the same answer again, except a forget, which finds nothing any more.
           for (const row of rows) this.#send([row])

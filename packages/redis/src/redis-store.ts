@@ -36,7 +36,7 @@ import { Outage } from './outage.js'
 import { hasForeignMark, isUnheard, parseClaim, parseState, readTtlLeft } from './replies.js'
 import { scanPages } from './scan-pages.js'
 import { composeClaim, composeGiven, LONGEST_TTL_MS } from './scripts/index.js'
-import { findUnfit } from './server-check.js'
+import { readServer } from './server-check.js'
 import { Subscriber } from './subscriber.js'
 import { TO_ALL } from './wakes.js'
 
@@ -325,7 +325,9 @@ export class RedisStore implements Store {
   }
 
   async #checkServer(): Promise<void> {
-    this.#unfit = await findUnfit(this.#client)
+    const { unfit, isCluster } = await readServer(this.#client)
+    this.#unfit = unfit
+    if (isCluster) this.#batch.split()
     if (this.#unfit !== undefined) tellTrouble(this.#unfit)
   }
 
