@@ -238,6 +238,63 @@ describe('clients that leave', () => {
         topic.row('the holder’s, during its upload', 'nothing was claimed, and nothing runs', 'is not affected')
       })
 
+      describe('the holder’s, during an upload that is too large to be compared', () => {
+        /** A handler has half the body, or can have it, when the server knows that its client has left. */
+        const cutShort = async (settleTimeoutMs: number, onRun?: (run: Run) => void): Promise<Run> => {
+          const options = { key: () => 'upload', maxBodyBytes: 10, settleTimeoutMs }
+          await start({ ...options, duplicates: 'replay', ttlMs: 60_000 }, onRun)
+          const socket = await life.servers[0]?.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf')
+          await until(() => life.runs.length === 1, 'it runs')
+          const [run] = life.runs as [Run]
+          const closed = new Promise(resolve => run.res.once('close', resolve))
+          socket?.destroy()
+          await closed
+          return run
+        }
+        const runsAnew = async (): Promise<void> => {
+          const next = life.ask('/', 'POST')
+          await until(() => life.runs.length === 2, 'the next one runs')
+          life.runs[1]?.res.end('its own')
+          expect((await next).body).to.equal('its own')
+          await life.free()
+        }
+
+        for (const when of ['before', 'after']) {
+          it(`and its handler waits for the rest, since ${when} that: the next one runs`, async () => {
+            const read = ({ req }: Run): unknown => req.pipe(new PassThrough().resume())
+            const run = await cutShort(40, when === 'before' ? read : undefined)
+            if (when === 'after') read(run)
+            await runsAnew()
+            topic.row(
+              'the holder’s, during an upload that is too large to be compared',
+              'what came of it is no answer, and its hold ends after `settleTimeoutMs`',
+              'runs for itself',
+            )
+          })
+        }
+
+        it('and its handler says that the body was cut short: that is no answer for others', async () => {
+          await cutShort(60_000, ({ req, res }) => {
+            req.once('error', () => {
+              res.statusCode = 400
+              res.end('cut short')
+            })
+          })
+          await runsAnew()
+        })
+
+        it('and its handler does not read it: the work goes on', async () => {
+          const run = await cutShort(5)
+          const duplicate = life.ask('/', 'POST')
+          await life.waiting(1)
+          // By then, anything that the client's leaving could let in has had its time.
+          await new Promise(resolve => setTimeout(resolve, 50))
+          run.res.end('done')
+          expect([(await duplicate).body, life.runs.length]).to.deep.equal(['done', 1])
+          await life.free()
+        })
+      })
+
       it('a waiting follower’s: it leaves the queue, and nothing else; its turn goes to the next', async () => {
         await start({})
         const holder = life.ask('/', 'POST')

@@ -42,6 +42,11 @@ function isComplete(req: IncomingMessage): boolean {
   return stream === undefined ? _readableState.ended : stream.readableEnded
 }
 
+/** Whether the client left before all of the body had arrived: no handler gets the rest, and what it answers tells of that. */
+export function isCutShort(req: IncomingMessage): boolean {
+  return isGone(req) && hasBody(req) && !isComplete(req)
+}
+
 type BodyOwner = Pick<Exchange, 'req' | 'res' | 'setsPrototypes'>
 
 /** Reads at most `maxBytes`. Afterwards the stream is paused or untouched, has not ended, and holds every byte. */

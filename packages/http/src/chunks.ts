@@ -3,5 +3,5 @@
 /** A single chunk is not copied. */
 export function joinChunks(chunks: readonly Buffer[]): Buffer {
   const [only] = chunks
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
+  return chunks.length === 1 && only ? only : Buffer.concat(chunks)
 }

@@ -18,7 +18,8 @@ export class IdentityLimit {
 
   /** Counts one more request until the client of `res` is gone, and returns a function that ends the counting earlier; undefined if there are too many. */
   enter(identity: Identity, res: ServerResponse): (() => void) | undefined {
-    const id = digest(identity)
+    // All requests of nobody in particular count as those of one identity.
+    const id = hash('sha256', JSON.stringify(identity), 'base64url')
     const underWay = this.#underWay.get(id) ?? new Set()
     if (underWay.size >= this.#max) return undefined
     const leave = (): void => {
@@ -58,9 +59,4 @@ export function whileHeld(
       return hold.release(options)
     },
   }
-}
-
-/** All requests of nobody in particular count as those of one identity. */
-function digest(identity: Identity): string {
-  return hash('sha256', JSON.stringify(identity), 'base64url')
 }

@@ -51,23 +51,19 @@ export const tombstone: Uint8Array = Uint8Array.from([...MAGIC, TOMBSTONE])
  * headers, removed, vary, traceparent if there is one; body to the end. All strings are written in one go, because a call into Node costs more than the copying.
  */
 export function encodeRecord(response: RecordedResponse): Uint8Array {
-  const strings: string[] = [response.message]
-  for (const [name, value] of response.headers) strings.push(name, value)
-  strings.push(...response.removed)
-  for (const [name, digest] of response.vary) strings.push(name, digest)
-  const traced = response.traceparent === undefined ? 0 : TRACED
-  if (response.traceparent !== undefined) strings.push(response.traceparent)
+  const { status, headers, removed, vary, body, traceparent } = response
+  const strings = [response.message, ...headers.flat(), ...removed, ...vary.flat()]
+  if (traceparent !== undefined) strings.push(traceparent)
   const text = strings.join('')
-  const frame = Buffer.allocUnsafe(LENGTHS_AT + 4 * strings.length + text.length + response.body.byteLength)
+  const frame = Buffer.allocUnsafe(LENGTHS_AT + 4 * strings.length + text.length + body.byteLength)
   frame.set(MAGIC)
-  frame[3] = traced | (RESPONSE + FORMS.indexOf(response.form))
-  const { status, headers, removed, vary } = response
+  frame[3] = (traceparent === undefined ? 0 : TRACED) | (RESPONSE + FORMS.indexOf(response.form))
   let at = 4
   for (const number of [status, headers.length, removed.length, vary.length]) at = frame.writeUInt16BE(number, at)
   for (const { length } of strings) at = frame.writeUInt32BE(length, at)
   // Node puts headers on the wire as latin1 (RFC 9110, section 5.5, calls bytes outside ASCII opaque).
   frame.write(text, at, 'latin1')
-  frame.set(response.body, at + text.length)
+  frame.set(body, at + text.length)
   return frame
 }
 
@@ -80,14 +76,16 @@ export function decodeRecord(bytes: Uint8Array): HttpRecord | undefined {
   const form = FORMS[(kind & ~TRACED) - RESPONSE]
   if (form === undefined || frame.length < LENGTHS_AT) return undefined
   const status = frame.readUInt16BE(4)
-  const counts = [frame.readUInt16BE(6), frame.readUInt16BE(8), frame.readUInt16BE(10)] as const
-  const found = readStrings(frame, 1 + 2 * counts[0] + counts[1] + 2 * counts[2] + (kind & TRACED ? 1 : 0))
+  const headersLength = 2 * frame.readUInt16BE(6)
+  const removedLength = frame.readUInt16BE(8)
+  const varyLength = 2 * frame.readUInt16BE(10)
+  const found = readStrings(frame, 1 + headersLength + removedLength + varyLength + (kind & TRACED ? 1 : 0))
   if (found === undefined || status < 200 || status > 599) return undefined
   const { strings, bodyAt } = found
   const message = strings.shift() ?? ''
-  const headers = toPairs(strings.splice(0, 2 * counts[0]))
-  const removed = strings.splice(0, counts[1])
-  const vary = toPairs(strings.splice(0, 2 * counts[2]))
+  const headers = toPairs(strings.splice(0, headersLength))
+  const removed = strings.splice(0, removedLength)
+  const vary = toPairs(strings.splice(0, varyLength))
   const [traceparent] = strings
   if (!headers.every(isStorable) || !removed.every(isToken) || !vary.every(([name]) => isToken(name))) return undefined
   if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) return undefined

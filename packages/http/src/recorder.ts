@@ -120,8 +120,7 @@ export class Recorder {
     const res = recorder.#res
     const watched = res as unknown as Replaceable
     // The methods as they are now; another middleware may have replaced them already.
-    const { writeHead, write, end } = watched
-    const before = { writeHead, write, end }
+    const before = { writeHead: watched.writeHead, write: watched.write, end: watched.end }
     // The functions below use the response as their `this`, as callers expect.
     replaceMethod(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
       if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(before.end, res, args)

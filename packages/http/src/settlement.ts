@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type MaybePromise, publishTrouble } from '@dspinlock/core'
 import { traceOf } from '@dspinlock/core/support'
+import { isCutShort } from './body.js'
 import { digestHeader } from './digest.js'
 import type { RequestHold } from './identity-limit.js'
 import { SettleTimeoutError } from './messages.js'
@@ -77,9 +78,9 @@ export class HoldSettlement<Req, Res> implements Settlement {
     this.holdsBack = settings.settle === 'before-end' && !input.isSynchronous
   }
 
-  end(outcome: Outcome): Promise<void> | undefined {
+  end(outcome: Outcome | Unseen): Promise<void> | undefined {
     try {
-      return this.#bound(end(this.#input, this.#asked, outcome))
+      return this.#bound(end(this, this.#input, this.#asked, outcome))
     } catch {
       return undefined
     }
@@ -87,7 +88,7 @@ export class HoldSettlement<Req, Res> implements Settlement {
 
   fail(status: number): Promise<void> | undefined {
     // A handler that refuses by throwing leaves no record; for failures, the option `serverErrors` decides.
-    return status >= 500 ? this.end({ ...unseen, status }) : this.release()
+    return status >= 500 ? this.end({ status, complete: true }) : this.release()
   }
 
   release(): Promise<void> | undefined {
@@ -107,22 +108,20 @@ export class HoldSettlement<Req, Res> implements Settlement {
 }
 
 /** Of a response that is not ours to see. */
-const unseen: Omit<Outcome, 'status'> = {
-  head: undefined,
-  body: undefined,
-  form: 'bytes',
-  tooLarge: false,
-  hasTrailers: false,
-  complete: true,
-}
+type Unseen = Pick<Outcome, 'status' | 'complete'> & { readonly head?: undefined }
 
-function end<Req, Res>(input: SettlementInput<Req, Res>, asked: Asked, outcome: Outcome): MaybePromise<boolean> {
-  const { hold, settings, isShared } = input
-  const { status } = outcome
-  const { policy } = settings
-  const isReplay = policy.duplicates === 'replay'
-  if (isFailure(status, settings.serverErrors === 'keep') || !(isReplay || policy.ttlMs > 0)) return hold.release()
-  if (isReplay) {
+function end<Req, Res>(
+  { keepsBody, leavesRecord }: HoldSettlement<Req, Res>,
+  input: SettlementInput<Req, Res>,
+  asked: Asked,
+  outcome: Outcome | Unseen,
+): MaybePromise<boolean> {
+  const { req, hold, settings, isShared } = input
+  const { status, complete } = outcome
+  if (!leavesRecord || isFailure(status, settings.serverErrors === 'keep')) return hold.release()
+  // What a handler says of half a body is no answer to a retry that sends the whole one.
+  if (!(complete && status < 400) && isCutShort(req)) return hold.release()
+  if (keepsBody) {
     const record = makeRecord(input, asked, outcome)
     if (record !== undefined) return settleWith(input, record)
     if (mayRunAgain(asked.method, settings.onUnreplayable)) return hold.release({ passMs: settings.passMs })
@@ -142,9 +141,10 @@ function settleWith<Req, Res>(
 function makeRecord<Req, Res>(
   { res, hold, settings, covered, isShared }: SettlementInput<Req, Res>,
   { headers }: Asked,
-  { status, head, body, form, tooLarge, hasTrailers, complete }: Outcome,
+  outcome: Outcome | Unseen,
 ): Uint8Array | undefined {
-  if (head === undefined || body === undefined) return undefined
+  if (outcome.head === undefined || outcome.body === undefined) return undefined
+  const { status, head, body, form, tooLarge, hasTrailers, complete } = outcome
   const said = withOutside(head.headers, res, settings.identity === 'public')
   // Not by spreading the outcome, which takes longer than all the rest of this.
   const facts = {

@@ -1,6 +1,7 @@
 // Watches Node's own response from its first byte until its last one is on its way, and ends the hold with it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isCutShort } from './body.js'
 import { call, type Outcome, Recorder, type RecordingOwner } from './recorder.js'
 import { isSafeMethod } from './replayable.js'
 import type { Ending } from './request-state.js'
@@ -57,6 +58,7 @@ class ResponseWatch implements Watching, RecordingOwner {
 
   onAbandoned(): void {
     const res = this.#res
+    const { req } = res
     // The source of the response (a pipe, say) may have stopped for good. A handler that goes on writes, or ends the response, soon.
     const cutLater = (): void => {
       const { written } = this.#recorder
@@ -72,6 +74,11 @@ class ResponseWatch implements Watching, RecordingOwner {
       // the handler begins to answer nobody, or waits for somebody to take its bytes, or gave up (docs/decisions/084, 085, 087).
       res.once('pipe', cutLater).once('unpipe', cutLater)
       res.on('newListener', event => event === 'drain' && cutLater())
+      // The rest of its body never comes, so a handler that reads it waits for ever.
+      if (isCutShort(req)) {
+        if (req.readableFlowing === null) req.once('resume', cutLater)
+        else cutLater()
+      }
       const writeHead: unknown = Reflect.get(res, 'writeHead')
       // Not by `replaceMethod`: what that throws, if the method cannot be replaced, would be uncaught here.
       Reflect.set(res, 'writeHead', (...args: unknown[]) => {
