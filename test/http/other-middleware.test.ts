@@ -1,12 +1,14 @@
 // Common middleware around dspinlock, each before and after it: the holder's client and duplicates get what they would get without it.
 
+import { once } from 'node:events'
 import { mkdtempSync, utimesSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { dspinlock } from '@dspinlock/express'
+import { endWithoutResponse } from '@dspinlock/http'
 import { redisStore } from '@dspinlock/redis'
 import bodyParser from 'body-parser'
 import { expect } from 'chai'
@@ -22,7 +24,7 @@ import multer from 'multer'
 import serveStatic from 'serve-static'
 import { type Answering, type Behaviour, describeBehaviours, type Surface } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'
-import { frameworks, serve } from '../support/http.js'
+import { frameworks, serve, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 
 type Place = 'before' | 'after'
@@ -387,6 +389,32 @@ describe('other middleware', () => {
       expect([(await server.ask('/', { method: 'POST' })).body, ends]).to.deep.equal(['whole', 1])
       await server.stop()
       await store.close()
+    }
+  })
+
+  it('http-proxy-middleware whose upstream breaks off when the client has left: its key is free once the proxy says so', async () => {
+    for (const { express: make } of frameworks) {
+      let reached = 0
+      const sockets: Socket[] = []
+      const breaking = createServer((req, res) => {
+        sockets.push(req.socket)
+        if (++reached > 1) res.end('its own')
+      }).listen(0, '127.0.0.1')
+      await once(breaking, 'listening')
+      const app = make()
+      const on = { econnreset: (_error: Error, req: IncomingMessage) => endWithoutResponse(req, 'cut') }
+      const target = `http://127.0.0.1:${(breaking.address() as AddressInfo).port}`
+      app.post('/', dspinlock(), createProxyMiddleware({ target, on }) as RequestHandler)
+      const server = await serve(app)
+      const client = await server.dial('POST / HTTP/1.1\r\nHost: h\r\n\r\n')
+      await until(() => reached === 1, 'the upstream has the request')
+      client.destroy()
+      await server.left()
+      sockets[0]?.destroy()
+      expect((await server.ask('/', { method: 'POST', headers: { host: 'h' } })).body).to.equal('its own')
+      await server.stop()
+      breaking.close()
+      breaking.closeAllConnections()
     }
   })
 
