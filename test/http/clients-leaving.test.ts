@@ -1,6 +1,8 @@
 // A client that leaves changes nothing for the others, and leaves nothing locked.
 
 import { createReadStream, mkdtempSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, pipeline } from 'node:stream'
@@ -366,6 +368,28 @@ describe('clients that leave', () => {
           'nothing happens',
           'is not begun; the next one runs',
         )
+      })
+
+      it('a follower’s, whose end has come but not yet the end of its connection: nothing is begun, and the next one runs', async () => {
+        const sockets: Socket[] = []
+        const identity = (req: IncomingMessage): string => {
+          sockets.push(req.socket)
+          return 'somebody'
+        }
+        await start({ identity }, ({ res }) => {
+          if (life.runs.length > 1) setImmediate(() => res.end('its own'))
+        })
+        const holder = life.ask('/', 'POST')
+        await until(() => life.runs.length === 1, 'one runs')
+        const leaving = await life.servers.at(-1)?.dial('POST / HTTP/1.1\r\nHost: h\r\n\r\n')
+        await life.waiting(1)
+        const next = life.ask('/', 'POST')
+        await life.waiting(2)
+        sockets[1]?.once('end', () => life.runs[0]?.res.end('first'))
+        leaving?.end()
+        expect([(await holder).body, (await next).body]).to.deep.equal(['first', 'its own'])
+        expect(life.runs).to.have.length(2)
+        await life.free()
       })
 
       it('a follower’s, while it is sent a large replay: nothing happens to the others', async () => {

@@ -18,9 +18,12 @@ export function isGone(req: IncomingMessage): boolean {
   return req.socket?.destroyed
 }
 
-/** Whether no answer is wanted any more: the client left, or other code, for example a time limit, has answered. */
+/**
+ * Whether no answer is wanted any more: the client left, or other code, for example a time limit, has answered. Node ends a connection a moment
+ * before it destroys it if the client has ended its side. No answer leaves from then on, and body parsers take the request for one without a body.
+ */
 export function isOver({ req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }): boolean {
-  return isGone(req) || res.writableEnded
+  return isGone(req) || res.writableEnded || req.socket?.writable === false
 }
 
 /** Calls a listener when the client is gone or the response is over. It then has to call `offClose`, or the connection would keep it. */

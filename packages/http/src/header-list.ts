@@ -66,9 +66,7 @@ function listSet(res: ServerResponse, names: readonly string[]): Field[] {
 }
 
 function toField(name: string, value: unknown, isGiven: boolean): Field {
-  const pairs = Array.isArray(value)
-    ? value.map((one): [string, string] => [name, String(one)])
-    : [[name, String(value)] as const]
+  const pairs = (Array.isArray(value) ? value : [value]).map(one => [name, String(one)] as const)
   return { key: name.toLowerCase(), pairs, isGiven }
 }
 
