@@ -237,6 +237,19 @@ for (const { name, express } of frameworks) {
       }
     })
 
+    it('work that was given up because its client had left (499) is no answer: the retry runs, unless failures are kept', async () => {
+      const keeping = await start({ serverErrors: 'keep' })
+      for (const [server, expected] of [
+        [required, 201],
+        [keeping, 499],
+      ] as const) {
+        status = 499
+        await server.ask('/pay', pay('"given up"'))
+        status = 201
+        expect((await server.ask('/pay', pay('"given up"'))).status).to.equal(expected)
+      }
+    })
+
     it('a retry that sends other headers by which the answer varies gets the answer all the same, unless all share and it may be another person’s', async () => {
       const vary = (app: Express): void => {
         app.use((req, res, next) => {

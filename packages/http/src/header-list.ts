@@ -60,9 +60,7 @@ export function takeHead(res: ServerResponse, args: readonly unknown[], baseline
 }
 
 function listSet(res: ServerResponse, names: readonly string[]): Field[] {
-  const fields: Field[] = []
-  for (const name of names) fields.push(toField(name, res.getHeader(name), false))
-  return fields
+  return names.map(name => toField(name, res.getHeader(name), false))
 }
 
 function toField(name: string, value: unknown, isGiven: boolean): Field {

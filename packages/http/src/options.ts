@@ -80,7 +80,7 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly settle?: 'before-end' | 'after-end'
   /** The longest that the last bytes wait for the store, and that a response whose client has left may stand still until its hold ends, in milliseconds. Default 1 000. */
   readonly settleTimeoutMs?: number
-  /** For answers of 500 and above: `'retry'` (default) leaves no record, and the next one runs; `'keep'` treats them as any other. */
+  /** For answers of 499, 500 and above: `'retry'` (default) leaves no record, and the next one runs; `'keep'` treats them as any other. */
   readonly serverErrors?: 'retry' | 'keep'
   /** Answers HEAD from the record of the same GET, if there is one. Default false: HEAD is not guarded. Only with `'replay'`. */
   readonly headFromGet?: boolean

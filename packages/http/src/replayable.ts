@@ -57,9 +57,12 @@ const NOT_FOR_ALL = /(?<![\w-])(?:no-store|private)(?![\w-])/i
 /** Statuses that say that the work was not begun and to try again. RFC 6585 forbids caches to store the last three. */
 export const NOT_BEGUN: ReadonlySet<number> = new Set([408, 425, 428, 429, 431])
 
-/** Whether the status says that the work was not done: then no record is left, and the next duplicate runs. */
+/**
+ * Whether the status says that the work was not done: then no record is left, and the next duplicate runs. 499 is what nginx, tRPC and gRPC's
+ * gateways have for work that was given up because its client had left: nobody got that answer, and whoever tries again wants the work.
+ */
 export function isFailure(status: number, keepsFailures: boolean): boolean {
-  return (status >= 500 && !keepsFailures) || NOT_BEGUN.has(status)
+  return (status >= 499 && !keepsFailures) || NOT_BEGUN.has(status)
 }
 
 /**
