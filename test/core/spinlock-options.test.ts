@@ -123,7 +123,7 @@ describe('spinlock: options', () => {
     [
       'a URL with a password that is not escaped',
       { redisParams: { url: 'redis://:secret%@h' } },
-      /option url must .+ %25/,
+      /option url must .+ encodeURIComponent\(\)/,
     ],
     ['no number for a password', { redisParams: { password: 12_345 } }, /option password/],
     ['ssl beside redis://', { redisParams: { url: 'redis://h', ssl: true } }, /ssl/],

@@ -91,7 +91,10 @@ describe('connections', () => {
 
   const wrong: readonly [unknown, RegExp][] = [
     ['localhost:6379', /connection must be a URL that starts with redis:\/\//],
-    ['redis://:100%@localhost', /connection must be a URL .* each % of its password as %25/],
+    ['redis://:100%@localhost', /connection must be a URL .* password went through encodeURIComponent\(\)/],
+    ['redis://:a#b@localhost', /connection must be a URL .* password went through encodeURIComponent\(\)/],
+    ['redis://:a/b@localhost', /connection must be a URL .* password went through encodeURIComponent\(\)/],
+    ['redis://:a?b@localhost', /connection must be a URL .* password went through encodeURIComponent\(\)/],
     ['http://localhost', /connection must be .*redis:\/\//],
     [undefined, /connection must be .*received undefined/],
     [6379, /connection must be .*received 6379/],

@@ -63,7 +63,8 @@ const secret: OptionReader<string | undefined> = (given, name) => {
 }
 
 /** What a URL has to be, in words for errors. */
-export const redisUrlForm = 'a URL that starts with redis://, rediss:// or unix://, with each % of its password as %25'
+export const redisUrlForm =
+  'a URL that starts with redis://, rediss:// or unix://, whose user name and password went through encodeURIComponent()'
 
 /** Whether `given` can be used as a URL: a % that begins no escaped byte cannot be decoded. */
 export function isRedisUrl(given: string): boolean {
