@@ -107,7 +107,7 @@ function connection<T>(expected: string, accepts: (given: unknown) => given is T
 
 const ownShape = {
   store: connection('a store, for example memoryStore()', (given): given is Store => isObject(given)),
-  redis: connection('an ioredis client (Redis or Cluster); URLs and parameters go into redisParams', isClient),
+  redis: connection('a client of ioredis or node-redis; a URL goes into redisParams: { url }', isClient),
   redisParams: readParameters,
   failIfKeyExists: boolean(false),
   cachedIfComputed: boolean(false),
@@ -145,6 +145,6 @@ export function readSpinlockOptions(where: string, options: SpinlockOptions | un
 }
 
 function readParameters(given: unknown, name: string): RedisSettings | undefined {
-  const read = connection('an object of RedisParameters, for example { host, port }', isObject)(given, name)
+  const read = connection('an object of RedisParameters, for example { host, port } or { url }', isObject)(given, name)
   return read === undefined ? undefined : readRedisParameters(read as RedisParameters)
 }
