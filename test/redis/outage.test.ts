@@ -13,6 +13,7 @@ import { expect } from 'chai'
 import { type RedisServer, startRedisServer } from 'dspinlock-local-redis'
 import express from 'express'
 import { Cluster, Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
 import { createCluster, type RedisClusterType } from 'redis'
 import { failure, holdOf } from '../support/engine.js'
 import { FaultProxy } from '../support/fault-proxy.js'
@@ -467,6 +468,26 @@ describe('Redis away', () => {
       await locked.stop()
     }
   })
+
+  for (const [version, connect] of [
+    [6, (port: number) => new Redis(port)],
+    [5, (port: number) => new Redis5(port)],
+  ] as const) {
+    it(`ioredis ${version} at the port of a web server: the caller is told to check host and port`, async () => {
+      const web = createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')).listen(0)
+      await once(web, 'listening')
+      const client = connect((web.address() as AddressInfo).port).on('error', () => undefined)
+      const other = redisStore(client, { commandTimeoutMs: 300 })
+      try {
+        const error = await failure(Promise.resolve(other.inspect('key')))
+        expect(error.message).to.match(/something else than Redis answers there: check host and port/)
+      } finally {
+        await other.close()
+        client.disconnect()
+        web.close()
+      }
+    })
+  }
 
   it('locks again when Redis is back, without a restart', async () => {
     let answer = await server.ask('/reject?again')
