@@ -36,9 +36,11 @@ describe('refusals', () => {
     })
   }
 
-  it('every method that Node knows may be guarded, M-SEARCH too; not in small letters', () => {
+  it('every method that Node knows may be guarded, M-SEARCH too; not in small letters, and no misspelt one, which would guard nothing', () => {
     expect(dspinlock({ methods: METHODS })).to.be.a('function')
-    expect(() => dspinlock({ methods: ['post'] })).to.throw(TypeError, /methods must be a list of methods in capitals/)
+    for (const methods of [['post'], ['GET', 'PSOT'], []]) {
+      expect(() => dspinlock({ methods })).to.throw(TypeError, /methods must be a list of methods in capitals/)
+    }
   })
 
   it('a maker of middleware that is mounted as one says so', async () => {

@@ -33,7 +33,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
   'key-missing': [
     400,
     'Idempotency-Key is missing',
-    'This needs an Idempotency-Key header: a new one for each operation, the same for its retries.',
+    'Send an Idempotency-Key header: a new one for each operation, the same for its retries.',
   ],
   'key-invalid': [400, 'Idempotency-Key is invalid', 'The Idempotency-Key header is not one valid key.'],
   'too-large': [413, 'Body too large', 'It cannot be compared.'],
@@ -63,7 +63,7 @@ export type WarningCode =
 
 const warnings: Readonly<Record<WarningCode, string>> = {
   DSPINLOCK_W_MEMORY_CLUSTER: 'a memory store misses duplicates in other workers. Use redisStore()',
-  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request; call it at start',
+  DSPINLOCK_W_MADE_OFTEN: 'dspinlock() is called for each request. Call it once',
   DSPINLOCK_W_MOUNTED_TWICE: 'a middleware saw a request twice. Mount it once',
   DSPINLOCK_W_BODY_UNREADABLE:
     'a body was read, not parsed, so the request ran unlocked, or by its Idempotency-Key alone. Mount dspinlock before that, or after a parser',
