@@ -90,8 +90,11 @@ export interface GuardOptions<Req = IncomingMessage, Res = ServerResponse> exten
   readonly onUnreplayable?: 'run' | 'refuse'
   /** For how long duplicates run without waiting after a response that cannot be replayed, in milliseconds. Default 2 000. */
   readonly passMs?: number
-  /** Answers refused requests in place of the library. It must end the response; an error that it throws goes to the framework. */
-  readonly onRefused?: (problem: Problem, req: Req, res: Res) => MaybePromise<void>
+  /**
+   * Answers refused requests in place of the library, all of the response: there is no Retry-After yet. It must end the response, may return
+   * a promise, and an error that it throws goes to the framework. What it returns otherwise is not looked at.
+   */
+  readonly onRefused?: (problem: Problem, req: Req, res: Res) => unknown
   /**
    * How many guarded requests of one identity may be under way in this process; any more get 429. Each middleware counts its own, and on Nest each
    * decorator. Default: no such limit.
