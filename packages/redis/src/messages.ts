@@ -73,6 +73,10 @@ export function uselessWarning(why: string): string {
   return `Redis cannot be used: ${JSON.stringify(why)}. While that lasts, requests are answered as onStoreError says, and locks fail; where only listening is refused, they wait longer`
 }
 
+export function manyStoresWarning(count: number): string {
+  return `${count} stores of redisStore() are open, each with connections of its own. Make one at start, and give it to all; not one for each request`
+}
+
 /** For an answer that is not from Redis, or not from our script. */
 export function unreadableError(): Error {
   return new Error('its script gave an answer that cannot be read; is something else answering for Redis?')

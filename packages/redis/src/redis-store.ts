@@ -29,7 +29,7 @@ import { Deadlines } from './deadlines.js'
 import { decodeName, nameState, scanPattern } from './keys.js'
 import { LocalCache } from './local-cache.js'
 import { LostLeaves } from './lost-leaves.js'
-import { foreignDataWarning, tooFewReplicasError, unreadableError } from './messages.js'
+import { foreignDataWarning, manyStoresWarning, tooFewReplicasError, unreadableError } from './messages.js'
 import { Operation, type OperationHost } from './operation.js'
 import { type RedisStoreOptions, readStoreOptions } from './options.js'
 import { Outage } from './outage.js'
@@ -54,6 +54,11 @@ export function redisStore(connection: RedisConnection, options?: RedisStoreOpti
 }
 
 export type RedisConnection = string | RedisOptions | Redis | Cluster | RedisClient | StoreClient
+
+/** How many stores are open at once until it looks as if each request made one. */
+const TOO_MANY = 100
+
+let openStores = 0
 
 export class RedisStore implements Store {
   readonly name = 'redis'
@@ -124,6 +129,7 @@ export class RedisStore implements Store {
         onDropped: name => this.#cache?.drop(name.slice(this.#client.keyPrefix?.length)),
       },
     )
+    if (++openStores === TOO_MANY) warnOnce('DSPINLOCK_W_MANY_STORES', manyStoresWarning(TOO_MANY))
   }
 
   get closed(): boolean {
@@ -262,6 +268,7 @@ export class RedisStore implements Store {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    openStores--
     this.#cache?.shut()
     this.#subscriber.close()
     this.#client.close()
