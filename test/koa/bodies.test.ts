@@ -39,6 +39,11 @@ const answers: Record<string, (ctx: Context) => void> = {
   },
   undefined: () => {},
   'status-only': ctx => void (ctx.status = 202),
+  'own-status': ctx => void (ctx.status = 299),
+  'empty-message': ctx => {
+    ctx.status = 202
+    ctx.message = ''
+  },
   'message-only': ctx => void (ctx.message = 'Nothing Here'),
   stream: ctx => void (ctx.body = Readable.from(['one ', 'twö'])),
   'empty-stream': ctx => void (ctx.body = Readable.from([])),
@@ -52,6 +57,10 @@ const answers: Record<string, (ctx: Context) => void> = {
   attachment: ctx => {
     ctx.attachment('naïve.csv')
     ctx.body = Readable.from([Buffer.from('a,b')])
+  },
+  'empty-attachment': ctx => {
+    ctx.set('Content-Disposition', 'attachment; filename="naïve.csv"')
+    ctx.status = 204
   },
   type: ctx => {
     ctx.type = 'image/svg+xml'

@@ -13,8 +13,8 @@ export function setAnswer(ctx: Context, reply: Reply): void {
   if (ctx.respond === false) return sendReply(ctx.res, reply)
   const { status, message, form } = reply
   setHeaders(ctx.res, reply)
-  // The original was not answered: that is Koa's own 404, which becomes a 200 if a body is set outside.
-  if (form === 'none' && message === '') return
+  // The original was not answered: that is Koa's own 404, which becomes a 200 if a body is set outside. Statuses of one's own have no message, either.
+  if (form === 'none' && message === '' && status === 404) return
   ctx.status = status
   if (form !== 'none') {
     const type = ctx.res.getHeader('Content-Type')
