@@ -6,8 +6,9 @@ import { expect } from 'chai'
 import compress from 'koa-compress'
 import mount from 'koa-mount'
 import session from 'koa-session'
-import type { TestServer } from '../support/http.js'
+import { type TestServer, until } from '../support/http.js'
 import { koas, serveKoa } from '../support/koa.js'
+import { slowStore } from '../support/slow-store.js'
 
 for (const { name, Koa } of koas) {
   describe(`the onion of ${name}`, () => {
@@ -58,7 +59,10 @@ for (const { name, Koa } of koas) {
         }
         if (ctx.path === '/enveloped') ctx.body = { a: [1, '2'], __proto__: { b: 1 } }
         else if (ctx.path === '/rewritten') ctx.body = 'x'
-        else if (ctx.path === '/problem') {
+        else if (ctx.path === '/file') {
+          ctx.attachment('bytes.csv')
+          ctx.body = Buffer.from('a,b')
+        } else if (ctx.path === '/problem') {
           ctx.body = { status: 400 }
           ctx.type = 'application/problem+json'
           ctx.status = 400
@@ -97,6 +101,7 @@ for (const { name, Koa } of koas) {
       ['/nowhere', 'a page of its own', '404 undefined'],
       ['/gone-missing', 'a page of its own', '404 undefined'],
       ['/problem', '{"status":400}', '400 object'],
+      ['/file', 'a,b', '200 Buffer'],
     ] as const) {
       it(`what is outside sees the replay of ${path} as it saw the original`, async () => {
         const [first, second] = [await server.ask(path), await server.ask(path)]
@@ -131,6 +136,41 @@ for (const { name, Koa } of koas) {
       const [line] = (await again.setEncoding('latin1').take(1).toArray()) as string[]
       expect(line).to.match(/^HTTP\/1.1 400 Not Like This\r\n/)
       socket.destroy()
+    })
+
+    it('what is outside goes on when the hold has ended, after an answer and after an error', async () => {
+      const slow = slowStore()
+      const app = new Koa()
+      app.silent = true
+      let passed = 0
+      app.use(async (_ctx, next) => {
+        try {
+          await next()
+        } finally {
+          passed++
+        }
+      })
+      app.use(dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000, store: slow.store }))
+      app.use(ctx => {
+        if (ctx.path === '/declined') ctx.throw(402)
+        ctx.body = 'done'
+      })
+      const other = await serveKoa(app)
+      for (const [path, status] of [
+        ['/answer', 200],
+        ['/declined', 402],
+      ] as const) {
+        slow.shut()
+        const before = { ends: slow.ends(), passed }
+        const asked = other.ask(path)
+        await until(() => slow.ends() === before.ends + 1, 'the hold is about to end')
+        await new Promise(resolve => setImmediate(resolve))
+        expect(passed).to.equal(before.passed)
+        slow.open()
+        expect((await asked).status).to.equal(status)
+        expect(passed).to.equal(before.passed + 1)
+      }
+      await other.stop()
     })
 
     it('below koa-mount the path as the client sent it counts', async () => {
