@@ -62,6 +62,11 @@ const answers: Record<string, (ctx: Context) => void> = {
     ctx.set('Content-Disposition', 'attachment; filename="naïve.csv"')
     ctx.status = 204
   },
+  'raw-attachment': ctx => {
+    ctx.set('Content-Disposition', 'attachment; filename="naïve.csv"')
+    ctx.body = Readable.from([Buffer.from('a,b')])
+    ctx.length = 3
+  },
   type: ctx => {
     ctx.type = 'image/svg+xml'
     ctx.body = '<svg/>'
@@ -91,6 +96,9 @@ const webAnswers: Readonly<Record<string, (ctx: Context) => void>> = {
     ctx.body = new Response(webStream(), { status: 203, headers: { 'x-of': 'the response', 'content-type': 'a/b' } })
   },
   'empty response': ctx => void (ctx.body = new Response(null, { status: 200 })),
+  'stream of another realm': ctx => {
+    ctx.body = new Proxy(Readable.from(['one']), { getPrototypeOf: () => Object.prototype })
+  },
 }
 
 for (const { name, Koa } of koas) {
@@ -128,8 +136,10 @@ for (const { name, Koa } of koas) {
         expect([first.status, first.body]).to.deep.equal([bare.status, bare.body])
         const second = await server.ask(`/${path}`)
         expect(runs).to.equal(2)
-        const { 'transfer-encoding': _encoding, ...kept } = headers
+        const { 'transfer-encoding': encoding, ...kept } = headers
         expect(second.headers).to.deep.include(kept)
+        const added = ['date', 'age', 'cache-status', ...(encoding === undefined ? [] : ['content-length'])]
+        expect(second.headers).to.have.all.keys([...Object.keys(kept), ...added])
         expect([second.status, second.body]).to.deep.equal([bare.status, bare.body])
         expect(second.headers['cache-status']).to.equal('dspinlock; hit')
       })

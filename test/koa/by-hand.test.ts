@@ -54,6 +54,11 @@ for (const { name, Koa } of koas) {
         await gate.opened
         ctx.body = { amount: 1n }
       },
+      '/big-outside': ctx => void (ctx.body = { amount: 1n }),
+      '/shared': async ctx => {
+        await shared.opened
+        ctx.body = 'of the handler'
+      },
       '/big-rejected': ctx => void (ctx.body = { amount: 1n }),
       '/function-rejected': ctx => void (ctx.body = () => {}),
       '/used': async ctx => void (ctx.body = await readResponse()),
@@ -66,6 +71,7 @@ for (const { name, Koa } of koas) {
     }
     const thrown = new Error('of the handler')
     const gate = new Gate()
+    const shared = new Gate()
     let server: TestServer
     let runs = 0
     let taken: ServerResponse[] = []
@@ -84,7 +90,11 @@ for (const { name, Koa } of koas) {
       })
       app.use(async (ctx, next) => {
         if (ctx.path === '/taken-outside') ctx.respond = false
+        const isBegun = ctx.get('x-begun') !== ''
+        if (isBegun) ctx.res.write('begun ')
         await next()
+        if (isBegun) ctx.res.end('and ended outside')
+        if (ctx.path === '/big-outside') await new Promise(() => {})
         if (ctx.path === '/big-left') throw thrown
         if (ctx.path !== '/big-rendered-outside') return
         ctx.body = JSON.stringify(ctx.body, (_name, value) => (typeof value === 'bigint' ? String(value) : value))
@@ -219,6 +229,24 @@ for (const { name, Koa } of koas) {
       gate.open()
       await until(() => caught.length === 1, 'what is outside fails')
       expect(guard.engine.keys).to.equal(0)
+    })
+
+    it('one whose client leaves before what is outside is done holds nothing, either', async () => {
+      const socket = await server.dial('POST /big-outside HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n')
+      await until(() => runs === 1, 'it runs')
+      expect(guard.engine.keys).to.equal(1)
+      socket.destroy()
+      await until(() => guard.engine.keys === 0, 'the hold ended')
+    })
+
+    it('a duplicate whose answer was begun outside is left alone', async () => {
+      const first = server.ask('/shared')
+      await until(() => runs === 1, 'the first one runs')
+      const second = server.ask('/shared', { headers: { 'x-begun': 'yes' } })
+      await until(() => guard.engine.waiters === 1, 'the second one waits')
+      shared.open()
+      expect([(await first).body, (await second).body]).to.deep.equal(['of the handler', 'begun and ended outside'])
+      expect([runs, caught]).to.deep.equal([1, []])
     })
 
     it('one that only something outside can send is not kept; a write is not done twice', async () => {

@@ -220,7 +220,9 @@ for (const { name, Koa } of koas) {
 }
 
 describe('web streams on Koa 3', () => {
+  const slow = slowStore()
   const guard = dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000 })
+  const patient = dspinlock({ methods: ['GET'], duplicates: 'replay', ttlMs: 60_000, store: slow.store })
   let server: TestServer
   let sources: { controller: ReadableStreamDefaultController<Uint8Array>; cancelled: boolean }[] = []
   let gate = new Gate()
@@ -230,10 +232,11 @@ describe('web streams on Koa 3', () => {
     app.silent = true
     app.use(async (ctx, next) => {
       await next()
-      if (ctx.path === '/aside') ctx.body = 'something else'
+      if (ctx.path === '/cancelled') await (ctx.body as ReadableStream).cancel()
+      if (ctx.path === '/aside' || ctx.path === '/cancelled') ctx.body = 'something else'
     })
     app.use((ctx, next) => (ctx.path === '/never' ? new Promise(() => {}) : next()))
-    app.use(guard)
+    app.use((ctx, next) => (ctx.path === '/patient' ? patient : guard)(ctx, next))
     app.use(async ctx => {
       const number = sources.length
       ctx.body = new ReadableStream<Uint8Array>({
@@ -276,9 +279,34 @@ describe('web streams on Koa 3', () => {
     socket.destroy()
   })
 
+  it('the end waits for the store', async () => {
+    gate.open()
+    const answer = server.ask('/patient')
+    let ended = false
+    void answer.then(() => {
+      ended = true
+    })
+    await until(() => sources.length === 1, 'it runs')
+    write(0, 'all')
+    sources[0]?.controller.close()
+    await until(() => slow.ends() === 1, 'the hold is about to end')
+    await new Promise(resolve => setTimeout(resolve, 20))
+    expect(ended).to.equal(false)
+    slow.open()
+    expect((await answer).body).to.equal('all')
+    expect((await server.ask('/patient')).headers['cache-status']).to.equal('dspinlock; hit')
+  })
+
   it('put aside outside, it ends the hold with the response', async () => {
     gate.open()
     expect((await server.ask('/aside')).body).to.equal('something else')
+    await until(() => guard.engine.keys === 0, 'the hold ended')
+  })
+
+  it('cancelled outside, its source is cancelled', async () => {
+    gate.open()
+    expect((await server.ask('/cancelled')).body).to.equal('something else')
+    expect(sources[0]?.cancelled).to.equal(true)
     await until(() => guard.engine.keys === 0, 'the hold ended')
   })
 
