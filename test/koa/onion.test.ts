@@ -59,6 +59,7 @@ for (const { name, Koa } of koas) {
         }
         if (ctx.path === '/enveloped') ctx.body = { a: [1, '2'], __proto__: { b: 1 } }
         else if (ctx.path === '/rewritten') ctx.body = 'x'
+        else if (ctx.path === '/number') ctx.body = 42
         else if (ctx.path === '/file') {
           ctx.attachment('bytes.csv')
           ctx.body = Buffer.from('a,b')
@@ -102,6 +103,7 @@ for (const { name, Koa } of koas) {
       ['/gone-missing', 'a page of its own', '404 undefined'],
       ['/problem', '{"status":400}', '400 object'],
       ['/file', 'a,b', '200 Buffer'],
+      ['/number', '42', '200 number'],
     ] as const) {
       it(`what is outside sees the replay of ${path} as it saw the original`, async () => {
         const [first, second] = [await server.ask(path), await server.ask(path)]

@@ -20,6 +20,7 @@ for (const { name, Koa } of koas) {
     let server: TestServer
     let bodies: PassThrough[] = []
     let errors: string[] = []
+    let gate = new Gate()
 
     before(async () => {
       const app = new Koa()
@@ -27,6 +28,8 @@ for (const { name, Koa } of koas) {
       app.use(async (ctx, next) => {
         await next()
         if (ctx.path === '/aside') ctx.body = 'something else'
+        if (ctx.path === '/rows') ctx.body = (ctx.body as PassThrough).map(row => `${JSON.stringify(row)}\n`)
+        if (ctx.path.endsWith('/awaited')) await gate.opened
         // Like koa-etag, which makes the tag from the file's size and time.
         const { path } = (ctx.body ?? {}) as { path?: unknown }
         if (typeof path === 'string') ctx.set('X-Path', path)
@@ -41,7 +44,7 @@ for (const { name, Koa } of koas) {
           ctx.body = createReadStream(import.meta.filename)
           return
         }
-        const body = new PassThrough()
+        const body = new PassThrough({ objectMode: ctx.path === '/rows' })
         bodies.push(body)
         if (ctx.path === '/trailed') body.once('end', () => ctx.res.addTrailers({ 'X-Sum': '10' }))
         ctx.body = body
@@ -52,6 +55,7 @@ for (const { name, Koa } of koas) {
     beforeEach(() => {
       bodies = []
       errors = []
+      gate = new Gate()
       slow.shut()
     })
     after(async () => {
@@ -182,6 +186,39 @@ for (const { name, Koa } of koas) {
       }
       expect(outcomes[1]).to.deep.equal(outcomes[0])
       expect(guard.engine.keys).to.equal(0)
+    })
+
+    it('a source that fails before what is outside is done is answered and reported as without us', async () => {
+      const outcomes: unknown[] = []
+      for (const path of ['/bare/awaited', '/awaited']) {
+        bodies = []
+        errors = []
+        gate = new Gate()
+        const answer = server.ask(path).then(
+          ({ status, body }) => `${status} ${body}`,
+          (error: Error) => error.message,
+        )
+        await until(() => bodies.length === 1, 'it runs')
+        bodies[0]?.destroy(new Error('early'))
+        await until(() => bodies[0]?.closed === true, 'it failed')
+        gate.open()
+        const said = await answer
+        await new Promise(resolve => setTimeout(resolve, 20))
+        outcomes.push([said, [...new Set(errors)]])
+      }
+      expect(outcomes[1]).to.deep.equal(outcomes[0])
+      expect(guard.engine.keys).to.equal(0)
+    })
+
+    it('one of objects, which something outside renders, is not replayed', async () => {
+      for (let n = 1; n <= 2; n++) {
+        bodies = []
+        const answer = server.ask('/rows')
+        await until(() => bodies.length === 1, 'it runs')
+        bodies[0]?.write({ n })
+        bodies[0]?.end({ last: true })
+        expect((await answer).body).to.equal(`{"n":${n}}\n{"last":true}\n`)
+      }
     })
 
     it('a client that leaves mid-stream: the source is destroyed as without us, and a write is not done twice', async () => {
@@ -328,6 +365,8 @@ describe('web streams on Koa 3', () => {
       const left = server.left()
       socket.destroy()
       await left
+      // The response tells of its end a little later than the connection.
+      await new Promise(resolve => setImmediate(resolve))
       gate.open()
       await until(() => sources.length === 2, 'the duplicate runs')
       if (opensFirst) expect(sources[0]?.cancelled).to.equal(true)
