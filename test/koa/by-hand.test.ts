@@ -23,6 +23,7 @@ for (const { name, Koa } of koas) {
     const serialise = dspinlock({ methods: ['GET'] })
     const patient = dspinlock({ methods: ['GET'], store: slow.store })
     const reject = dspinlock({ duplicates: 'reject', ttlMs: 60_000 })
+    const keep = dspinlock({ duplicates: 'replay', ttlMs: 60_000, serverErrors: 'keep' })
     const handlers: Record<string, (ctx: Context) => unknown> = {
       '/respond': ctx => {
         ctx.respond = false
@@ -68,6 +69,9 @@ for (const { name, Koa } of koas) {
       '/error': () => {
         throw thrown
       },
+      '/fails': ctx => {
+        throw Object.assign(new Error('of the handler'), JSON.parse(String(ctx.query['as'])))
+      },
     }
     const thrown = new Error('of the handler')
     const gate = new Gate()
@@ -106,6 +110,7 @@ for (const { name, Koa } of koas) {
         '/function-rejected': reject,
         '/used-rejected': reject,
         '/taken-outside': reject,
+        '/fails': keep,
       }
       app.use((ctx, next) => (guards[ctx.path] ?? guard)(ctx, next))
       app.use(ctx => {
@@ -199,6 +204,22 @@ for (const { name, Koa } of koas) {
       expect(runs).to.equal(4)
       expect([caught[1], caught[3]]).to.deep.equal([thrown, thrown])
     })
+
+    for (const [as, first, second] of [
+      [{ status: 400 }, 400, 400],
+      [{ statusCode: 404 }, 404, 404],
+      [{ status: 503 }, 503, 409],
+      // What does not look like a refusal is a failure, whatever Koa answers.
+      [{ status: '404' }, 500, 409],
+      [{ status: 200 }, 200, 409],
+    ] as const) {
+      const json = JSON.stringify(as)
+      it(`with serverErrors: 'keep', a write that throws ${json} ${second === 409 ? 'is done' : 'was refused, and the next one runs'}`, async () => {
+        const path = `/fails?as=${encodeURIComponent(json)}`
+        const statuses = [await server.ask(path, { method: 'POST' }), await server.ask(path, { method: 'POST' })]
+        expect(statuses.map(({ status }) => status)).to.deep.equal([first, second])
+      })
+    }
 
     for (const path of ['/big', '/big-rejected', '/function-rejected']) {
       it(`a body that Koa cannot send (${path.slice(1)}): it fails as without us, leaves nothing, and the next one runs`, async () => {
