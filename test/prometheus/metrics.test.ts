@@ -1,5 +1,6 @@
 // Metrics for Prometheus, scraped from a real /metrics route.
 
+import { tracing } from '@dspinlock/core'
 import { dspinlockMetrics } from '@dspinlock/prometheus'
 import { expect } from 'chai'
 import express from 'express'
@@ -74,8 +75,9 @@ describe('metrics for Prometheus', () => {
       .and.not.match(/secret/)
   })
 
-  it('stopping removes them, so that it can be called again', async () => {
+  it('stopping removes them, and what feeds them, so that it can be called again', async () => {
     expect(await register.metrics()).to.not.match(/dspinlock/)
+    expect(tracing.hold.hasSubscribers).to.equal(false)
     const stop = dspinlockMetrics(register)
     expect(() => dspinlockMetrics(register)).to.throw(/already been registered/)
     stop()
