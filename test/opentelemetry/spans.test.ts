@@ -1,7 +1,7 @@
 // Spans with the real SDK: which there are, their parents, and that a duplicate links to its holder.
 
 import { randomUUID } from 'node:crypto'
-import { HoldTimeoutError, LockEngine, memoryStore } from '@dspinlock/core'
+import { HoldTimeoutError, LockEngine, memoryStore, tracing } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { instrumentDspinlock } from '@dspinlock/opentelemetry'
 import { redisStore } from '@dspinlock/redis'
@@ -215,11 +215,24 @@ describe('spans', () => {
     expect(exporter.getFinishedSpans()).to.deep.equal([])
   })
 
+  it('with neither provider, nothing listens', () => {
+    stop()
+    const stopNothing = instrumentDspinlock({ tracerProvider: false, meterProvider: false })
+    expect(tracing.hold.hasSubscribers).to.equal(false)
+    stopNothing()
+  })
+
   it('wrong options throw at once', () => {
-    expect(() => instrumentDspinlock({ tracerProvider: 5 as never })).to.throw(
-      TypeError,
-      'dspinlock: option tracerProvider must be an object with getTracer(), or false, but received 5',
-    )
+    for (const [wrong, named] of [
+      [5, '5'],
+      [null, 'null'],
+      [{}, 'an object'],
+    ]) {
+      expect(() => instrumentDspinlock({ tracerProvider: wrong as never })).to.throw(
+        TypeError,
+        `dspinlock: option tracerProvider must be an object with getTracer(), or false, but received ${named}`,
+      )
+    }
     expect(() => instrumentDspinlock({ tracer: provider } as never)).to.throw(TypeError, 'unknown option "tracer"')
   })
 })
