@@ -84,6 +84,11 @@ describe('spans', () => {
       'dspinlock.how': 'settled',
       'dspinlock.record.size': 3,
     })
+    expect(settle.attributes).to.deep.equal({
+      'dspinlock.route': 'reports',
+      'dspinlock.how': 'settled',
+      'dspinlock.record.size': 3,
+    })
     expect(follower?.attributes).to.include({ 'dspinlock.role': 'follower' })
     expect(linksOf(follower)).to.deep.equal([idOf(hold)])
     expect(spans('dspinlock.wait')).to.have.length(0)
@@ -200,6 +205,26 @@ describe('spans', () => {
       .getFinishedSpans()
       .map(({ name, attributes, events, status }) => ({ name, attributes, events, status }))
     expect(JSON.stringify(all)).to.not.include('secret')
+  })
+
+  it('of a call that was refused: why', async () => {
+    const engine = new LockEngine({ store: memoryStore() })
+    const hold = holdOf(await engine.enter('k'))
+    await engine.enter('k', { duplicates: 'reject' })
+    await hold.release()
+    expect(spans('dspinlock.enter').map(({ attributes }) => attributes['dspinlock.reason'])).to.deep.equal([
+      undefined,
+      'in-flight',
+    ])
+  })
+
+  it('of a hold whose loss is found at its end', async () => {
+    const engine = new LockEngine({ store: storeWith({ release: () => ({ mine: false }) }) })
+    await holdOf(await engine.enter('k')).release()
+    for (const name of ['dspinlock.hold', 'dspinlock.settle']) {
+      const { status, attributes } = only(name)
+      expect([name, status.code, attributes['dspinlock.how']]).to.deep.equal([name, SpanStatusCode.ERROR, 'lost'])
+    }
   })
 
   it('no more once it was stopped, and what has begun ends when it ends', async () => {
