@@ -1,14 +1,26 @@
 // DspinlockGuard refuses duplicates before anything else of the route runs.
 
 import {
+  CurrentLock,
   Dspinlock,
   DspinlockGuard,
   DspinlockInterceptor,
   DspinlockModule,
   getLockEngineToken,
   type LockEngine,
+  type RequestLock,
 } from '@dspinlock/nestjs'
-import { Body, Controller, Get, type PipeTransform, Post, UseGuards, UseInterceptors } from '@nestjs/common'
+import {
+  Body,
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Get,
+  type PipeTransform,
+  Post,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common'
 import { APP_GUARD } from '@nestjs/core'
 import { expect } from 'chai'
 import { Gate, json, until } from '../support/http.js'
@@ -25,6 +37,15 @@ const countingPipe: PipeTransform = {
   },
 }
 
+const fences: unknown[] = []
+
+const guardAfterOurs: CanActivate = {
+  canActivate(context: ExecutionContext): boolean {
+    fences.push(context.switchToHttp().getRequest<{ dspinlock?: RequestLock }>().dspinlock?.fence)
+    return true
+  },
+}
+
 @Controller()
 class GuardedController {
   @Post('plain') @UseGuards(DspinlockGuard) async plain(@Body(countingPipe) _body: unknown): Promise<object> {
@@ -38,6 +59,12 @@ class GuardedController {
   withOptions(@Body(countingPipe) _body: unknown): object {
     runs++
     return { run: runs }
+  }
+  @Post('watched')
+  @UseGuards(DspinlockGuard, guardAfterOurs)
+  @Dspinlock({ duplicates: 'reject' })
+  watched(@CurrentLock() lock: RequestLock): void {
+    fences.push(lock.fence)
   }
 }
 
@@ -105,6 +132,12 @@ for (const platform of platforms) {
       ]
       expect([first.status, second.status, runs, piped]).to.deep.equal([201, 409, 1, 1])
       expect(JSON.parse(second.body)).to.include({ code: 'settled' })
+    })
+
+    it('has the same hold from then on, also where an interceptor watches the work', async () => {
+      await server.ask('/watched', json({}))
+      const [first, second] = fences.splice(0)
+      expect([typeof first, second]).to.deep.equal(['number', first])
     })
 
     it('for all routes it leaves those with a decorator to the interceptor', async () => {
