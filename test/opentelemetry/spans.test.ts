@@ -252,7 +252,7 @@ describe('spans', () => {
       [5, '5'],
       [null, 'null'],
       [{}, 'an object'],
-    ]) {
+    ] as const) {
       expect(() => instrumentDspinlock({ tracerProvider: wrong as never })).to.throw(
         TypeError,
         `dspinlock: option tracerProvider must be an object with getTracer(), or false, but received ${named}`,
