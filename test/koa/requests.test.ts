@@ -31,6 +31,10 @@ for (const { name, Koa } of koas) {
       }
       router.use('/inside', dspinlock(replay))
       router.get('/inside/of-router-use', answer)
+      router.use('/held', dspinlock(replay))
+      router.get('/held', answer)
+      router.use('/composed-inside', compose([dspinlock(replay)]))
+      router.get('/composed-inside/of-router-use', answer)
       router.get('/composed', compose([dspinlock(replay)]), answer)
       router.get('/route/:id', dspinlock(replay), answer)
       router.post('/body-parser', bodyParser(), dspinlock(replay), answer)
@@ -55,7 +59,10 @@ for (const { name, Koa } of koas) {
       )
       const app = new Koa()
       router.get('/passed-on', (_ctx, next) => next())
+      const below = new Router()
+      below.get('/below', compose([dspinlock(replay)]), answer)
       app.use(router.routes())
+      app.use(compose([below.routes()]))
       app.use(dspinlock(replay))
       app.use(answer)
       server = await serveKoa(app)
@@ -75,7 +82,13 @@ for (const { name, Koa } of koas) {
       expect(await twice('/route/1')).to.equal(1)
       expect(await twice('/route/2')).to.equal(2)
       expect(await twice('/composed')).to.equal(3)
-      expect(await twice('/inside/of-router-use')).to.equal(5)
+      expect(await twice('/below')).to.equal(4)
+      expect(await twice('/inside/of-router-use')).to.equal(6)
+      expect(await twice('/composed-inside/of-router-use')).to.equal(8)
+    })
+
+    it('by router.use a GET is not guarded where a route has the very same path, either', async () => {
+      expect(await twice('/held')).to.equal(2)
     })
 
     it('app-wide a GET is not guarded, also behind a router whose route hands it on', async () => {
