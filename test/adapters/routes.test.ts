@@ -39,8 +39,9 @@ for (const [name, framework] of [
       const app = framework()
       app.get('/orders/:id', dspinlock(), answer)
       app.get([/^\/old$/, '/older'], dspinlock(), answer)
-      const routes = await routesOf(await serve(app), ['/orders/1?x=2', '/old'])
-      expect(routes).to.deep.equal(['/orders/:id', '/^\\/old$/,/older'])
+      app.get('/', dspinlock(), answer)
+      const routes = await routesOf(await serve(app), ['/orders/1?x=2', '/old', '/'])
+      expect(routes).to.deep.equal(['/orders/:id', '/^\\/old$/,/older', '/'])
     })
 
     it('a route of a router, below its mount', async () => {
