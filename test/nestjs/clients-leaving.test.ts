@@ -30,7 +30,7 @@ import {
 } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
-import { finalize, from, map, NEVER, type Observable, retry, tap } from 'rxjs'
+import { EMPTY, finalize, from, map, mergeMap, NEVER, type Observable, of, retry, tap } from 'rxjs'
 import { type Answer, Gate, until } from '../support/http.js'
 import { type NestServer, nestMajor, platforms, startNest } from '../support/nest.js'
 
@@ -135,6 +135,10 @@ class LeavingController {
         return { done: true }
       }),
     )
+  }
+  @Get('empty/:id') empty(@Req() req: AnyRequest): unknown {
+    begin(req)
+    return from(gate.opened).pipe(mergeMap(() => (runs === 1 ? EMPTY : of({ done: true }))))
   }
   @Get('unsendable/:id') unsendable(@Req() req: AnyRequest): unknown {
     begin(req)
@@ -305,6 +309,7 @@ for (const platform of platforms) {
 
     for (const [kind, what] of [
       ['failing', 'that fails then'],
+      ['empty', 'that ends without a value'],
       ['unsendable', 'with a value that cannot be sent'],
     ] as const) {
       it(`an Observable ${what} leaves no record, and the duplicate runs`, async () => {

@@ -27,13 +27,14 @@ import {
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { Exclude } from 'class-transformer'
-import { defer, finalize, from, map, type Observable, retry, takeUntil, tap, throwIfEmpty, timeout } from 'rxjs'
+import { defer, finalize, from, map, NEVER, type Observable, retry, takeUntil, tap, throwIfEmpty, timeout } from 'rxjs'
 import { Gate, json, until } from '../support/http.js'
 import { type NestServer, platforms, startNest } from '../support/nest.js'
 
 type Raw = ServerResponse & { readonly raw?: ServerResponse }
 
 let runs = 0
+let dropped = 0
 let tried = 0
 let log: string[] = []
 let gate = new Gate()
@@ -151,6 +152,10 @@ class PlacesController {
     runs++
     await gate.opened
     return 'slow'
+  }
+  @Post('dropped') @UseInterceptors(TimeoutInterceptor, DspinlockInterceptor) dropped(): unknown {
+    runs++
+    return NEVER.pipe(finalize(() => dropped++))
   }
   @Get('quick') @UseInterceptors(TimeoutInterceptor, DspinlockInterceptor) @Dspinlock(replayed) quick(): string {
     runs++
@@ -342,6 +347,12 @@ for (const platform of platforms) {
       expect((await server.ask('/slow', json({}, { 'x-timeout': '30' }))).status).to.equal(500)
       gate.open()
       expect([(await holder).body, runs]).to.deep.equal(['slow', 1])
+    })
+
+    it('a timeout outside drops work that is an Observable', async () => {
+      dropped = 0
+      expect((await server.ask('/dropped', json({}, { 'x-timeout': '30' }))).status).to.equal(500)
+      expect([runs, dropped]).to.deep.equal([1, 1])
     })
 
     it('a timeout outside has nothing to say about a replay that is out', async () => {
