@@ -140,6 +140,10 @@ class LeavingController {
     begin(req)
     return from(gate.opened).pipe(mergeMap(() => (runs === 1 ? EMPTY : of({ done: true }))))
   }
+  @Get('unlocked/:id') @Dspinlock({ skip: () => true }) unlocked(@Req() req: AnyRequest): unknown {
+    begin(req)
+    return NEVER.pipe(finalize(() => outside.push('dropped')))
+  }
   @Get('unsendable/:id') unsendable(@Req() req: AnyRequest): unknown {
     begin(req)
     return from(gate.opened).pipe(map(() => (runs === 1 ? { amount: 1n } : { done: true })))
@@ -320,6 +324,11 @@ for (const platform of platforms) {
         expect([(await duplicate).body, runs]).to.deep.equal(['{"done":true}', 2])
       })
     }
+
+    it('work that runs without a lock is dropped as without us', async () => {
+      await beginAndLeave('/unlocked/1')
+      await until(() => outside.includes('dropped'), 'Nest drops it')
+    })
 
     const streams = nestMajor < 12 ? ['stream'] : ['stream', 'generator']
     for (const kind of streams) {
