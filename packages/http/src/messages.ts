@@ -35,7 +35,7 @@ const said: Readonly<Record<ProblemCode, readonly [status: number, title: string
     'Idempotency-Key is missing',
     'Send an Idempotency-Key header: a new one for each operation, the same for its retries.',
   ],
-  'key-invalid': [400, 'Idempotency-Key is invalid', 'The Idempotency-Key header is not one valid key.'],
+  'key-invalid': [400, 'Idempotency-Key is invalid', 'It is not one valid key.'],
   'too-large': [413, 'Body too large', 'It cannot be compared.'],
   'too-many-of-identity': [429, 'Too many requests', 'Try again later.'],
   'waited-too-long': [503, 'Waited too long', 'The same request is being worked on. Try again later.'],
@@ -102,7 +102,7 @@ export class MalformedRecordError extends Error {
 /** A record cannot be decrypted with the keys that are given, so nobody knows whether running the work again would be right. */
 export class UnknownEncryptionKeyError extends Error {
   constructor() {
-    super('the key of a record is not in encryptionKeys; give all servers all keys')
+    super("a record's key is not in encryptionKeys; give all servers all keys")
     this.name = 'UnknownEncryptionKeyError'
   }
 }

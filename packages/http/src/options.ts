@@ -205,7 +205,7 @@ function isRequest(given: unknown): boolean {
 /** Rejects options that would be ignored, or contradict each other. */
 function checkCombination(parsed: Parsed<typeof shape>, duplicates: unknown): void {
   if (parsed.engine !== undefined && (parsed.store ?? parsed.maxWaiters ?? parsed.maxWaitersPerKey) !== undefined) {
-    throw optionError('engine', parsed.engine, 'left out where store, maxWaiters or maxWaitersPerKey is given')
+    throw optionError('engine', parsed.engine, 'left out with store, maxWaiters or maxWaitersPerKey')
   }
   if (parsed.idempotencyKey !== undefined && duplicates !== 'replay') {
     throw optionError('duplicates', duplicates, "'replay' with idempotencyKey")
