@@ -4,12 +4,12 @@
 export function readBoundary(
   contentType: string | undefined,
 ): { readonly boundary: string; readonly rest: string } | undefined {
-  if (contentType === undefined || !/^\s*multipart\//i.test(contentType)) return undefined
+  if (contentType === undefined) return undefined
   const form = /^(\s*multipart\/[^;]*;(?:.*;)?\s*boundary\s*=\s*)("[^"]{1,70}"|[^\s";]{1,70})(\s*(?:;.*)?)$/is
   const [, before = '', boundary, after = ''] = form.exec(contentType) ?? []
   // If there are two boundaries, also by RFC 2231, a parser may take the other one. The word alone is part of what most browsers and clients send.
-  const isOne = contentType.match(/boundary[\s*\d]*=/gi)?.length === 1
-  return boundary === undefined || !isOne ? undefined : { boundary: boundary.replaceAll('"', ''), rest: before + after }
+  const isOne = boundary !== undefined && contentType.match(/boundary[\s*\d]*=/gi)?.length === 1
+  return isOne ? { boundary: boundary.replaceAll('"', ''), rest: before + after } : undefined
 }
 
 /** A body of nothing but boundaries would keep this process busy for a second. */

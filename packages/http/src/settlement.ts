@@ -12,7 +12,6 @@ import { encodeRecord, tombstone } from './record.js'
 import type { Outcome } from './recorder.js'
 import {
   type HeaderPairs,
-  hasNoBody,
   isCallersOwn,
   isFailure,
   isReplayable,
@@ -165,7 +164,7 @@ function makeRecord<Req, Res>(
       headers: selectStorable(head.headers),
       removed: head.removed,
       vary: names.map(name => [name, digestHeader(headers, name, settings.secret)] as const),
-      body: hasNoBody(status) ? Buffer.alloc(0) : body,
+      body,
       form,
       traceparent: traceOf(hold)?.traceparent,
     })
