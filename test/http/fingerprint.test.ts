@@ -174,9 +174,36 @@ describe('fingerprints', () => {
       '1',
       [1],
       new Set([1]),
+      new Set([[1, 1]]),
       new Map([[1, 1]]),
+      // The same parts, on other levels.
+      [[1], 2],
+      [[1, 2]],
+      { a: { b: 1 }, c: 2 },
+      { a: { b: 1, c: 2 } },
     ]
     expect(new Set(distinct.map(canonicalise)).size).to.equal(distinct.length)
+  })
+
+  it('of texts that differ only in what UTF-8 cannot express are different', () => {
+    const texts = ['\ud800', '\ud801', '\udc00', '\ufffd']
+    const digests = texts.map(value => fingerprint(partsOf({ body: { kind: 'parsed', value } }), undefined))
+    expect(new Set(digests).size).to.equal(texts.length)
+  })
+
+  it('depend on the last byte of what is large, and not on what was digested before', () => {
+    const digest = (url: string, bytes: string): string =>
+      fingerprint(partsOf({ url, body: { kind: 'raw', bytes: Buffer.from(bytes) } }), undefined)
+    for (const size of [1, 100, 32_000, 33_000, 100_000]) {
+      const body = 'a'.repeat(size)
+      const first = digest('/', `${body}b`)
+      expect(digest('/', `${body}c`), String(size)).to.not.equal(first)
+      digest('/', 'd'.repeat(size + 1_000))
+      expect(digest('/', `${body}b`), String(size)).to.equal(first)
+    }
+    // A character may take three bytes.
+    const url = `/${'\u20ac'.repeat(20_000)}`
+    expect(digest(url, 'same so far, b')).to.not.equal(digest(url, 'same so far, c'))
   })
 
   it('of a multipart body do not depend on its boundary, and on all else', () => {
@@ -205,6 +232,12 @@ describe('fingerprints', () => {
     expect(digest('X Z', ['a'])).to.not.equal(digest('Y Z', ['a']))
     expect(digest('"X"', ['a'])).to.equal(digest('"Y"', ['a']))
     expect(digest('m', ['a'])).to.equal(digest('X', ['a']))
+    expect(digest('X', ['a', 'b'], 'Multipart/Form-Data; Boundary=')).to.equal(
+      digest('Y', ['a', 'b'], 'Multipart/Form-Data; Boundary='),
+    )
+    // What moves from one piece to the next makes another form.
+    expect(digest('X', ['a\r\n', 'b'])).to.not.equal(digest('X', ['a', '\r\nb']))
+    expect(digest('X"', ['a'])).to.not.equal(digest('Y"', ['a']))
     // Of Chrome and Safari, axios, Dart, Alamofire.
     for (const usual of ['----WebKitFormBoundary', 'axios-1.7-boundary-', 'dart-http-boundary-', 'alamofire.boundary.'])
       expect(digest(`${usual}7MA4YWxk`, ['a', 'b'])).to.equal(digest(`${usual}Tr0uGWx+`, ['a', 'b']))
@@ -213,7 +246,43 @@ describe('fingerprints', () => {
       expect(digest('X', ['a', 'b'], type), other).to.not.equal(digest('Y', ['a', 'b'], type))
     }
     expect(digest('X', ['a'], 'multipart/mixed; boundary=')).to.not.equal(digest('X', ['a']))
-    expect(digest('X', ['a'], 'text/plain; boundary=')).to.not.equal(digest('Y', ['a'], 'text/plain; boundary='))
+    for (const other of ['text/plain; boundary=', 'text/plain; multipart/form-data; boundary='])
+      expect(digest('X', ['a'], other), other).to.not.equal(digest('Y', ['a'], other))
+  })
+
+  it('of a multipart body do not depend on its boundary, however its lines end, and whatever stands behind it in the type', () => {
+    const digest = (boundary: string, line: string, end: string): string => {
+      const body = `--${boundary}${line}${line}a${line}--${boundary}--${end}`
+      const contentType = `multipart/form-data; boundary=${boundary};charset=utf-8`
+      return fingerprint(partsOf({ contentType, body: { kind: 'raw', bytes: Buffer.from(body) } }), undefined)
+    }
+    for (const line of ['\r\n', '\n']) {
+      for (const end of ['', line]) expect(digest('XX', line, end)).to.equal(digest('YYY', line, end))
+    }
+  })
+
+  it('of a multipart body of more than a thousand boundaries depend on its boundary', () => {
+    const digest = (boundary: string, found: number, type = boundary): string => {
+      const bytes = Buffer.from(`--${boundary}\r\n`.repeat(found))
+      const contentType = `multipart/form-data; boundary=${type}`
+      return fingerprint(partsOf({ contentType, body: { kind: 'raw', bytes } }), undefined)
+    }
+    expect(digest('X', 1_000)).to.equal(digest('Y', 1_000))
+    expect(digest('X', 1_001)).to.not.equal(digest('Y', 1_001))
+    // The same bytes are another form to who looks for another boundary.
+    expect(digest('X', 1_001)).to.not.equal(digest('X', 1_001, 'Y'))
+  })
+
+  it('of a form that was parsed do not depend on its boundary', () => {
+    const digest = (boundary: string): string =>
+      fingerprint(
+        partsOf({
+          contentType: `multipart/form-data; boundary=${boundary}`,
+          body: { kind: 'parsed', value: { a: '1' } },
+        }),
+        undefined,
+      )
+    expect(digest('X')).to.equal(digest('Y'))
   })
 
   it('of two URLs are equal only if every parser reads the same out of both', () => {
@@ -249,8 +318,26 @@ describe('fingerprints', () => {
     // Parsers stop after this many.
     const many = Array.from({ length: 1_000 }, (_, n) => `p${n}`).join('&')
     expect(digest(`z=1&${many}`)).to.not.equal(digest(`${many}&z=1`))
+    expect(digest(`p999&${many.slice(0, -5)}`)).to.equal(digest(many))
+    for (const plain of ['x-a', 'x_a', 'x~a', 'X1'])
+      expect(digest(`${plain}=1&b=2`), plain).to.equal(digest(`b=2&${plain}=1`))
+    // Some take it for another `&`.
+    expect(digest('a=1;b=2&b=3')).to.not.equal(digest('b=3&a=1;b=2'))
     // Express and Koa take what follows for a fragment.
     expect(digest('a=1#&b=2')).to.not.equal(digest('b=2&a=1#'))
+  })
+
+  it('with a secret depend on all that they depend on without it', () => {
+    const secret = 'x'.repeat(16)
+    const [bytes, other] = [Buffer.from('a'), Buffer.from('b')]
+    const digests = [
+      partsOf({}),
+      partsOf({ url: '/a' }),
+      partsOf({ body: { kind: 'raw', bytes } }),
+      partsOf({ body: { kind: 'raw', bytes: other } }),
+      partsOf({ url: '/a', body: { kind: 'raw', bytes } }),
+    ].map(given => fingerprint(given, secret))
+    expect(new Set(digests).size).to.equal(digests.length)
   })
 
   it('with a secret cannot be computed without it', () => {
@@ -267,6 +354,13 @@ describe('fingerprints', () => {
     cycle['self'] = [cycle]
     expect(() => canonicalise(cycle)).to.throw(TypeError, /a cycle at body\.self\[0\]$/)
     expect(() => canonicalise({ a: () => 1 })).to.throw(/a function at body\.a$/)
+    expect(() => canonicalise({ List: new Map([[1, () => 1]]) })).to.throw(/a function at body\.List\.\*\[1\]$/)
+    const failing = {
+      get a(): never {
+        throw new RangeError('its own')
+      },
+    }
+    expect(() => canonicalise(failing)).to.throw(RangeError, /^its own$/)
     expect(() => canonicalise(new URL('http://h/'))).to.throw(/an instance of URL at body$/)
   })
 })
