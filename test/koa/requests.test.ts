@@ -130,6 +130,11 @@ for (const { name, Koa } of koas) {
       expect(await twice('/body-parser', ask('two'))).to.equal(2)
     })
 
+    it('a form without fields, of which the parser leaves `{}`, is compared all the same', async () => {
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      expect(await twice('/body-parser', { method: 'POST', headers, body: '&&&&&' })).to.equal(1)
+    })
+
     it('a body that somebody else consumed stands for nothing: the requests run', async () => {
       const ask: Ask = { method: 'POST', headers: { 'content-type': 'a/b' }, body: 'something' }
       expect(await twice('/consumed', ask)).to.equal(2)
