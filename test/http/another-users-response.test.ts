@@ -302,7 +302,16 @@ for (const { name, express } of frameworks) {
         const bodies = [(await server.ask(path)).body, (await server.ask(path)).body]
         expect(bodies[0] === bodies[1], how).to.equal(false)
       }
-      for (const how of ['Cache-Control|max-age=5', 'X-A|private', 'status|404', 'status|410', 'status|301']) {
+      const ofAnotherName = ['x-private', 'unprivate', 'private-ish', 'privates'].map(name => `Cache-Control|${name}`)
+      const forAll = [
+        'Cache-Control|max-age=5',
+        ...ofAnotherName,
+        'X-A|private',
+        'status|404',
+        'status|410',
+        'status|301',
+      ]
+      for (const how of forAll) {
         const path = `/${encodeURIComponent(how)}`
         expect((await server.ask(path)).body, how).to.equal((await server.ask(path)).body)
       }

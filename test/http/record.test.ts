@@ -9,7 +9,7 @@ const fieldName = fc.string({ unit: fc.constantFrom(...Array.from("aZ0!#$%&'*+-.
 const fieldValue = fc.string({ unit: fc.constantFrom('\t', ' ', '~', 'a', '"', '\x80', 'ÿ'), maxLength: 12 })
 const hex = (length: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: length, maxLength: length })
-const traceparent = fc.tuple(hex(32), hex(16)).map(([trace, span]) => `00-${trace}-${span}-01`)
+const traceparent = fc.tuple(hex(32), hex(16), hex(2)).map(([trace, span, flags]) => `00-${trace}-${span}-${flags}`)
 const plain: fc.Arbitrary<RecordedResponse> = fc.record({
   status: fc.integer({ min: 200, max: 599 }),
   message: fieldValue,
@@ -100,6 +100,11 @@ describe('records', () => {
       'content-length',
       'Trailer',
       'CONNECTION',
+      'Keep-Alive',
+      'Proxy-Authenticate',
+      'Proxy-Authorization',
+      'Proxy-Connection',
+      'TE',
       'Upgrade',
       'Set-Cookie',
       'Date',
@@ -108,6 +113,48 @@ describe('records', () => {
     for (const status of [0, 100, 199, 600, 65_535]) {
       expect(decodeRecord(encodeRecord({ ...base, status, headers: [] })), String(status)).to.equal(undefined)
     }
+  })
+
+  it('of a version or a form that is not known are none', () => {
+    const bytes = encodeRecord({
+      status: 204,
+      message: '',
+      headers: [],
+      removed: [],
+      vary: [],
+      body: new Uint8Array(),
+      form: 'bytes',
+    })
+    expect(decodeRecord(bytes)?.kind).to.equal('response')
+    for (const [at, value] of [
+      [2, 4],
+      [3, 5],
+      [3, 0x45],
+      [3, 0xff],
+    ] as const) {
+      const changed = Uint8Array.from(bytes)
+      changed[at] = value
+      expect(decodeRecord(changed), `${value} at ${at}`).to.equal(undefined)
+    }
+  })
+
+  it('are written as servers of the same version read them', () => {
+    const written = encodeRecord({
+      status: 201,
+      message: 'Made',
+      headers: [['X-A', 'ä']],
+      removed: ['x-b'],
+      vary: [['accept', 'd']],
+      body: Buffer.from('body'),
+      form: 'json',
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    })
+    // If this has to change, so has the version in front, so that servers of two versions never misread each other's records.
+    const expected = [
+      `445303 43 00c9 0001 0001 0001 00000004 00000003 00000001 00000003 00000006 00000001 00000037`,
+      Buffer.from(`MadeX-A\xe4x-bacceptd00-${'a'.repeat(32)}-${'b'.repeat(16)}-01body`, 'latin1').toString('hex'),
+    ]
+    expect(Buffer.from(written).toString('hex')).to.equal(expected.join('').replaceAll(' ', ''))
   })
 
   it('with a traceparent that is none are none', () => {
@@ -125,6 +172,8 @@ describe('records', () => {
       'x',
       `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01\r\n`,
       `01-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      ` 00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01-x`,
     ]) {
       expect(decodeRecord(encodeRecord({ ...given, traceparent: wrong }))).to.equal(undefined)
     }

@@ -95,6 +95,16 @@ describe('fields of a replay', () => {
     topic.row('`Date`', SAME, 'of the replay')
   })
 
+  it('an `Age` of the handler that is no number of seconds counts as none', async () => {
+    for (const age of ['', 'x', '-5', 'x5', '5x', '1.5', '1'.repeat(11)]) {
+      const [, second] = await twice((_req, res) => {
+        res.setHeader('Age', age)
+        res.end('x')
+      })
+      expect(second.headers.age, age).to.equal('0')
+    }
+  })
+
   it('`Content-Length` is that of the body, also where the first answer came in chunks', async () => {
     const [first, second] = await twice((_req, res) => {
       res.write('h\u00e4')
@@ -117,6 +127,43 @@ describe('fields of a replay', () => {
       Object.entries(headers).filter(([name]) => !OWN_TO_EACH.includes(name))
     expect(lasting(second)).to.deep.equal(lasting(first))
     topic.row('every other field', SAME, 'the same')
+  })
+
+  it('what belongs to one connection is left out, and so is what `Connection` lists', async () => {
+    const [first, second] = await twice((_req, res) => {
+      res.setHeader('Connection', 'x-hop, X-Leap')
+      const ofConnection = ['X-Hop', 'x-leap', 'Keep-Alive', 'TE', 'Upgrade', 'Proxy-Connection']
+      for (const name of [...ofConnection, 'Proxy-Authenticate', 'Proxy-Authorization', 'X-Stays'])
+        res.setHeader(name, 'own')
+      res.end('x')
+    })
+    const own = ({ headers }: Answer): string[] => Object.keys(headers).filter(name => headers[name] === 'own')
+    expect(own(first)).to.have.length(9)
+    expect(own(second)).to.deep.equal(['x-stays'])
+  })
+
+  it('a 204 is replayed whatever length it declares, because it has no body', async () => {
+    const [first, second] = await twice((_req, res) => void res.writeHead(204, { 'Content-Length': '5' }).end())
+    expect([first.status, second.status, runs]).to.deep.equal([204, 204, 1])
+    expect(second.headers).to.include({ 'cache-status': 'dspinlock; hit' })
+  })
+
+  it('a status of no class (RFC 9110, section 15) is not replayed, and a write that it answered is done', async () => {
+    const options = { store: memoryStore(), duplicates: 'replay', ttlMs: 60_000, serverErrors: 'keep' } as const
+    const keeping = await serve(
+      guardHandle(options, (req, res) => {
+        runs++
+        res.writeHead(Number(req.url?.slice(1))).end(String(runs))
+      }).handle,
+    )
+    const ask = async (status: number, method: string): Promise<string> => {
+      const answer = await keeping.ask(`/${status}`, { method, headers: { authorization: 'a' } })
+      return `${answer.status} ${answer.status === 409 ? String(JSON.parse(answer.body).code) : answer.body}`
+    }
+    expect([await ask(599, 'GET'), await ask(599, 'GET')]).to.deep.equal(['599 1', '599 1'])
+    expect([await ask(600, 'GET'), await ask(600, 'GET')]).to.deep.equal(['600 2', '600 3'])
+    expect([await ask(600, 'POST'), await ask(600, 'POST')]).to.deep.equal(['600 4', '409 not-kept'])
+    await keeping.stop()
   })
 
   for (const [who, headers] of [
