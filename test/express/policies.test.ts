@@ -23,7 +23,7 @@ for (const { name, express } of frameworks) {
       app.get('/replay', dspinlock({ duplicates: 'replay', ttlMs: 60_000 }), (_req, res, next) => {
         work(100).then(run => res.json({ run }), next)
       })
-      app.post('/reject', dspinlock({ duplicates: 'reject', ttlMs: 60_000 }), (_req, res, next) => {
+      app.all('/reject', dspinlock({ duplicates: 'reject', ttlMs: 60_000 }), (_req, res, next) => {
         work(100).then(run => res.json({ run }), next)
       })
       app.use(dspinlock())
@@ -65,6 +65,12 @@ for (const { name, express } of frameworks) {
       expect(later.status).to.equal(409)
       expect(later.headers['content-type']).to.equal('application/problem+json')
       expect(JSON.parse(later.body)).to.include({ status: 409, code: 'settled' })
+    })
+
+    it('reject: a GET that is done is refused as a POST is, though it could run again without harm', async () => {
+      expect((await server.ask('/reject')).status).to.equal(200)
+      expect(JSON.parse((await server.ask('/reject')).body)).to.include({ status: 409, code: 'settled' })
+      expect(runs).to.equal(1)
     })
 
     it('serialise: 20 at once are 20 runs that never overlap', async () => {

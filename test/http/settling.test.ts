@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -90,6 +91,42 @@ describe("settle: 'after-end'", () => {
     expect((await duplicate).headers['cache-status']).to.match(/^dspinlock; (?:hit|collapsed)$/)
     await server.stop()
   })
+})
+
+describe('a store that is slower than settleTimeoutMs', () => {
+  const troubles: unknown[] = []
+  const onTrouble = (event: unknown): void => void troubles.push((event as TroubleEvent).operation)
+
+  before(() => {
+    channels.trouble.subscribe(onTrouble)
+  })
+  beforeEach(() => {
+    troubles.length = 0
+  })
+  after(() => {
+    channels.trouble.unsubscribe(onTrouble)
+  })
+
+  for (const [what, settle, isOpen, expected] of [
+    ['is told as trouble where the last bytes waited for it', 'before-end', false, ['settle']],
+    ['is none where they did not wait', 'after-end', false, []],
+    ['is none if it answered in time', 'before-end', true, []],
+  ] as const) {
+    it(what, async () => {
+      const slow = slowStore()
+      if (isOpen) slow.open()
+      const app = express()
+      const options = { store: slow.store, duplicates: 'replay', settle, settleTimeoutMs: 1 } as const
+      app.post('/', dspinlock(options), (_req, res) => void res.send('done'))
+      const server = await serve(app)
+      expect((await server.ask('/', { method: 'POST' })).body).to.equal('done')
+      // A timer of a millisecond that was set before this one has fired by then.
+      await new Promise(resolve => setTimeout(resolve, 3))
+      expect(troubles).to.deep.equal(expected)
+      slow.open()
+      await server.stop()
+    })
+  }
 })
 
 describe('while the last bytes wait for the store', () => {

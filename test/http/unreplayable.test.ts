@@ -1,5 +1,7 @@
 // A success that cannot be replayed: reads run for everybody at once; effects happen once, and duplicates are told so.
 
+import { text } from 'node:stream/consumers'
+import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { expect } from 'chai'
 import express, { type Request, type Response } from 'express'
@@ -86,6 +88,43 @@ describe('responses that cannot be replayed', () => {
     first = new Gate()
     expect((await burst('/refuse/large', 'GET')).filter(status => status === 409)).to.have.length(20)
     expect(runs).to.equal(1)
+  })
+})
+
+describe('a response of more headers than a record has room for', () => {
+  const troubles: TroubleEvent[] = []
+  const onTrouble = (event: unknown): void => void troubles.push(event as TroubleEvent)
+
+  before(() => {
+    channels.trouble.subscribe(onTrouble)
+  })
+  after(() => {
+    channels.trouble.unsubscribe(onTrouble)
+  })
+
+  it('is not replayed, is told as trouble, and holds nobody up', async () => {
+    let runs = 0
+    const guard = dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+    const app = express()
+    app.all('/', guard, (_req, res) => {
+      runs++
+      res.setHeader('X', Array<string>(65_536).fill('x'))
+      res.send('all of it')
+    })
+    const server = await serve(app)
+    const ask = async (method: string): Promise<string> => {
+      const socket = await server.dial(`${method} / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)
+      return text(socket)
+    }
+    for (const method of ['GET', 'GET', 'POST'])
+      expect((await ask(method)).endsWith('\r\n\r\nall of it')).to.equal(true)
+    expect(await ask('POST')).to.contain('"not-kept"')
+    expect([runs, guard.engine.keys]).to.deep.equal([3, 0])
+    expect(troubles.map(({ source, operation }) => `${source} ${operation}`)).to.deep.equal([
+      'http encode',
+      'http encode',
+    ])
+    await server.stop()
   })
 })
 

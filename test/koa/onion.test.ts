@@ -33,7 +33,12 @@ for (const { name, Koa } of koas) {
         if (ctx.session !== null) ctx.session['visits'] = Number(ctx.session['visits'] ?? 0) + 1
         await next()
       })
-      const guard = { methods: ['GET'], identity: () => 'somebody', duplicates: 'replay', ttlMs: 60_000 } as const
+      const guard = {
+        methods: ['GET', 'POST'],
+        identity: () => 'somebody',
+        duplicates: 'replay',
+        ttlMs: 60_000,
+      } as const
       app.use(mount('/below', dspinlock(guard)))
       app.use(dspinlock(guard))
       app.use(async (ctx, next) => {
@@ -117,17 +122,19 @@ for (const { name, Koa } of koas) {
     }
 
     it('an error that is thrown is answered outside and leaves no record; one that something inside answers is replayed', async () => {
-      for (const [path, most] of [
-        ['/declined', 2],
-        ['/declined-inside', 1],
+      for (const [path, most, method] of [
+        ['/declined', 2, 'GET'],
+        ['/declined', 2, 'POST'],
+        ['/declined-inside', 1, 'GET'],
+        ['/declined-inside', 1, 'POST'],
       ] as const) {
         runs = 0
-        const answers = [await server.ask(path), await server.ask(path)]
+        const answers = [await server.ask(path, { method }), await server.ask(path, { method })]
         expect(answers.map(({ status, body }) => [status, body])).to.deep.equal([
           [402, 'declined'],
           [402, 'declined'],
         ])
-        expect(runs, path).to.equal(most)
+        expect(runs, `${method} ${path}`).to.equal(most)
       }
     })
 
