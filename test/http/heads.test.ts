@@ -1,7 +1,12 @@
 // The head of a response, given in every way that a handler can: line, names, case, order and duplicates stay the same.
 
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { memoryStore } from '@dspinlock/core'
+import { expect } from 'chai'
 import { type Behaviour, describeBehaviours, expressSurfaces, nodeHttp } from '../support/behaviour.js'
 import { openTopic } from '../support/fidelity-table.js'
+import { serve, type TestServer } from '../support/http.js'
+import { guardHandle, type Handle } from '../support/plain.js'
 
 const heads: readonly Behaviour[] = [
   {
@@ -272,4 +277,76 @@ const heads: readonly Behaviour[] = [
 
 describe('heads of responses', () => {
   describeBehaviours(openTopic('Heads', 'heads.test.ts'), [nodeHttp, ...expressSurfaces], heads)
+})
+
+describe('heads of replays', () => {
+  let server: TestServer
+  let runs = 0
+  let inFront: Handle = () => {}
+  let answer: Handle = () => {}
+  let round = 0
+
+  before(async () => {
+    const { handle } = guardHandle({ store: memoryStore(), duplicates: 'replay', ttlMs: 60_000 }, (...given) => {
+      runs++
+      answer(...given)
+    })
+    server = await serve((req: IncomingMessage, res: ServerResponse) => {
+      inFront(req, res, undefined)
+      return handle(req, res)
+    })
+  })
+  beforeEach(() => {
+    runs = 0
+    inFront = () => {}
+  })
+  after(() => server.stop())
+
+  /** Headers whose names begin with `x-`, of the first answer and of its replay. */
+  const twice = async (answering: Handle): Promise<readonly [unknown, unknown]> => {
+    answer = answering
+    const path = `/${++round}`
+    const own = async (): Promise<unknown> => {
+      const { headers } = await server.ask(path)
+      return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-')))
+    }
+    const both = [await own(), await own()] as const
+    expect(runs).to.equal(1)
+    return both
+  }
+
+  it('have what is set in front anew, unless the handler has changed it or taken it away', async () => {
+    let asked = 0
+    inFront = (_req, res) => {
+      asked++
+      res.setHeader('X-Anew', `of ${asked}`)
+      for (const name of ['X-Changed', 'X-Longer', 'X-Gone', 'X-Emptied']) res.setHeader(name, 'front')
+    }
+    const [first, second] = await twice((_req, res) => {
+      res.setHeader('X-Changed', 'handler')
+      res.setHeader('X-Longer', ['front', 'handler'])
+      res.removeHeader('X-Gone')
+      // Of the same value as another one that is set in front.
+      res.setHeader('X-Own', 'front')
+      res.writeHead(200, { 'X-Emptied': [] }).end('x')
+    })
+    const kept = { 'x-changed': 'handler', 'x-longer': 'front, handler', 'x-own': 'front' }
+    expect(first).to.deep.equal({ 'x-anew': 'of 1', ...kept })
+    expect(second).to.deep.equal({ 'x-anew': 'of 2', ...kept })
+  })
+
+  it('have a value outside ASCII beside a message in ASCII as it went out', async () => {
+    const [first, second] = await twice((_req, res) => {
+      res.setHeader('X-Name', 'h\u00e4\u00df')
+      res.end('x')
+    })
+    expect(second).to.deep.equal(first)
+  })
+
+  it('have a single header of `writeHead`, given as a list of pairs, and none where null is given', async () => {
+    const pair = await twice((_req, res) => void res.writeHead(200, [['X-One', '1']] as never).end('x'))
+    expect(pair).to.deep.equal([{ 'x-one': '1' }, { 'x-one': '1' }])
+    runs = 0
+    expect(await twice((_req, res) => void res.writeHead(200, null as never).end('x'))).to.deep.equal([{}, {}])
+  })
 })

@@ -1,6 +1,7 @@
 // The fields that a replay has of its own (Date, Age, Cache-Status, its length), and the statuses that are replayed.
 
 import { STATUS_CODES } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { memoryStore } from '@dspinlock/core'
 import { expect } from 'chai'
 import { parseList, Token } from 'structured-headers'
@@ -163,6 +164,10 @@ describe('fields of a replay', () => {
     expect([await ask(599, 'GET'), await ask(599, 'GET')]).to.deep.equal(['599 1', '599 1'])
     expect([await ask(600, 'GET'), await ask(600, 'GET')]).to.deep.equal(['600 2', '600 3'])
     expect([await ask(600, 'POST'), await ask(600, 'POST')]).to.deep.equal(['600 4', '409 not-kept'])
+    // An interim status that the handler gives as its last word.
+    const head = 'POST /101 HTTP/1.1\r\nHost: h\r\nAuthorization: a\r\nConnection: close\r\n\r\n'
+    const statuses = [await text(await keeping.dial(head)), await text(await keeping.dial(head))]
+    expect(statuses.map(wire => wire.slice(9, 12))).to.deep.equal(['101', '409'])
     await keeping.stop()
   })
 
