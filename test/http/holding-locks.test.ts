@@ -64,6 +64,30 @@ for (const { name, express } of frameworks) {
       await server.stop()
     })
 
+    it('one that has ended makes room for one more, and no more than that', async () => {
+      const gates = [new Gate(), new Gate()]
+      let runs = 0
+      const app = express()
+      const limits = { maxRequestsPerIdentity: 2, duplicates: 'replay', ttlMs: 60_000 } as const
+      app.post('/:n', dspinlock(limits), (req, res, next) => {
+        runs++
+        gates[Number(req.params['n']) % 2]?.opened.then(() => res.send('done'), next)
+      })
+      const server = await serve(app)
+      const ask = async (n: number): Promise<number> =>
+        (await server.ask(`/${n}`, json({}, { authorization: 'eve' }))).status
+      const [first, second] = [ask(0), ask(1)]
+      await until(() => runs === 2, 'both run')
+      gates[0]?.open()
+      expect(await first).to.equal(200)
+      const third = ask(3)
+      await until(() => runs === 3, 'there is room')
+      expect(await ask(5)).to.equal(429)
+      gates[1]?.open()
+      expect([await second, await third, await ask(5)]).to.deep.equal([200, 200, 200])
+      await server.stop()
+    })
+
     it('who left while it was asked who it is, or while it stood behind others of its connection, counts no more', async () => {
       let gate = new Gate()
       let asked = 0
