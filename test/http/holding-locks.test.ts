@@ -1,5 +1,6 @@
 // Nobody can keep others from being served by holding locks, by waiting in large numbers, or by sending a body slowly.
 
+import { once } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
@@ -223,7 +224,13 @@ for (const { name, express } of frameworks) {
     it('any number of one identity may stand behind one another, as many as it may have, and Node suspects no leak', async () => {
       const gate = new Gate()
       const guard = dspinlock({ maxRequestsPerIdentity: 20 })
+      const connections: Socket[] = []
+      let listeners = 0
       const app = express()
+      app.use((req, _res, next) => {
+        if (connections.push(req.socket) === 1) listeners = req.socket.listenerCount('close')
+        next()
+      })
       app.post('/', guard, (_req, res, next) => void gate.opened.then(() => res.send('done'), next))
       const server = await serve(app)
       const suspected: Error[] = []
@@ -240,6 +247,26 @@ for (const { name, express } of frameworks) {
         answers += chunk.toString()
       })
       await until(() => answers.split('200 OK').length === 21, 'all are answered')
+      await until(
+        () => Number(connections[0]?.listenerCount('close')) <= listeners,
+        'nobody listens to the connection any more',
+      )
+      socket.destroy()
+      await server.stop()
+    })
+
+    it('whose hold was lost to maxHoldMs counts no more, though its client waits on', async () => {
+      const app = express()
+      let lost: Promise<unknown> | undefined
+      app.post('/:n', dspinlock({ maxRequestsPerIdentity: 1, maxHoldMs: 20 }), (req, res) => {
+        if (req.params['n'] === '2') res.send('done')
+        else if (req.dspinlock?.signal) lost = once(req.dspinlock.signal, 'abort')
+      })
+      const server = await serve(app)
+      const socket = await server.dial('POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n')
+      await until(() => lost !== undefined, 'it runs')
+      await lost
+      expect((await server.ask('/2', { method: 'POST', headers: { host: 'h' } })).status).to.equal(200)
       socket.destroy()
       await server.stop()
     })
