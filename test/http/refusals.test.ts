@@ -1,6 +1,7 @@
 // Refusals, wrong options, and closing.
 
 import { METHODS, type RequestListener } from 'node:http'
+import { LockEngine } from '@dspinlock/core'
 import { dspinlock, memoryStore } from '@dspinlock/express'
 import { dspinlock as koaDspinlock } from '@dspinlock/koa'
 import { expect } from 'chai'
@@ -29,12 +30,45 @@ describe('refusals', () => {
     ['a URL for a store', { store: 'redis://localhost' }, /store must be a store, for example .*redisStore/],
     ['a number for a function', { skip: 1 }, /skip must be a function.* received 1/],
     ['a short secret', { secret: 'short' }, /secret must be .* not shown/],
+    ['a secret that is one character too short', { secret: 'x'.repeat(15) }, /secret must be .* not shown/],
+    ['a list for a secret', { secret: Array(16).fill('x') }, /secret must be .* not shown/],
+    ...[{ store: memoryStore() }, { maxWaiters: 1 }, { maxWaitersPerKey: 1 }].map(
+      (beside): [string, unknown, RegExp] => [
+        `an engine beside ${Object.keys(beside).join()}`,
+        { engine: new LockEngine({ store: memoryStore() }), ...beside },
+        /engine must be left out where store, maxWaiters or maxWaitersPerKey is given/,
+      ],
+    ),
+    ...[[], 'GET', ['GET', 1], [['GET']], ['get'], ['GETx'], ['xGET'], ['']].map(
+      (methods): [string, unknown, RegExp] => [
+        `${JSON.stringify(methods)} for methods`,
+        { methods },
+        /methods must be a list of methods in capitals/,
+      ],
+    ),
+    ['headFromGet without replays', { headFromGet: true }, /headFromGet must be left out unless/],
+    [
+      'headFromGet where GET is not guarded',
+      { headFromGet: true, duplicates: 'replay', methods: ['POST'] },
+      /headFromGet must be left out unless/,
+    ],
   ]
   for (const [what, options, message] of wrong) {
     it(`${what} is a TypeError at start that names it`, () => {
       expect(() => dspinlock(options as object)).to.throw(TypeError, message)
     })
   }
+
+  it('what is just long enough, or goes together, is taken', () => {
+    for (const right of [
+      { secret: 'x'.repeat(16) },
+      { headFromGet: true, duplicates: 'replay' },
+      { headFromGet: true, duplicates: 'replay', methods: ['GET'] },
+      { headFromGet: false, methods: ['POST'] },
+      { engine: new LockEngine({ store: memoryStore() }) },
+    ] as const)
+      expect(dspinlock(right)).to.be.a('function')
+  })
 
   it('every method that Node knows may be guarded, M-SEARCH too; not in small letters, and no misspelt one, which would guard nothing', () => {
     expect(dspinlock({ methods: METHODS })).to.be.a('function')
