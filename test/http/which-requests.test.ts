@@ -1,17 +1,21 @@
 // Which requests are guarded: by their method, where the middleware is mounted, and what else they ask for.
 
 import type { IncomingMessage } from 'node:http'
+import { memoryStore } from '@dspinlock/core'
 import { createGuard, type GuardOptions } from '@dspinlock/http'
 import { expect } from 'chai'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'QUERY']
+
+/** Of all of them, because each middleware without one is counted as made for a request. */
+const store = memoryStore()
 
 const isGuarded = (
   options: GuardOptions,
   onRoute: boolean,
   method: string | undefined,
   headers: Record<string, string> = {},
-): boolean => createGuard(options).guards({ method, headers } as unknown as IncomingMessage, onRoute)
+): boolean => createGuard({ store, ...options }).guards({ method, headers } as unknown as IncomingMessage, onRoute)
 
 /** Those of the methods that are guarded. */
 const guarded = (options: GuardOptions, onRoute: boolean): string[] =>
