@@ -36,7 +36,7 @@ describe('refusals', () => {
       (beside): [string, unknown, RegExp] => [
         `an engine beside ${Object.keys(beside).join()}`,
         { engine: new LockEngine({ store: memoryStore() }), ...beside },
-        /engine must be left out where store, maxWaiters or maxWaitersPerKey is given/,
+        /engine must be left out with store, maxWaiters or maxWaitersPerKey/,
       ],
     ),
     ...[[], 'GET', ['GET', 1], [['GET']], ['get'], ['GETx'], ['xGET'], ['']].map(
