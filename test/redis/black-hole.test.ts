@@ -172,20 +172,8 @@ describe('a listening connection that is dead without being closed', () => {
       await proxy.close()
     }
   }
-  // Silence takes seconds to be one.
-  const outcomeOf = atOnce(cases.map(one => () => watchIt(one)))
-
-  for (const [n, { what }] of cases.entries()) {
-    it(what, async function () {
-      this.timeout(40_000)
-      await outcomeOf(n)
-    })
-  }
-})
-
-describe('a sentinel client of node-redis', () => {
-  it('that does not tell when the connection that listens is back is made anew', async function () {
-    this.timeout(40_000)
+  /** A sentinel client of node-redis that connects again without a word. */
+  const watchSentinels = async (): Promise<void> => {
     const connected: EventEmitter[] = []
     const duplicate = (): EventEmitter =>
       Object.assign(new EventEmitter(), {
@@ -200,11 +188,23 @@ describe('a sentinel client of node-redis', () => {
     const store = redisStore(client as unknown as RedisConnection)
     try {
       await until(() => connected.length === 1, 'it listens')
-      // Its connection that listens was lost, and it connects again without a word.
       connected[0]?.emit('error', new Error('Socket closed unexpectedly'))
       await untilSo('it listens anew', async () => connected.length === 2)
     } finally {
       await store.close()
     }
-  })
+  }
+  // Silence takes seconds to be one.
+  const outcomeOf = atOnce([...cases.map(one => () => watchIt(one)), watchSentinels])
+
+  const whats = [
+    ...cases.map(({ what }) => what),
+    'is made anew where a sentinel client of node-redis does not tell that it is back',
+  ]
+  for (const [n, what] of whats.entries()) {
+    it(what, async function () {
+      this.timeout(40_000)
+      await outcomeOf(n)
+    })
+  }
 })
