@@ -33,6 +33,10 @@ describe('dspinlock doctor', () => {
   const find = ({ checks }: Report, name: string): Report['checks'][number] | undefined =>
     checks.find(check => check.name === name)
 
+  // Clusters take seconds to form, and wait more than they work. A failure is told to the test that uses them.
+  before(() => {
+    for (const form of [sharedCluster, sharedClusterNode]) form().catch(() => {})
+  })
   afterEach(async () => {
     for (const client of clients.splice(0)) client.disconnect()
     await Promise.all(servers.splice(0).map(server => server.stop()))
