@@ -480,7 +480,7 @@ describe('Redis away', () => {
       const other = redisStore(client, { commandTimeoutMs: 300 })
       try {
         const error = await failure(Promise.resolve(other.inspect('key')))
-        expect(error.message).to.match(/something else than Redis answers there: check host and port/)
+        expect(error.message).to.match(/something other than Redis answers there: check host and port/)
       } finally {
         await other.close()
         client.disconnect()

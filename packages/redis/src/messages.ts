@@ -7,7 +7,7 @@ export const remedies: readonly (readonly [RegExp, string])[] = [
     'give the Redis user +eval +evalsha +publish +subscribe +pubsub|numsub +time +get +set +del +pexpire +zadd +zpopmin +zrange +zrem +zscore, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
-  [/^Protocol error|Unknown RESP type/, 'something else than Redis answers there: check host and port'],
+  [/^Protocol error|Unknown RESP type/, 'something other than Redis answers there: check host and port'],
   [/DB index/, 'name a database that the server has: see its option databases'],
   [/^OOM/, 'Redis is out of memory: raise maxmemory, or shorten ttlMs and maxRecordBytes'],
   [/^MOVED/, 'the server is one of a Redis Cluster: use a client for clusters (on the command line, --cluster)'],
