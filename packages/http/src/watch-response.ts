@@ -76,7 +76,8 @@ class ResponseWatch implements Watching, RecordingOwner {
       res.on('newListener', event => event === 'drain' && cutLater())
       // The rest of its body never comes, so a handler that reads it waits for ever.
       if (isCutShort(req)) {
-        if (req.readableFlowing === null) req.once('resume', cutLater)
+        // From Node 26 on, it does not flow any more, and no 'resume' is emitted.
+        if (req.readableFlowing === null) req.on('newListener', event => event === 'end' && cutLater())
         else cutLater()
       }
       const writeHead: unknown = Reflect.get(res, 'writeHead')
