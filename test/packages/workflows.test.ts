@@ -33,7 +33,7 @@ describe('workflows', () => {
     }
   })
 
-  it('ci runs the two commands that the README gives for a clone, on Node 20.19, 22 and 24', () => {
+  it('ci runs the two commands that the README gives for a clone, on Node 20.19, 22, 24 and 26', () => {
     const ci = workflow('ci')
     const block = readPage('README.md').blocks.find(
       ({ language, code }) => language === 'sh' && code.includes('npm ci'),
@@ -44,7 +44,7 @@ describe('workflows', () => {
     })
     expect(commands).to.have.length(2)
     expect(commandsOf(ci)).to.include.members(commands)
-    expect(ci.jobs['test']?.strategy?.matrix.node).to.deep.equal(['20.19', '22', '24'])
+    expect(ci.jobs['test']?.strategy?.matrix.node).to.deep.equal(['20.19', '22', '24', '26'])
   })
 
   it('ci tries a release and writes the API reference', () => {
