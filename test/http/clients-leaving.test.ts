@@ -242,8 +242,12 @@ describe('clients that leave', () => {
 
       describe('the holder’s, during an upload that is too large to be compared', () => {
         /** A handler has half the body, or can have it, when the server knows that its client has left. */
-        const cutShort = async (settleTimeoutMs: number, onRun?: (run: Run) => void): Promise<Run> => {
-          const options = { key: () => 'upload', maxBodyBytes: 10, settleTimeoutMs }
+        const cutShort = async (
+          settleTimeoutMs: number,
+          onRun?: (run: Run) => void,
+          key: (req: IncomingMessage) => string = () => 'upload',
+        ): Promise<Run> => {
+          const options = { key, maxBodyBytes: 10, settleTimeoutMs }
           await start({ ...options, duplicates: 'replay', ttlMs: 60_000 }, onRun)
           const socket = await life.servers[0]?.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf')
           await until(() => life.runs.length === 1, 'it runs')
@@ -285,16 +289,27 @@ describe('clients that leave', () => {
           await runsAnew()
         })
 
-        it('and its handler does not read it: the work goes on', async () => {
-          const run = await cutShort(5)
-          const duplicate = life.ask('/', 'POST')
-          await life.waiting(1)
-          // By then, anything that the client's leaving could let in has had its time.
-          await new Promise(resolve => setTimeout(resolve, 50))
-          run.res.end('done')
-          expect([(await duplicate).body, life.runs.length]).to.deep.equal(['done', 1])
-          await life.free()
-        })
+        const listening = (req: IncomingMessage): string => {
+          req.on('data', () => {})
+          return 'upload'
+        }
+        const others: readonly (readonly [string, (run: Run) => void, ((req: IncomingMessage) => string)?])[] = [
+          ['does not read it', () => {}],
+          ['lets it flow away', ({ req }) => void req.resume()],
+          ['has paused it', ({ req }) => void req.pause()],
+          ['does not read it, but other code in front does', () => {}, listening],
+        ]
+        for (const [does, onRun, key] of others)
+          it(`and its handler ${does}: the work goes on`, async () => {
+            const run = await cutShort(5, onRun, key)
+            const duplicate = life.ask('/', 'POST')
+            await life.waiting(1)
+            // By then, anything that the client's leaving could let in has had its time.
+            await new Promise(resolve => setTimeout(resolve, 50))
+            run.res.end('done')
+            expect([(await duplicate).body, life.runs.length]).to.deep.equal(['done', 1])
+            await life.free()
+          })
       })
 
       it('a waiting follower’s: it leaves the queue, and nothing else; its turn goes to the next', async () => {

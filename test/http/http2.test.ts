@@ -201,7 +201,7 @@ describe('HTTP/2', () => {
     for (const store of [undefined, ...stores]) {
       let guarded = handle
       if (store !== undefined) {
-        const options = { store, duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: 200 } as const
+        const options = { store, duplicates: 'replay', ttlMs: 60_000, settleTimeoutMs: 200, headFromGet: true } as const
         const { guard, handle: guardedHandle } = guardHandle(options, handle)
         guards.push(guard)
         guarded = guardedHandle
@@ -254,6 +254,17 @@ describe('HTTP/2', () => {
       log: [...log.filter(line => !isLate(line)), ...log.filter(isLate).toSorted()],
     }
   }
+
+  it('HEAD is answered from the record of the same GET', async () => {
+    current = (_req, res) => void res.end('four')
+    for (const client of clients.slice(1)) {
+      const path = `/${randomUUID()}`
+      await ask(client, path, { what: 'GET', answer: current })
+      runs = 0
+      const { headers, body } = await ask(client, path, { what: 'HEAD', method: 'HEAD', answer: current })
+      expect([runs, headers[':status'], headers['content-length'], body]).to.deep.equal([0, 200, '4', ''])
+    }
+  })
 
   for (const one of cases) {
     it(one.what, async () => {

@@ -352,7 +352,7 @@ describe('the policy for Idempotency-Key', () => {
     })
     expect(policy.text).to.contain('must carry an Idempotency-Key').and.contain('for 60 seconds')
     const again = 'after 408, 425, 428, 429, 431'
-    expect(policy.text).to.contain(`${again} and 500 or above it is carried out again`)
+    expect(policy.text).to.contain(`${again} and 499 or above it is carried out again`)
     const kept = idempotencyPolicy({ idempotencyKey: 'optional', serverErrors: 'keep' })
     expect(kept.text).to.contain(`${again} it is carried out again`)
     expect(JSON.parse(JSON.stringify(policy))).to.have.property('text', policy.text)
@@ -373,7 +373,7 @@ describe('the policy for Idempotency-Key', () => {
     expect(all.text).to.equal(
       'Requests that change something may carry an Idempotency-Key: a string in double quotes of 8 to 8 characters, matching ^[a-f]+$, such as a UUID: ' +
         'a new one for each operation, the same for its retries. A retry gets the first answer, marked by Idempotent-Replayed: true, for 1.5 seconds; ' +
-        `${again} and 500 or above it is carried out again. While the first request is under way, a retry waits. ` +
+        `${again} and 499 or above it is carried out again. While the first request is under way, a retry waits. ` +
         'A key with another payload gets 422, a malformed key 400. More: HTTPS://docs.test/?of=keys',
     )
     expect(policy.text)

@@ -1,6 +1,6 @@
 // Which requests are guarded: by their method, where the middleware is mounted, and what else they ask for.
 
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, METHODS as known } from 'node:http'
 import { memoryStore } from '@dspinlock/core'
 import { createGuard, type GuardOptions } from '@dspinlock/http'
 import { expect } from 'chai'
@@ -35,7 +35,9 @@ describe('which requests are guarded', () => {
   it('with `methods` those, but never the same few', () => {
     for (const onRoute of [false, true]) {
       expect(guarded({ methods: ['GET', 'PUT'] }, onRoute)).to.deep.equal(['GET', 'PUT'])
-      expect(guarded({ methods: METHODS }, onRoute)).to.deep.equal(guarded({}, true))
+      expect(guarded({ methods: METHODS.filter(method => known.includes(method)) }, onRoute)).to.deep.equal(
+        guarded({}, true),
+      )
     }
   })
 

@@ -71,7 +71,7 @@ async function checkServer(connection: Connection): Promise<Finding> {
   }
   const unserved = await countUnserved(connection)
   if (unserved > 0) return fail(missingSlots(unserved))
-  return ok(`${name} ${version}, ${field(info, 'redis_mode') ?? 'standalone'}, ${role}`)
+  return ok(`${name} ${version}, ${modeOf(info) ?? 'standalone'}, ${role}`)
 }
 
 /** Counts the slots of a Cluster whose keys cannot be used now; 0 if the user may not ask. */
@@ -81,9 +81,14 @@ export async function countUnserved({ client }: Connection): Promise<number> {
   return SLOTS - Number(field(info, 'cluster_slots_ok') ?? SLOTS)
 }
 
+/** Valkey has its own name for the field. */
+function modeOf(info: string): string | undefined {
+  return field(info, 'redis_mode') ?? field(info, 'server_mode')
+}
+
 /** Counts the masters that have slots. A Cluster of one master is used by its address, as a single server is. */
 async function countMasters({ client }: Connection, info: string): Promise<number> {
-  if (field(info, 'redis_mode') !== 'cluster') return 1
+  if (modeOf(info) !== 'cluster') return 1
   return Number(field(await ask(async () => String(await client.call('CLUSTER', 'INFO'))), 'cluster_size') ?? 1)
 }
 

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { isHttp1 } from './versions.js'
 
 /**
  * The object that emits `close` when the client is gone: the response, or the connection while the response still waits for its socket
@@ -21,9 +22,10 @@ export function isGone(req: IncomingMessage): boolean {
 /**
  * Whether no answer is wanted any more: the client left, or other code, for example a time limit, has answered. Node ends a connection a moment
  * before it destroys it if the client has ended its side. No answer leaves from then on, and body parsers take the request for one without a body.
+ * On HTTP/2, where the response to a HEAD is ended from the start, `writable` says nothing.
  */
 export function isOver({ req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }): boolean {
-  return isGone(req) || res.writableEnded || req.socket?.writable === false
+  return isGone(req) || res.writableEnded || (isHttp1(req) && req.socket?.writable === false)
 }
 
 /** Calls a listener when the client is gone or the response is over. It then has to call `offClose`, or the connection would keep it. */

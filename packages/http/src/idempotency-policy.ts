@@ -18,7 +18,7 @@ export interface IdempotencyPolicy {
   readonly expiresAfterSeconds: number
   /** What a retry gets while the first request is worked on: the first one's answer once it is there, or 409. */
   readonly whileInFlight: 'wait' | 'reject'
-  /** Whether answers of 500 and above are repeated as well; if not, a retry runs again. */
+  /** Whether answers of 499, 500 and above are repeated as well; if not, a retry runs again. */
   readonly repeatsServerErrors: boolean
   readonly docsUrl: string | undefined
   /** The whole policy in English sentences. */
@@ -48,7 +48,7 @@ function describe(facts: Omit<IdempotencyPolicy, 'text'>): string {
   const match = facts.pattern === undefined ? '' : `, matching ${facts.pattern}`
   return [
     `Requests that change something ${facts.required ? 'must' : 'may'} carry an Idempotency-Key: ${form} of ${facts.minLength} to ${facts.maxLength} characters${match}, such as a UUID: a new one for each operation, the same for its retries.`,
-    `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds; after ${[...NOT_BEGUN].join(', ')}${facts.repeatsServerErrors ? '' : ' and 500 or above'} it is carried out again.`,
+    `A retry gets the first answer, marked by Idempotent-Replayed: true, for ${facts.expiresAfterSeconds} seconds; after ${[...NOT_BEGUN].join(', ')}${facts.repeatsServerErrors ? '' : ' and 499 or above'} it is carried out again.`,
     `While the first request is under way, a retry ${facts.whileInFlight === 'wait' ? 'waits' : 'gets 409 with Retry-After'}.`,
     `A key with another payload gets 422, a malformed${facts.required ? ' or missing' : ''} key 400.`,
     facts.docsUrl === undefined ? '' : `More: ${facts.docsUrl}`,

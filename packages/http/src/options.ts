@@ -173,7 +173,7 @@ export interface GuardSettings<Req, Res> {
   readonly serverErrors: 'retry' | 'keep'
   readonly headFromGet: boolean
   readonly passMs: number
-  readonly onRefused: ((problem: Problem, req: Req, res: Res) => MaybePromise<void>) | undefined
+  readonly onRefused: ((problem: Problem, req: Req, res: Res) => unknown) | undefined
   readonly maxRequestsPerIdentity: number | undefined
   readonly maxWaiters: number | undefined
   readonly maxWaitersPerKey: number | undefined
@@ -223,7 +223,7 @@ function readMethods(given: unknown, name: string): ReadonlySet<string> | undefi
   // The HTTP/1 parser of Node refuses any other method, so a misspelt one would guard nothing.
   const isMethods = Array.isArray(given) && given.length && given.every(method => METHODS.includes(method))
   if (isMethods) return new Set(given)
-  throw optionError(name, given, 'a list of methods in capitals')
+  throw optionError(name, given, 'a list from http.METHODS')
 }
 
 function readSecret(given: unknown, name: string): string | undefined {

@@ -68,9 +68,10 @@ export function* passThrough<Req, Res>(exchange: Exchange<Req, Res>, tools: Pass
     // Other code listens to the body already. None of it flows to that code before the handler can listen, too.
     isPaused: req.readableFlowing && !wasRead(req),
   }
-  if (!turn.isPaused) return takeTurn(turn)
+  const taken = takeTurn(turn)
+  if (!turn.isPaused) return taken
   req.pause()
-  return Promise.resolve(takeTurn(turn)).finally(() => letFlow(turn))
+  return Promise.resolve(taken).finally(() => letFlow(turn))
 }
 
 /** Undefined if the option is off. */

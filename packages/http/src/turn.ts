@@ -280,7 +280,9 @@ export function refuse<Req, Res>(
   noteOutcome(exchange, 'refused', code)
   // Other code, for example a time limit, may have answered the request while it waited or its body arrived.
   if (exchange.res.writableEnded) return
-  if (onRefused !== undefined) return onRefused(problems[code], exchange.request, exchange.response)
+  // Only a promise is looked at, so that its error is not lost.
+  if (onRefused !== undefined)
+    return onRefused(problems[code], exchange.request, exchange.response) as MaybePromise<void>
   answer(exchange, composeProblem(exchange.req, problems[code], idempotencyKey?.docsUrl))
 }
 

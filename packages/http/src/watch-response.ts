@@ -34,6 +34,8 @@ class ResponseWatch implements Watching, RecordingOwner {
   readonly #recorder: Recorder
   /** Noted at the start, because middleware further in may change the request. */
   readonly #isSafe: boolean
+  /** How many listen to the body in front of the handler. */
+  readonly #inFront: number
 
   constructor(req: IncomingMessage, res: ServerResponse, settlement: Settlement, keepsBody: boolean) {
     this.keepsBody = keepsBody
@@ -43,6 +45,7 @@ class ResponseWatch implements Watching, RecordingOwner {
     this.#res = res
     this.#settlement = settlement
     this.#isSafe = isSafeMethod(req.method)
+    this.#inFront = req.listenerCount('data')
     this.#recorder = new Recorder(res, this)
   }
 
@@ -76,9 +79,8 @@ class ResponseWatch implements Watching, RecordingOwner {
       res.on('newListener', event => event === 'drain' && cutLater())
       // The rest of its body never comes, so a handler that reads it waits for ever.
       if (isCutShort(req)) {
-        // From Node 26 on, it does not flow any more, and no 'resume' is emitted.
-        if (req.readableFlowing === null) req.on('newListener', event => event === 'end' && cutLater())
-        else cutLater()
+        if (req.listenerCount('data') > this.#inFront) cutLater()
+        else req.on('newListener', event => event === 'data' && cutLater())
       }
       const writeHead: unknown = Reflect.get(res, 'writeHead')
       // Not by `replaceMethod`: what that throws, if the method cannot be replaced, would be uncaught here.

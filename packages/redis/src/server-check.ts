@@ -9,7 +9,7 @@ const OLDEST = [6, 2] as const
 export interface ServerFacts {
   /** The reason why the store cannot work on the server; undefined if it can, or if the version is not known. */
   readonly unfit: Error | undefined
-  /** It is a node of a cluster, also where a client takes it for a single server. */
+  /** It is a node of a cluster, also where a client takes it for a single server. Valkey calls the field `server_mode`. */
   readonly isCluster: boolean
 }
 
@@ -21,7 +21,7 @@ export async function readServer(client: Pick<StoreClient, 'send'>): Promise<Ser
     // The user may not use INFO, or the connection was lost again; commands will tell.
     return { unfit: undefined, isCluster: false }
   }
-  return { unfit: findUnfit(info), isCluster: info.includes('redis_mode:cluster') }
+  return { unfit: findUnfit(info), isCluster: /^(?:redis|server)_mode:cluster/m.test(info) }
 }
 
 function findUnfit(info: string): Error | undefined {
