@@ -362,8 +362,9 @@ describe('clients that leave', () => {
         await life.free()
       })
 
-      it('a follower’s, at the very moment of its turn: nothing is begun for it, and the next one runs', async () => {
-        await start({}, ({ res }) => {
+      /** While one runs, a follower waits that is going to leave, and another one behind it. */
+      const twoWait = async (options: Parameters<typeof startLife>[1]) => {
+        await start(options, ({ res }) => {
           if (life.runs.length > 1) setImmediate(() => res.end('its own'))
         })
         const holder = life.ask('/', 'POST')
@@ -372,6 +373,11 @@ describe('clients that leave', () => {
         await life.waiting(1)
         const next = life.ask('/', 'POST')
         await life.waiting(2)
+        return { holder, leaving, next }
+      }
+
+      it('a follower’s, at the very moment of its turn: nothing is begun for it, and the next one runs', async () => {
+        const { holder, leaving, next } = await twoWait({})
         leaving?.destroy()
         life.runs[0]?.res.end('first')
         // Whichever is noticed first, its leaving or its turn, the next one gets its turn.
@@ -391,15 +397,7 @@ describe('clients that leave', () => {
           sockets.push(req.socket)
           return 'somebody'
         }
-        await start({ identity }, ({ res }) => {
-          if (life.runs.length > 1) setImmediate(() => res.end('its own'))
-        })
-        const holder = life.ask('/', 'POST')
-        await until(() => life.runs.length === 1, 'one runs')
-        const leaving = await life.servers.at(-1)?.dial('POST / HTTP/1.1\r\nHost: h\r\n\r\n')
-        await life.waiting(1)
-        const next = life.ask('/', 'POST')
-        await life.waiting(2)
+        const { holder, leaving, next } = await twoWait({ identity })
         sockets[1]?.once('end', () => life.runs[0]?.res.end('first'))
         leaving?.end()
         expect([(await holder).body, (await next).body]).to.deep.equal(['first', 'its own'])
