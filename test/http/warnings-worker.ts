@@ -28,6 +28,11 @@ const spoil: RequestHandler = (req, _res, next) => {
   Object.assign(req.body as object, { at: () => 1 })
   next()
 }
+const answerLater: RequestHandler = (_req, res) => {
+  const begun = performance.now()
+  while (performance.now() < begun + 2);
+  res.send('done')
+}
 const vary: RequestHandler = (_req, res) => res.vary('X-Skin').send('done')
 
 app.post('/once', dspinlock({ store }), answer)
@@ -41,6 +46,8 @@ app.post('/large', dspinlock({ store, maxBodyBytes: 1 }), answer)
 app.post('/varied-in-key', dspinlock(replay), (_req, res) => res.vary('Host').send('done'))
 app.post('/varied', dspinlock(replay), vary)
 app.post('/room', dspinlock({ ...replay, store: memoryStore() }), answer)
+app.post('/lasting', dspinlock({ ...replay, ttlMs: 1 }), answerLater)
+app.post('/lasting-unkept', dspinlock({ ...replay, ttlMs: 0 }), answerLater)
 app.post('/full', dspinlock({ ...replay, store: memoryStore({ maxBytes: 10 }) }), answer)
 const server = await serve(app)
 
@@ -70,6 +77,8 @@ const steps: readonly (readonly [string, () => unknown])[] = [
   ['a large body', () => ask('/large')],
   ['Vary: Host', async () => [await ask('/varied-in-key'), await ask('/varied-in-key', 'light')]],
   ['Vary: X-Skin', async () => [await ask('/varied'), await ask('/varied', 'light')]],
+  ['work that only those in flight share', () => ask('/lasting-unkept')],
+  ['work that takes longer than it is known', () => ask('/lasting')],
   ['room for a record', () => ask('/room')],
   ['no room for a record', () => ask('/full')],
   ['a key of our own', () => claim(async () => {})],

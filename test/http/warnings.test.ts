@@ -13,6 +13,7 @@ const expected: Readonly<Record<string, readonly [code: string, remedy: RegExp]>
   'a body that cannot be compared': ['BODY_UNHASHABLE', /Mount dspinlock before that, or give a key/],
   'a large body': ['BODY_TOO_LARGE', /Raise it, or set oversize: 'reject'/],
   'Vary: X-Skin': ['VARY', /headers outside its key/],
+  'work that takes longer than it is known': ['TTL_SHORT', /longer than its ttlMs \(1\).*raise ttlMs/],
   'no room for a record': ['MEMORY_FULL', /maxBytes \(10\).*raise it, shorten ttlMs, or use Redis/],
   'data of others': ['FOREIGN_DATA', /prefix/],
 }
@@ -43,7 +44,7 @@ describe('warnings', () => {
 
   it('nothing is said where nothing is wrong', () => {
     const right = Object.keys(told).filter(what => !(what in expected))
-    expect(right).to.have.length(7)
+    expect(right).to.have.length(8)
     for (const what of right) expect(told[what], what).to.deep.equal([])
   })
 })

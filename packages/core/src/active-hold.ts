@@ -2,12 +2,13 @@
 
 import { isBytes } from './bytes.js'
 import type { Hold } from './entry.js'
-import { type HoldTimeoutError, LeaseLostError, optionError } from './errors.js'
+import { type HoldTimeoutError, LeaseLostError, optionError, shortTtlWarning } from './errors.js'
 import { channels, type EndEvent } from './events.js'
 import type { Kept, KeptHold } from './lease-keeper.js'
 import type { Policy } from './policy.js'
 import type { MaybePromise } from './store.js'
 import { type EnterTrace, HoldSpan, type HoldTrace, type Traceable } from './tracing.js'
+import { warnOnce } from './warnings.js'
 import { whenAnswered } from './when-answered.js'
 
 /** What a hold needs of the lane that it came from. */
@@ -98,6 +99,9 @@ export class ActiveHold implements Hold, KeptHold, Traceable {
     // If a store were given anything else, it might hand it to others, or count its size wrongly.
     if (!isBytes(record)) throw optionError('record', record, 'a Uint8Array')
     this.#ended = true
+    const { ttlMs } = this.policy
+    // Those who give up waiting, and try again, do so after about as long as the work takes. By then the record would be gone.
+    if (ttlMs && ttlMs < performance.now() - this.startedAt) warnOnce('DSPINLOCK_W_TTL_SHORT', shortTtlWarning(ttlMs))
     if (!this.#isHeard()) return this.#owner.settle(this, record)
     // An object of its own, by which those who are given it are told whose it is: several holds may leave the same bytes, such as a tombstone.
     const own = record.subarray()

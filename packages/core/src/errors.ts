@@ -234,6 +234,10 @@ export const storeProblems: Readonly<Record<'noRedisPackage' | 'otherRedisPackag
   notMade: 'it could not be made from the options; see the cause',
 }
 
+/** The warning about a record that is gone sooner than its work took. */
+export const shortTtlWarning = (ttlMs: number): string =>
+  `work took longer than its ttlMs (${ttlMs}), so a late retry runs; raise ttlMs`
+
 export const spinlockMemoryHint =
   'a HashDSpinlock was given no connection and uses the memory store of this process, which excludes nobody in other processes. Give it store, redis or redisParams'
 
