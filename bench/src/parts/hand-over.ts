@@ -13,8 +13,10 @@ import type { Drain } from '../servers/locker.js'
 
 /** Hand-overs in a sample; with libraries that poll, each takes a hundred milliseconds. */
 const HAND_OVERS = 8
-/** Hand-overs in quick succession before any sample: code that runs only a few times a second would be measured uncompiled. */
-const WARM_UP = 200
+/** Hand-overs, or messages, before any sample. V8 takes that many to compile what one of them calls, which a few a second would never reach. */
+const WARM_UP = 3_000
+/** How many hand-overs of the warm-up are under way at once, because libraries that poll would take minutes otherwise. */
+const WARM_UP_WIDTH = 30
 const WAITERS = 50
 const libraries: readonly LockLibrary[] = [dspinlock, ...alternatives]
 
@@ -71,10 +73,8 @@ async function compareOne(context: Context, both: Both, compared: LockLibrary | 
     const measure = (wait: Wait): Promise<number> =>
       isFloor ? sendMessage(both, compared, wait) : handOverOnce(both, compared, wait)
     const subject = (): Promise<Sample> => medianOf(count, () => measure(pause))
-    for (let time = 0; time < warmedBy(context.effort, WARM_UP); time++) {
-      await sendMessage(both, bare, blink)
-      await measure(blink)
-    }
+    if (isFloor) await sendMany(both, compared, warmedBy(context.effort, WARM_UP))
+    else await handOverMany(both, compared, warmedBy(context.effort, WARM_UP))
     const pairs = await takePairs(context.effort, floor, subject)
     context.add({
       id,
@@ -109,12 +109,23 @@ async function handOverOnce({ holder, waiter }: Both, library: LockLibrary, wait
   await waiter.call('wait', { library: library.name, key })
   await wait()
   const calledAt = await holder.call<bigint>('release', key)
-  return Number((await waiter.call<bigint>('turn')) - calledAt) / 1e6
+  return Number((await waiter.call<bigint>('turn', key)) - calledAt) / 1e6
 }
 
-/** Waits long enough for a waiter to be in its queue. */
+async function sendMany(both: Both, floor: Floor, count: number): Promise<void> {
+  for (let time = 0; time < count; time++) await sendMessage(both, floor, async () => {})
+}
+
+/** Some of the libraries give up waiting now and then, which is nothing to a warm-up. */
+async function handOverMany(both: Both, library: LockLibrary, count: number): Promise<void> {
+  for (let done = 0; done < count; done += WARM_UP_WIDTH) {
+    await Promise.allSettled(Array.from({ length: WARM_UP_WIDTH }, () => handOverOnce(both, library, blink)))
+  }
+}
+
+/** Waits long enough for waiters to be in their queues. */
 function blink(): Promise<void> {
-  return delay(3)
+  return delay(10)
 }
 
 /** Like `blink`, but of a different length each time, so that no library's polling keeps in step with it. */
@@ -136,7 +147,7 @@ async function countCommands(
   let gaveUp = false
   const handing = await redis.watchCommands(async () => {
     await holder.call('release', key)
-    await waiter.call('turn').catch(() => {
+    await waiter.call('turn', key).catch(() => {
       gaveUp = true
     })
   })

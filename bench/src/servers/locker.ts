@@ -27,7 +27,7 @@ const KEYS_OF_A_LANE = 64
 let url = ''
 const users = new Map<string, Promise<LockUser>>()
 const held = new Map<string, Release>()
-let waiting: Promise<bigint> | undefined
+const waiting = new Map<string, Promise<bigint>>()
 let draining: Promise<Drain> | undefined
 const listener = { count: 0, heardAt: 0n, onMessage: (): void => {} }
 let publisher: Redis | undefined
@@ -77,17 +77,20 @@ async function release(key: string): Promise<bigint> {
 /** Begins to wait, and returns; `turn` returns when the turn came. */
 async function wait({ library, key }: { library: string; key: string }): Promise<void> {
   const user = await userOf(library)
-  waiting = user.acquire(key).then(async letGo => {
-    const turnAt = process.hrtime.bigint()
+  const turnAt = user.acquire(key).then(async letGo => {
+    const now = process.hrtime.bigint()
     await letGo()
-    return turnAt
+    return now
   })
-  waiting.catch(() => {})
+  turnAt.catch(() => {})
+  waiting.set(key, turnAt)
 }
 
-async function turn(): Promise<bigint> {
-  if (waiting === undefined) throw new Error('nobody waits')
-  return waiting
+async function turn(key: string): Promise<bigint> {
+  const turnAt = waiting.get(key)
+  if (turnAt === undefined) throw new Error(`nobody waits for ${key}`)
+  waiting.delete(key)
+  return turnAt
 }
 
 /** Like `wait`, with many waiters at once in this process; each releases the key as soon as it had its turn. */
