@@ -43,6 +43,12 @@ class GlobalController {
   @Post('skipped') @SkipDspinlock() skipped(@CurrentLock() lock?: RequestLock): object {
     return { role: lock?.role }
   }
+  @Post('skip-over-lock') @SkipDspinlock() @Dspinlock() skipOverLock(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
+  @Post('lock-over-skip') @Dspinlock() @SkipDspinlock() lockOverSkip(@CurrentLock() lock?: RequestLock): object {
+    return { role: lock?.role }
+  }
   @Post('serialise') serialise(): Promise<object> {
     return work()
   }
@@ -136,6 +142,11 @@ for (const platform of platforms) {
       expect(held).to.deep.include({ role: 'holder', isHeld: true })
       expect(held.fence).to.be.a('number')
       expect(await read('/global/skipped', json({}))).to.deep.equal({})
+    })
+
+    it('of two decorators on one method, the upper one counts', async () => {
+      expect(await read('/global/skip-over-lock', json({}))).to.deep.equal({})
+      expect(await read('/global/lock-over-skip', json({}))).to.deep.equal({ role: 'holder' })
     })
 
     it('serialise: 20 at once are 20 runs that never overlap', async () => {
