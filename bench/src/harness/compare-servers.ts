@@ -59,7 +59,7 @@ async function compare(context: Context, load: Remote, one: Comparison): Promise
   const seen: Seen = { baseline: [], subject: [], commands: 0 }
   const pairs: Pair[] = []
   let watched = 0
-  for (let process = 0; process < processes; process++) {
+  for (let started = 0; started < processes; started++) {
     await withServers(context, load, one, async (baseline, subject) => {
       const sampleOf = (server: Server, side: 'baseline' | 'subject') => async () => {
         const loaded = await putLoad(load, server, context.redis, workOf(one, requests))
@@ -117,9 +117,10 @@ async function withServers(
   const servers: Server[] = []
   try {
     for (const spec of [one.baseline, one.subject]) servers.push(await Server.start(spec))
-    const warmUp = workOf(one, warmedBy(effort, one.warmUp))
+    const warmUp = warmedBy(effort, one.warmUp)
     for (const server of servers) {
-      await putLoad(load, server, redis, { ...warmUp, connections: Math.max(32, one.connections) })
+      // Names of its own for each: where both are guarded by one Redis, the second server's requests would be duplicates of the first one's.
+      await putLoad(load, server, redis, { ...workOf(one, warmUp), connections: Math.max(32, one.connections) })
     }
     const [baseline, subject] = servers as [Server, Server]
     await work(baseline, subject)

@@ -73,8 +73,10 @@ async function compareOne(context: Context, both: Both, compared: LockLibrary | 
     const measure = (wait: Wait): Promise<number> =>
       isFloor ? sendMessage(both, compared, wait) : handOverOnce(both, compared, wait)
     const subject = (): Promise<Sample> => medianOf(count, () => measure(pause))
-    if (isFloor) await sendMany(both, compared, warmedBy(context.effort, WARM_UP))
-    else await handOverMany(both, compared, warmedBy(context.effort, WARM_UP))
+    const warmUp = warmedBy(context.effort, WARM_UP)
+    await sendMany(both, bare, warmUp)
+    if (isFloor) await sendMany(both, compared, warmUp)
+    else await handOverMany(both, compared, warmUp)
     const pairs = await takePairs(context.effort, floor, subject)
     context.add({
       id,

@@ -8,7 +8,7 @@ import { type Case, cases } from './http-cases.js'
 
 /** Enough connections to keep a server busy, few enough to leave the second core to Redis. */
 const LOAD = { connections: 32, requests: 4_000, warmUp: 30_000, takes: 'rate' } as const
-/** For the figures that are held against goals. */
+/** How many processes of each server are measured for ours and for what there is to reach; alternatives differ by more than processes do. */
 const PROCESSES = 3
 
 export const http: Part = {
