@@ -1,6 +1,14 @@
 // A holder that lost its lease knows it: at once when it is told, and at the latest when the lease runs out by its own clock.
 
-import { channels, type Hold, LockEngine, type LostEvent, memoryStore, type Store } from '@dspinlock/core'
+import {
+  channels,
+  type Hold,
+  LockEngine,
+  type LostEvent,
+  memoryStore,
+  type Store,
+  type TroubleEvent,
+} from '@dspinlock/core'
 import { expect } from 'chai'
 import { holdOf, storeWith } from '../support/engine.js'
 
@@ -187,6 +195,24 @@ describe('a lost lease', () => {
     await aborted
     expect(codeOf(hold)).to.equal(leaseLost)
     expect(await hold.release()).to.equal(false)
+  })
+
+  it('aborts when the lease runs out after the store was closed, which is not asked every 100 ms until then', async () => {
+    const store = memoryStore()
+    const hold = holdOf(await new LockEngine({ store }).enter('in a closed store', { leaseMs: 900 }))
+    const { signal } = hold
+    const troubles: TroubleEvent[] = []
+    const note = (event: unknown): void => {
+      if ((event as TroubleEvent).key === 'in a closed store') troubles.push(event as TroubleEvent)
+    }
+    channels.trouble.subscribe(note)
+    await store.close()
+    await new Promise(resolve => signal.addEventListener('abort', resolve))
+    channels.trouble.unsubscribe(note)
+    expect(codeOf(hold)).to.equal(leaseLost)
+    // Once in each third of the lease.
+    expect(troubles).to.have.length.within(1, 3)
+    expect(troubles[0]).to.deep.include({ source: 'core', operation: 'renew' })
   })
 
   it('aborts when the lease runs out after the engine was closed, which waits no longer for the holder', async () => {

@@ -1,7 +1,7 @@
 // Renews every hold of an engine a few times within its lease, with one timer, and notices when a lease is lost.
 
 import { AsyncResource } from 'node:async_hooks'
-import { HoldTimeoutError, LeaseLostError } from './errors.js'
+import { ClosedError, HoldTimeoutError, LeaseLostError } from './errors.js'
 import { publishTrouble } from './events.js'
 import { type Linked, LinkedList } from './linked-list.js'
 import type { MaybePromise } from './store.js'
@@ -159,7 +159,8 @@ export class LeaseKeeper {
       publishTrouble('core', 'renew', error, hold.key)
       if (!this.#isKept(kept)) return
       this.#watchExpiry(kept)
-      setTimeout(() => this.#renewUnlessUnderWay(kept), RETRY_MS).unref()
+      // A store that was closed stays so.
+      if (!(error instanceof ClosedError)) setTimeout(() => this.#renewUnlessUnderWay(kept), RETRY_MS).unref()
     }
     kept.renewing = true
     void whenAnswered(() => hold.renew(), answered, failed)
