@@ -1,9 +1,10 @@
 // A key that is blocked for longer than maxBlockMs may be taken over, from that very holder and from no other.
 
-import { type Blocked, channels, HashDSpinlock, type Store, type TroubleEvent } from '@dspinlock/core'
+import { type Blocked, HashDSpinlock, type Store } from '@dspinlock/core'
 import { expect } from 'chai'
 import { failure } from '../support/failure.js'
 import { storeKinds } from '../support/stores.js'
+import { noteTroubles } from '../support/troubles.js'
 
 const aborted = (signal: AbortSignal | undefined): Promise<void> =>
   new Promise(resolve => {
@@ -140,15 +141,13 @@ for (const [name, makeStore] of storeKinds) {
           Object.defineProperty(this.prototype, 'hasExhaustedBlockTime', { value: async () => false })
         }
       }
-      const told: unknown[] = []
-      const note = (event: unknown): void => void told.push((event as TroubleEvent).error)
       const holder = await new HashDSpinlock(value, { store }).acquire()
-      channels.trouble.subscribe(note)
+      const { noted, stop } = noteTroubles('spinlock')
       const error = await failure(new Asynchronous(value, { store }).acquire())
-      channels.trouble.unsubscribe(note)
+      stop()
       expect(error.code).to.equal('ERR_DSPINLOCK_TRIES_EXCEEDED')
       expect(holder.state).to.equal('BLOCKED')
-      expect(told[0])
+      expect(noted[0]?.error)
         .to.be.instanceOf(TypeError)
         .with.property('message')
         .that.matches(/hasExhaustedBlockTime\(\) must return true or false, but returned an object \(Promise\)/)

@@ -2,13 +2,13 @@
 
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
-import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { type GuardedListener, type GuardedRequest, guard, type Listener } from '@dspinlock/http'
 import { expect } from 'chai'
 import express from 'express'
 import Koa from 'koa'
 import { type Answer, Gate, serve, type TestServer, until } from '../support/http.js'
+import { noteTroubles } from '../support/troubles.js'
 
 const replay = { duplicates: 'replay', ttlMs: 60_000 } as const
 const json = (body: unknown, headers: Record<string, string> = {}) => ({
@@ -185,12 +185,7 @@ describe('a guard in front of a server', () => {
   })
 
   it('a function among the options that throws: 500, published as trouble, and nothing of the error to the client', async () => {
-    const troubles: TroubleEvent[] = []
-    // The channel is shared by the whole process, and a lock of another test may still report its closed store.
-    const listen = (trouble: unknown): void => {
-      if ((trouble as TroubleEvent).source === 'http') troubles.push(trouble as TroubleEvent)
-    }
-    channels.trouble.subscribe(listen)
+    const { noted, stop } = noteTroubles('http')
     const broken = new Error('no such tenant: acme')
     guarded = guard(makeExpress(), {
       ...replay,
@@ -200,10 +195,10 @@ describe('a guard in front of a server', () => {
     })
     const ask = await start(guarded)
     const { status, body } = await ask('/work', json({}))
-    channels.trouble.unsubscribe(listen)
+    stop()
     expect([status, runs]).to.deep.equal([500, 0])
     expect(body).to.equal('Internal Server Error')
-    expect(troubles.map(({ error }) => error)).to.deep.equal([broken])
+    expect(noted.map(({ error }) => error)).to.deep.equal([broken])
   })
 
   for (const [what, answer] of [

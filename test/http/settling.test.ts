@@ -2,7 +2,6 @@
 
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { channels, type TroubleEvent } from '@dspinlock/core'
 import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -10,6 +9,7 @@ import express from 'express'
 import { Gate, serve, type TestServer, until } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 import { slowStore } from '../support/slow-store.js'
+import { noteTroubles } from '../support/troubles.js'
 
 const stores: readonly [string, () => Store][] = [
   ['memory', () => memoryStore()],
@@ -94,25 +94,13 @@ describe("settle: 'after-end'", () => {
 })
 
 describe('a store that is slower than settleTimeoutMs', () => {
-  const troubles: unknown[] = []
-  const onTrouble = (event: unknown): void => void troubles.push((event as TroubleEvent).operation)
-
-  before(() => {
-    channels.trouble.subscribe(onTrouble)
-  })
-  beforeEach(() => {
-    troubles.length = 0
-  })
-  after(() => {
-    channels.trouble.unsubscribe(onTrouble)
-  })
-
   for (const [what, settle, isOpen, expected] of [
     ['is told as trouble where the last bytes waited for it', 'before-end', false, ['settle']],
     ['is none where they did not wait', 'after-end', false, []],
     ['is none if it answered in time', 'before-end', true, []],
   ] as const) {
     it(what, async () => {
+      const { noted, stop } = noteTroubles('http')
       const slow = slowStore()
       if (isOpen) slow.open()
       const app = express()
@@ -122,7 +110,8 @@ describe('a store that is slower than settleTimeoutMs', () => {
       expect((await server.ask('/', { method: 'POST' })).body).to.equal('done')
       // A timer of a millisecond that was set before this one has fired by then.
       await new Promise(resolve => setTimeout(resolve, 3))
-      expect(troubles).to.deep.equal(expected)
+      stop()
+      expect(noted.map(({ operation }) => operation)).to.deep.equal(expected)
       slow.open()
       await server.stop()
     })

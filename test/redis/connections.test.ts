@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { channels, LockEngine, type Store } from '@dspinlock/core'
+import { LockEngine, type Store } from '@dspinlock/core'
 import {
   glideConnection,
   type IoredisClient,
@@ -21,6 +21,7 @@ import * as nodeRedis5 from 'redis5'
 import { FaultProxy } from '../support/fault-proxy.js'
 import { redisUrl } from '../support/redis.js'
 import { askServer, untilSo } from '../support/redis-admin.js'
+import { noteTroubles } from '../support/troubles.js'
 
 // GLIDE writes to standard error that a client which is closed cannot subscribe any more.
 Logger.setLoggerConfig('off')
@@ -202,16 +203,11 @@ describe('connections', () => {
       ((await askServer(redis.port, 'PUBSUB', 'CHANNELS')) as string[]).length > 0
     try {
       await untilSo('it listens', isHeard)
-      const refused = new Promise<void>(resolve => {
-        const listener = (): void => {
-          channels.trouble.unsubscribe(listener)
-          resolve()
-        }
-        channels.trouble.subscribe(listener)
-      })
+      const { noted, stop } = noteTroubles('redis')
       proxy.refuse()
       await askServer(redis.port, 'CLIENT', 'KILL', 'TYPE', 'pubsub')
-      await refused
+      await untilSo('it is refused', async () => noted.length > 0)
+      stop()
       proxy.heal()
       await untilSo('it listens again', isHeard)
     } finally {

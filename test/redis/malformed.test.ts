@@ -1,6 +1,6 @@
 // What other programs write under our names in Redis is neither a lock nor a record.
 
-import { channels, type Entry, LockEngine, type TroubleEvent } from '@dspinlock/core'
+import { type Entry, LockEngine } from '@dspinlock/core'
 import { dspinlock } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -9,6 +9,7 @@ import { Redis } from 'ioredis'
 import { serve } from '../support/http.js'
 import { redisUrl } from '../support/redis.js'
 import { readRecord, spoilState, writeRecord } from '../support/redis-state.js'
+import { noteTroubles } from '../support/troubles.js'
 
 describe('foreign data in Redis', () => {
   const prefix = `foreign-${process.pid}`
@@ -75,13 +76,7 @@ describe('a record in Redis that no middleware wrote', () => {
       const redis = new Redis(redisUrl())
       const prefix = `foreign-http-${process.pid}-${what.replaceAll(' ', '-')}`
       const store = redisStore(redisUrl(), { prefix })
-      const troubles: string[] = []
-      const onTrouble = (event: unknown): void => {
-        const { source, operation } = event as TroubleEvent
-        // Connections that earlier tests left behind may still report trouble.
-        if (source === 'http') troubles.push(operation)
-      }
-      channels.trouble.subscribe(onTrouble)
+      const { noted, stop } = noteTroubles('http')
       let runs = 0
       const app = express()
       app.get('/:what', dspinlock({ store, duplicates: 'replay', ttlMs: 60_000 }), (_req, res) => {
@@ -97,9 +92,9 @@ describe('a record in Redis that no middleware wrote', () => {
       await writeRecord(redis, String(name), changed)
       const answer = await server.ask(path)
       expect([answer.status, answer.body]).to.deep.equal([200, 'run 2'])
-      expect(troubles).to.deep.equal(['decode'])
+      expect(noted.map(({ operation }) => operation)).to.deep.equal(['decode'])
       expect((await server.ask(path)).body, 'the new record').to.equal('run 2')
-      channels.trouble.unsubscribe(onTrouble)
+      stop()
       await server.stop()
       await redis.del(String(name))
       await store.close()
