@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { dspinlock, memoryStore, type Store } from '@dspinlock/express'
 import { redisStore } from '@dspinlock/redis'
 import { expect } from 'chai'
@@ -40,13 +41,19 @@ for (const [name, makeStore] of stores) {
         const guard = dspinlock({ store, duplicates, ...(duplicates === 'replay' ? { ttlMs: 60_000 } : {}) })
         app.post(`/${duplicates}/:n`, guard, (req, res) => {
           runs++
-          const way = Number(req.params['n']) % 3
+          const way = Number(req.params['n']) % 5
           if (way === 0) return void res.send(`run ${runs}.`)
           if (way === 1) {
             // The client has the whole body before the end.
             res.setHeader('Content-Length', 6)
             res.write(`run ${runs}`)
             res.write(runs % 2 === 0 ? '.' : Buffer.from('.'))
+            return void setTimeout(() => res.end(), 3)
+          }
+          if (way > 2) {
+            if (way === 3) res.setHeader('Content-Length', 6)
+            else res.writeHead(200, { 'Content-Length': 6 })
+            res.write(`run ${runs}.`)
             return void setTimeout(() => res.end(), 3)
           }
           res.write(`run ${runs}`)
@@ -76,6 +83,48 @@ for (const [name, makeStore] of stores) {
     }
   })
 }
+
+describe('how a response ends', () => {
+  it('is not by its declared length where it is sent in chunks', async () => {
+    const guard = dspinlock()
+    const held: number[] = []
+    const app = express()
+    app.post('/', guard, (_req, res) => {
+      res.setHeader('Transfer-Encoding', 'chunked')
+      res.setHeader('Content-Length', 4)
+      for (const part of ['four', ' and more']) {
+        res.write(part)
+        held.push(guard.engine.keys)
+      }
+      res.end()
+      held.push(guard.engine.keys)
+    })
+    const server = await serve(app)
+    const socket = await server.dial('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    expect(await text(socket)).to.match(/9\r\n and more\r\n0\r\n\r\n$/)
+    expect(held).to.deep.equal([1, 1, 0])
+    await server.stop()
+  })
+
+  for (const [sent, set, second] of [
+    [201, 503, 409],
+    [503, 201, 503],
+  ] as const) {
+    it(`is by the status ${sent} that was sent, not by ${set}, which is set after that`, async () => {
+      const app = express()
+      app.post('/', dspinlock({ duplicates: 'reject', ttlMs: 60_000 }), (_req, res) => {
+        res.writeHead(sent)
+        res.statusCode = set
+        res.end()
+      })
+      const server = await serve(app)
+      const post = { method: 'POST', headers: { host: 'h' } }
+      expect((await server.ask('/', post)).status).to.equal(sent)
+      expect((await server.ask('/', post)).status).to.equal(second)
+      await server.stop()
+    })
+  }
+})
 
 describe("settle: 'after-end'", () => {
   it('the last bytes do not wait for the store, and the record follows', async () => {
