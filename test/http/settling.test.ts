@@ -36,7 +36,8 @@ for (const [name, makeStore] of stores) {
 
     before(async () => {
       store = makeStore()
-      const app = express()
+      // If other headers are set, what writeHead is given is set, too.
+      const app = express().disable('x-powered-by')
       for (const duplicates of ['serialise', 'replay', 'reject'] as const) {
         const guard = dspinlock({ store, duplicates, ...(duplicates === 'replay' ? { ttlMs: 60_000 } : {}) })
         app.post(`/${duplicates}/:n`, guard, (req, res) => {
