@@ -82,6 +82,19 @@ class HidingItselfInterceptor extends DspinlockInterceptor {
   }
 }
 
+/** Wraps what the handler gives, as an interceptor for all answers may; Nest 12 sends a stream that is in there. */
+class WrappingInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(map(data => ({ data })))
+  }
+}
+
+/** A response as that of another implementation of fetch, which is no instance of Node's. */
+function makeOtherResponse(text: string): object {
+  const { body, headers } = new Response(text)
+  return { body, headers, status: 200, type: 'default', [Symbol.toStringTag]: 'Response' }
+}
+
 @Controller()
 class NeverController {
   @Get('never') never(): unknown {
@@ -174,6 +187,22 @@ class LeavingController {
     begin(req)
     await gate.opened
     yield `done ${id}`
+  }
+
+  @Get('wrapped/:id') @UseInterceptors(WrappingInterceptor) async *wrapped(
+    @Req() req: AnyRequest,
+    @Param('id') id: string,
+  ): AsyncGenerator<string> {
+    yield* this.generator(req, id)
+  }
+  @Get('other-response/:id') async otherResponse(@Req() req: AnyRequest): Promise<object> {
+    begin(req)
+    await gate.opened
+    return makeOtherResponse('done')
+  }
+  @Get('later-response/:id') laterResponse(@Req() req: AnyRequest): unknown {
+    begin(req)
+    return from(gate.opened).pipe(map(() => makeOtherResponse('done')))
   }
 
   @Post('refusing-observable/:id') @Dspinlock({ duplicates: 'reject' }) @UseGuards(DspinlockGuard) refusingObservable(
@@ -330,7 +359,8 @@ for (const platform of platforms) {
       await until(() => outside.includes('dropped'), 'Nest drops it')
     })
 
-    const streams = nestMajor < 12 ? ['stream'] : ['stream', 'generator']
+    const ofNest12 = ['generator', 'wrapped', 'other-response', 'later-response']
+    const streams = ['stream', ...(nestMajor < 12 ? [] : ofNest12)]
     for (const kind of streams) {
       it(`${kind}: Nest drops it when its work is done, and the duplicate runs for itself at once`, async () => {
         await beginAndLeave(`/${kind}/1`)

@@ -96,6 +96,12 @@ class BoundController {
   public(): object {
     return { run: ++runs }
   }
+  @Post('keyed')
+  @UseInterceptors(OwnInterceptor)
+  @Dspinlock({ idempotencyKey: 'required' })
+  keyed(): object {
+    return { run: ++runs }
+  }
   @Post('answering') @UseInterceptors(AnsweringInterceptor) answering(): object {
     return { run: ++runs }
   }
@@ -141,6 +147,15 @@ for (const platform of platforms) {
       server = await start(false)
       expect(await ask('/public', { 'x-user': 'a', 'x-key': '1' })).to.deep.equal([200, { run: 1 }])
       expect((await ask('/public', { 'x-user': 'b', 'x-key': '2' }))[0]).to.equal(409)
+    })
+
+    it("a route's idempotencyKey stands in place of a subclass's key", async () => {
+      server = await start(false)
+      const keyed = { 'x-user': 'a', 'x-key': '1', 'idempotency-key': '"k"' }
+      expect(await ask('/keyed', keyed, 'POST')).to.deep.equal([201, { run: 1 }])
+      expect(await ask('/keyed', { ...keyed, 'x-key': '2' }, 'POST')).to.deep.equal([201, { run: 1 }])
+      expect(await ask('/keyed', { ...keyed, 'idempotency-key': '"l"' }, 'POST')).to.deep.equal([201, { run: 2 }])
+      expect(await ask('/keyed', { 'x-user': 'a' }, 'POST')).to.deep.equal([409, { refused: 'key-missing' }])
     })
 
     it('a refusal that is answered by hand, and later', async () => {

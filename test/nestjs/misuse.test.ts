@@ -266,6 +266,105 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     )
   })
 
+  it('the guard where the module wants a key, which it would not ask for', async () => {
+    const imports = [DspinlockModule.forRoot({ idempotencyKey: 'required' })]
+    const guard = UseGuards(DspinlockGuard) as MethodDecorator & ClassDecorator
+    const message = /has DspinlockGuard, .*so idempotencyKey of DspinlockModule would mean nothing there; use Dspin/
+    expect((await startError({ imports, controllers: [controllerWith(guard)] })).message).to.match(message)
+    const providers = [{ provide: APP_GUARD, useClass: DspinlockGuard }]
+    expect((await startError({ imports, providers })).message).to.match(message)
+    const controllers = [controllerWith(guard, Dspinlock({ duplicates: 'reject' }))]
+    const app = await createNest('express', { imports, controllers })
+    await app.init()
+    await app.close()
+  })
+
+  it('a decorator that puts another method in place of ours', async () => {
+    const wrap: MethodDecorator = (_target, _name, descriptor) => {
+      const { value } = descriptor as PropertyDescriptor
+      const wrapped = (...args: unknown[]): unknown => Reflect.apply(value as () => unknown, undefined, args)
+      Object.assign(descriptor, { value: wrapped })
+    }
+    @Controller()
+    class Wrapped {
+      @Post('a') @wrap @Dspinlock() create(): void {}
+    }
+    @Controller()
+    class Excepted {
+      @Post('b') @wrap @SkipDspinlock() create(): void {}
+    }
+    @Controller()
+    class Right {
+      @Post('c') @Dspinlock() @wrap create(): void {}
+    }
+    class Overriding extends Right {
+      override create(): void {}
+    }
+    Controller('overriding')(Overriding)
+    const imports = [DspinlockModule.forRoot()]
+    for (const controller of [Wrapped, Excepted]) {
+      expect((await startError({ imports, controllers: [controller] })).message).to.match(
+        new RegExp(`on ${controller.name}.create has no effect, .* write @Dspinlock\\(\\) above that decorator$`),
+      )
+    }
+    const app = await createNest('express', { imports, controllers: [Right, Overriding] })
+    await app.init()
+    await app.close()
+  })
+
+  it('a subclass below the decorator, where its identity would not count', async () => {
+    @Injectable()
+    class TenantInterceptor extends DspinlockInterceptor {
+      protected override getIdentity(): string {
+        return 'a tenant'
+      }
+    }
+    const bound = UseInterceptors(TenantInterceptor) as MethodDecorator & ClassDecorator
+    const imports = [DspinlockModule.forRoot()]
+    const { message } = await startError({ imports, controllers: [controllerWith(bound, Dspinlock())] })
+    expect(message).to.match(
+      /@UseInterceptors\(TenantInterceptor\) is below @Dspinlock\(\) on OrdersController\.create, .*on the line above/,
+    )
+    const app = await createNest('express', { imports, controllers: [controllerWith(Dspinlock(), bound)] })
+    await app.init()
+    await app.close()
+  })
+
+  it('a decorator on a route of a method that is not among those of the module', async () => {
+    @Controller()
+    class Reports {
+      @Get() @Dspinlock({ duplicates: 'replay' }) report(): void {}
+    }
+    const imports = [DspinlockModule.forRoot({ methods: ['POST', 'PUT'] })]
+    expect((await startError({ imports, controllers: [Reports] })).message).to.match(
+      /on Reports\.report guards nothing, because methods names POST, PUT only, .*write @Dspinlock\(\{ methods: \['GET'\] \}\)/,
+    )
+  })
+
+  it('options that contradict what a subclass defines, or what there is for all routes', async () => {
+    @Injectable()
+    class OrderInterceptor extends DspinlockInterceptor {
+      protected override getKey(): string {
+        return 'an order'
+      }
+    }
+    const contradiction = /option key must be left out with idempotencyKey, .*OrderInterceptor for all routes/
+    for (const scope of [Scope.DEFAULT, Scope.REQUEST]) {
+      const { message } = await startError({
+        imports: [DspinlockModule.forRoot({ idempotencyKey: 'optional' })],
+        providers: [{ provide: APP_INTERCEPTOR, useClass: OrderInterceptor, scope }],
+      })
+      expect(message).to.match(contradiction)
+    }
+    const app = await createNest('express', { imports: [DspinlockModule.forRoot({ name: 'reports' })] })
+    app.useGlobalInterceptors(app.get(DspinlockInterceptor))
+    const error = await app.init().then(
+      () => undefined,
+      (reason: unknown) => reason as Error,
+    )
+    expect(error?.message).to.match(/DspinlockInterceptor names the set "default", but there is only "reports"/)
+  })
+
   it('an interceptor that was made by hand', async () => {
     const made = UseInterceptors(new DspinlockInterceptor()) as MethodDecorator & ClassDecorator
     const { message } = await startError({
@@ -314,6 +413,17 @@ describe(`misuse on Nest ${nestMajor}`, () => {
     )
     const told = execFileSync(process.execPath, [join(root, 'main.mjs')], { encoding: 'utf8' })
     expect(told).to.match(/@nestjs\/core 10\.4\.0 is not supported; @dspinlock\/nestjs is for Nest 11 and 12/)
+  })
+
+  it('is none that a controller is a provider, too, nor that a route refuses where the module replays for HEAD', async () => {
+    const controller = controllerWith(Dspinlock({ duplicates: 'reject' }))
+    const app = await createNest('express', {
+      imports: [DspinlockModule.forRoot({ duplicates: 'replay', ttlMs: 60_000, headFromGet: true })],
+      controllers: [controller],
+      providers: [controller, { provide: APP_GUARD, useClass: DspinlockGuard }],
+    })
+    await app.init()
+    await app.close()
   })
 
   it('tells nothing of this to whom it does not concern', async () => {

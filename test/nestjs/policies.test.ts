@@ -1,17 +1,19 @@
 // Each policy with real duplicates, wherever the interceptor is bound.
 
+import type { IncomingHttpHeaders } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
 import {
   CurrentLock,
   Dspinlock,
   DspinlockInterceptor,
   DspinlockModule,
+  type DspinlockOptionsFactory,
   getLockEngineToken,
   type LockEngine,
   type RequestLock,
   SkipDspinlock,
 } from '@dspinlock/nestjs'
-import { Controller, Delete, Get, Post, UseInterceptors } from '@nestjs/common'
+import { Controller, Delete, Get, Injectable, Next, Post, UseInterceptors } from '@nestjs/common'
 import { APP_INTERCEPTOR } from '@nestjs/core'
 import { expect } from 'chai'
 import { type Answer, Gate, json, until } from '../support/http.js'
@@ -108,6 +110,48 @@ class BoundController {
   }
 }
 
+/** Options as an instance of a class, whose methods and getters no spread copies. */
+class Options {
+  readonly duplicates = 'replay' as const
+  readonly #header = 'x-user'
+  get ttlMs(): number {
+    return 60_000
+  }
+  identity({ headers }: { readonly headers: IncomingHttpHeaders }): string {
+    return String(headers[this.#header])
+  }
+}
+
+@Injectable()
+class OptionsFactory implements DspinlockOptionsFactory {
+  createDspinlockOptions(): Options {
+    return new Options()
+  }
+}
+
+@Controller('instances')
+class InstancesController {
+  @Post('module') module(): Promise<object> {
+    return work()
+  }
+  @Post('route') @Dspinlock('plain', new Options()) route(): Promise<object> {
+    return work()
+  }
+  @Post('factory') @Dspinlock('factory') factory(): Promise<object> {
+    return work()
+  }
+}
+
+@Controller('next')
+class NextController {
+  @Get() first(@Next() next: () => void): void {
+    next()
+  }
+  @Get() @Dspinlock({ duplicates: 'replay', ttlMs: 60_000 }) second(): Promise<object> {
+    return work()
+  }
+}
+
 for (const platform of platforms) {
   describe(`policies on ${platform.name}`, () => {
     let server: NestServer
@@ -118,7 +162,14 @@ for (const platform of platforms) {
           DspinlockModule.forRoot(),
           DspinlockModule.forRoot({ name: 'reports', duplicates: 'replay', ttlMs: 60_000 }),
         ],
-        controllers: [GlobalController, DecoratedController, OpenController, BoundController],
+        controllers: [
+          GlobalController,
+          DecoratedController,
+          OpenController,
+          BoundController,
+          // Fastify takes one handler for a path.
+          ...(platform.kind === 'express' ? [NextController] : []),
+        ],
         providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
       })
     })
@@ -135,6 +186,34 @@ for (const platform of platforms) {
       answers.filter(answer => answer.status === status).length
     const read = async (path: string, ask = {}): Promise<unknown> =>
       JSON.parse((await server.ask(path, ask)).body) as unknown
+
+    it('options that are an instance of a class keep its methods and getters', async () => {
+      const other = await startNest(platform, {
+        imports: [
+          DspinlockModule.forRoot(new Options()),
+          DspinlockModule.forRoot({ name: 'plain' }),
+          DspinlockModule.forRootAsync({ name: 'factory', useClass: OptionsFactory }),
+        ],
+        controllers: [InstancesController],
+        providers: [{ provide: APP_INTERCEPTOR, useClass: DspinlockInterceptor }],
+      })
+      for (const path of ['module', 'route', 'factory']) {
+        runs = 0
+        const answers: string[] = []
+        for (const user of ['ann', 'bob', 'ann']) {
+          answers.push((await other.ask(`/instances/${path}`, { method: 'POST', headers: { 'x-user': user } })).body)
+        }
+        expect(answers, path).to.deep.equal(['{"run":1}', '{"run":2}', '{"run":1}'])
+      }
+      await other.stop()
+    })
+
+    if (platform.kind === 'express') {
+      it('a handler that passes a request on, unguarded, leaves it to the guard of the next one', async () => {
+        expect((await server.ask('/next')).body).to.equal('{"run":1}')
+        expect((await server.ask('/next')).body).to.equal('{"run":1}')
+      })
+    }
 
     it('for all routes: a GET runs unguarded, a POST under a lock, and a skipped one unguarded', async () => {
       expect(await read('/global')).to.deep.equal({})

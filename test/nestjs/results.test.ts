@@ -3,6 +3,8 @@
 import { createReadStream, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { Dspinlock, DspinlockModule, memoryStore, type Store } from '@dspinlock/nestjs'
 import { redisStore } from '@dspinlock/redis'
 import {
@@ -27,6 +29,25 @@ import { redisUrl } from '../support/redis.js'
 
 const file = join(mkdtempSync(join(tmpdir(), 'dspinlock-file-')), 'file.txt')
 writeFileSync(file, 'contents of the file\n'.repeat(5_000))
+
+let files = 0
+
+@Controller('files')
+@Dspinlock({ duplicates: 'replay', ttlMs: 60_000 })
+class FilesController {
+  @Get('late') late(): StreamableFile {
+    return new StreamableFile(createReadStream(++files === 1 ? `${file}.not-yet` : file))
+  }
+  @Get('broken') broken(): StreamableFile {
+    const parts = async function* (): AsyncGenerator<Buffer> {
+      yield Buffer.from('contents')
+      await turn()
+      if (++files === 1) throw new Error('the disk is gone')
+      yield Buffer.from(' of the file')
+    }
+    return new StreamableFile(Readable.from(parts()))
+  }
+}
 
 /** What the responses of both platforms have in common. */
 interface AnyResponse {
@@ -226,6 +247,19 @@ for (const platform of platforms) {
       })
     })
   }
+  it(`a file that cannot be opened, or breaks off, is no answer to keep, on ${platform.name}`, async () => {
+    const server = await startNest(platform, { imports: [DspinlockModule.forRoot()], controllers: [FilesController] })
+    for (const [path, whole] of [
+      ['late', /^contents of the file\n/],
+      ['broken', /^contents of the file$/],
+    ] as const) {
+      files = 0
+      // Versions of Nest differ in whether the client is told. What is asked for next runs for itself.
+      await server.ask(`/files/${path}`).catch(() => {})
+      for (let n = 0; n < 2; n++) expect((await server.ask(`/files/${path}`)).body).to.match(whole)
+    }
+    await server.stop()
+  })
   if (nestMajor < 12) continue
   it(`a generator that an interceptor maps does not make Node warn of a leak, on ${platform.name}`, async () => {
     const server = await startNest(platform, {

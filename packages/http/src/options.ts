@@ -197,6 +197,11 @@ export function readGuardOptions<Req, Res>(options: GuardOptions<Req, Res> | und
   return Object.freeze({ ...parsed, oversize, policy }) as unknown as GuardSettings<Req, Res>
 }
 
+/** The names of all options. */
+export function listOptionNames(): string[] {
+  return [...Object.keys(shape), ...policyOptionNames]
+}
+
 /** If a user writes `app.use(dspinlock)`, it is called with the first request, or with Koa's context. */
 function isRequest(given: unknown): boolean {
   return ((given as { readonly req?: unknown } | undefined)?.req ?? given) instanceof IncomingMessage

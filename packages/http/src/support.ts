@@ -11,4 +11,5 @@ export {
   measure,
   metricSpecs,
 } from './measurements.js'
+export { listOptionNames } from './options.js'
 export { decodeRecord, encodeRecord, type RecordedResponse, tombstone } from './record.js'

@@ -10,8 +10,8 @@ import {
 } from '@nestjs/common'
 import { DspinlockInterceptor } from './interceptor.js'
 import { mistakes } from './messages.js'
-import { checkIsObject, type NestRequest, type RouteOptions } from './options.js'
-import { RULE, type Rule } from './rule.js'
+import { checkIsObject, copyOptions, type NestRequest, type RouteOptions } from './options.js'
+import { noteRule, RULE, type Rule } from './rule.js'
 import { isHttp } from './target.js'
 import { DEFAULT_SET } from './tokens.js'
 
@@ -31,8 +31,12 @@ export function Dspinlock(first: string | object = {}, second: object = {}): Cla
   refuseBare('@Dspinlock()', first, second)
   const [set, options] = typeof first === 'string' ? [first, second] : [DEFAULT_SET, first]
   checkIsObject('@Dspinlock()', options)
-  const rule: Rule = { kind: 'guard', set, options }
-  return onMembers('@Dspinlock()', applyDecorators(SetMetadata(RULE, rule), UseInterceptors(DspinlockInterceptor)))
+  const rule: Rule = { kind: 'guard', set, options: copyOptions(options) }
+  return onMembers(
+    '@Dspinlock()',
+    rule,
+    applyDecorators(SetMetadata(RULE, rule), UseInterceptors(DspinlockInterceptor)),
+  )
 }
 
 /** Excepts a route, or all routes of a controller, from an interceptor or guard that is bound further out. */
@@ -40,7 +44,7 @@ export function SkipDspinlock(): ClassDecorator & MethodDecorator
 export function SkipDspinlock(first: unknown = {}, second: unknown = {}): ClassDecorator & MethodDecorator {
   refuseBare('@SkipDspinlock()', first, second)
   const rule: Rule = { kind: 'skip' }
-  return onMembers('@SkipDspinlock()', SetMetadata(RULE, rule))
+  return onMembers('@SkipDspinlock()', rule, SetMetadata(RULE, rule))
 }
 
 /** The lock that the request runs under, a RequestLock; undefined if dspinlock did not guard the request. */
@@ -57,10 +61,11 @@ function refuseBare(text: string, first: unknown, second: unknown): void {
 
 type Decorate = (target: object, name?: string | symbol, descriptor?: PropertyDescriptor) => void
 
-function onMembers(text: string, decorate: unknown): ClassDecorator & MethodDecorator {
+function onMembers(text: string, rule: Rule, decorate: unknown): ClassDecorator & MethodDecorator {
   const checked: Decorate = (target, name, descriptor) => {
     if (name === undefined) return (decorate as (target: object) => void)(target)
     if (typeof descriptor?.value !== 'function') throw mistakes.notAMember(text, 'a controller or a route handler')
+    noteRule(target, name, rule)
     return (decorate as Decorate)(target, name, descriptor)
   }
   return checked as ClassDecorator & MethodDecorator

@@ -1,6 +1,7 @@
 // Finds mistakes in the application when it starts, as far as they can be found by then.
 
-import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js'
+import { RequestMethod } from '@nestjs/common'
+import { INTERCEPTORS_METADATA, METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js'
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core'
 import { findSets, hasScopedSet } from './container.js'
 import { nameIn, placeOf } from './exclusive.js'
@@ -8,8 +9,9 @@ import { DspinlockGuard } from './guard.js'
 import { DspinlockInterceptor } from './interceptor.js'
 import type { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
-import { isMount } from './mount.js'
-import { type Class, type Handler, readRoute, ruleOn } from './rule.js'
+import { isMount, Mount } from './mount.js'
+import type { Mode } from './options.js'
+import { type Class, type Handler, hasLostRule, readRoute, ruleOn } from './rule.js'
 import { DEFAULT_SET } from './tokens.js'
 
 type Sets = ReadonlyMap<string, LockSet>
@@ -22,6 +24,10 @@ export function checkApplication(container: ModulesContainer): void {
   if (hasScopedSet(container)) throw mistakes.scopedOptions()
   const sets = readSets(container)
   const places: Places = new Map()
+  const controllers = new Set<unknown>()
+  for (const module of container.values()) {
+    for (const { metatype } of module.controllers.values()) controllers.add(metatype)
+  }
   for (const module of container.values()) {
     for (const { metatype } of module.controllers.values()) {
       if (!isClass(metatype)) continue
@@ -29,17 +35,24 @@ export function checkApplication(container: ModulesContainer): void {
       checkPlaces(metatype, places)
     }
     // Nest keeps request-scoped enhancers that are for all routes among the injectables, which are bound to routes.
-    for (const { metatype, instance, token } of [...module.providers.values(), ...module.injectables.values()]) {
+    const others = [...module.providers.values(), ...module.injectables.values(), ...module.middlewares.values()]
+    for (const { metatype, instance, token } of others) {
       if (isClass(metatype)) {
-        checkProvider(metatype)
+        if (!controllers.has(metatype)) checkProvider(metatype)
         checkPlaces(metatype, places)
       }
-      const isGlobal = typeof token === 'string' && isMount(instance)
-      if (isGlobal && !sets.has(DEFAULT_SET)) {
-        throw mistakes.unknownSet((instance as object).constructor.name, DEFAULT_SET, [...sets.keys()])
-      }
+      // One that Nest makes for each request; the others check themselves when it has made them.
+      if (typeof token === 'string' && isMount(metatype) && isMount(instance)) checkForAll(metatype as Class, sets)
     }
   }
+}
+
+/** One that is for all routes takes the options of the module without a name. */
+function checkForAll(mount: Class, sets: Sets): void {
+  const set = sets.get(DEFAULT_SET)
+  if (set === undefined) throw mistakes.unknownSet(mount.name, DEFAULT_SET, [...sets.keys()])
+  const mode = mount === DspinlockGuard || mount.prototype instanceof DspinlockGuard ? 'reject' : 'any'
+  set.check({ route: {}, mode, where: `${mount.name} for all routes`, hooks: hooksOf(mount) })
 }
 
 function readSets(container: ModulesContainer): Sets {
@@ -52,6 +65,7 @@ function readSets(container: ModulesContainer): Sets {
 }
 
 function checkController(controller: Class, sets: Sets): void {
+  checkReplaced(controller)
   for (const handler of listMethods(controller)) {
     const isRoute = Reflect.hasMetadata(PATH_METADATA, handler) && Reflect.hasMetadata(METHOD_METADATA, handler)
     if (isRoute) checkRoute(controller, handler, sets)
@@ -64,14 +78,52 @@ function checkRoute(controller: Class, handler: Handler, sets: Sets): void {
   const bound = [...interceptors, ...guards].filter(isMount)
   const byHand = bound.find(mount => typeof mount === 'object')
   if (byHand !== undefined) throw mistakes.notFromNest(`${(byHand as object).constructor.name} on ${where}`)
+  for (const target of [controller, handler]) checkOrder(target, where)
   const isBound = bound.length > 0
   if (rule?.kind === 'skip' || (rule === undefined && !isBound)) return
   const name = rule?.set ?? DEFAULT_SET
   const set = sets.get(name)
   if (set === undefined) throw mistakes.unknownSet(where, name, [...sets.keys()])
-  const options = rule?.options ?? {}
-  if (interceptors.some(isMount)) set.check(options, 'any', where)
-  if (guards.some(isMount)) set.check(options, 'reject', where)
+  const route = rule?.options ?? {}
+  const modes: readonly [Mode, readonly unknown[]][] = [
+    ['any', interceptors],
+    ['reject', guards],
+  ]
+  for (const [mode, list] of modes) {
+    const nearest = list.findLast(isMount)
+    if (nearest === undefined) continue
+    const methods = set.check({ route, mode, where, hooks: hooksOf(nearest as Class) })
+    const method = RequestMethod[Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod]
+    if (ruleOn(handler) !== undefined && method !== 'ALL' && methods?.includes(method) === false) {
+      throw mistakes.methodLeftOut(where, method, methods)
+    }
+  }
+}
+
+/** The nearest to the handler decides, so a subclass that is bound further out than our decorator would do nothing. */
+function checkOrder(target: object, where: string): void {
+  const bound = (Reflect.getMetadata(INTERCEPTORS_METADATA, target) ?? []) as readonly unknown[]
+  const mounts = bound.filter(isMount) as readonly Class[]
+  const idle = mounts.find(mount => mount !== DspinlockInterceptor)
+  if (idle !== undefined && mounts.at(-1) === DspinlockInterceptor) throw mistakes.wrongOrder(idle.name, where)
+}
+
+/** The hooks that a class defines; what only its objects have is not known yet. */
+function hooksOf(mount: Class): () => object {
+  return () => Mount.listHooks(mount.prototype as Mount)
+}
+
+/** A decorator above ours may have put another method in place of the one that ours is on. */
+function checkReplaced(controller: Class): void {
+  for (
+    let prototype = controller.prototype as object;
+    prototype;
+    prototype = Object.getPrototypeOf(prototype) as object
+  ) {
+    for (const name of Reflect.ownKeys(prototype)) {
+      if (hasLostRule(prototype, name)) throw mistakes.lostRule(`${controller.name}.${String(name)}`)
+    }
+  }
 }
 
 function checkProvider(provider: Class): void {

@@ -165,7 +165,7 @@ class Attempt {
     this.#running = this.#work.subscribe({
       next: value => {
         this.#last = { value }
-        if (this.#passage.isHolder && isStream(value)) this.#watchStream(value)
+        if (this.#passage.isHolder) this.#watchStream(value)
         this.#subscriber.next(value)
       },
       error: (error: unknown) => {
@@ -196,8 +196,14 @@ class Attempt {
   }
 
   /** Nest drops a stream whose client leaves, and never ends the response. */
-  #watchStream(stream: object): void {
+  #watchStream(value: unknown): void {
+    const stream = findStream(value)
+    if (stream === undefined) return
     const { req, res } = this.#passage.target
+    // Some versions of Nest end the response as if the file were complete, and a file that cannot be opened is the client's fault (400) for all.
+    if (stream instanceof StreamableFile) {
+      stream.getStream().once('error', () => endWithoutResponse(req, 'cut'))
+    }
     const cut = async (): Promise<void> => {
       if (res.writableEnded) return
       await finish(stream)
@@ -220,7 +226,7 @@ class Attempt {
     const { isSentByHand } = readRoute(context.getClass() as Class, context.getHandler() as Handler)
     if (res.writableEnded || isSentByHand) return
     if (this.#last === undefined) return this.#failAlone()
-    const isPlain = !isStream(this.#last.value) && !hasView(context.getHandler()) && mount.isOutermost(context)
+    const isPlain = findStream(this.#last.value) === undefined && !hasView(context.getHandler()) && mount.isOutermost(context)
     if (!isPlain) return endWithoutResponse(req, 'cut')
     try {
       adapter.reply(response, this.#last.value)
@@ -243,10 +249,20 @@ function hasView(handler: object): boolean {
   return Reflect.hasMetadata(RENDER_METADATA, handler) || Reflect.hasMetadata(REDIRECT_METADATA, handler)
 }
 
-/** Whether Nest sends a value piece by piece: files, generators, web streams and web responses. */
+/** What Nest sends of a value piece by piece: itself, or, from Nest 12 on, a stream that an interceptor wrapped in a plain object. */
+function findStream(value: unknown): object | undefined {
+  if (isStream(value)) return value
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return undefined
+  return Object.values(value).find(isStream)
+}
+
+/** Files, generators, streams, and web responses, also of another implementation than Node's (fetch of undici, say). */
 function isStream(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
-  return value instanceof StreamableFile || value instanceof Response || Symbol.asyncIterator in value
+  if (value instanceof StreamableFile || Object.prototype.toString.call(value) === '[object Response]') return true
+  const { [Symbol.asyncIterator]: iterate, then } = value as { [Symbol.asyncIterator]?: unknown; then?: unknown }
+  // A query that can be both awaited and iterated stands for what it resolves to.
+  return typeof iterate === 'function' && typeof then !== 'function'
 }
 
 /** Waits until a generator has finished its current step, by calling `return`. Nest calls that, too, but does not wait. */

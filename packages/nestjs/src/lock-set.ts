@@ -3,7 +3,7 @@
 import type { LockEngine, Store } from '@dspinlock/core'
 import { createGuard, type Guard } from '@dspinlock/http'
 import { mistakes } from './messages.js'
-import { type AnyOptions, type Mode, mergeOptions } from './options.js'
+import { type AnyOptions, copyOptions, type Mode, mergeOptions } from './options.js'
 
 export type AnyGuard = Guard<object, object>
 
@@ -30,8 +30,8 @@ export class LockSet {
   constructor(name: string, options: AnyOptions) {
     if (typeof options !== 'object' || options === null) throw mistakes.noOptions(name, options)
     this.name = name
-    this.#options = options
-    this.#base = createGuard<object, object>(options as object)
+    this.#options = copyOptions(options)
+    this.#base = createGuard<object, object>(this.#options as object)
     this.engine = this.#base.engine
   }
 
@@ -50,13 +50,22 @@ export class LockSet {
     return guard
   }
 
-  /** @throws TypeError if a route could not have a guard with these options. */
-  check(route: object, mode: Mode, where: string): void {
-    this.#create({ owner: this, route, mode, where, hooks: () => ({}) })
+  /**
+   * Returns the methods that a route with these options would have guarded; undefined if they name none.
+   * @throws TypeError if it could not have a guard with them.
+   */
+  check(wanted: Omit<GuardRequest, 'owner'>): readonly string[] | undefined {
+    this.#create(wanted)
+    return this.#merge(wanted).methods
   }
 
-  #create({ route, mode, where, hooks }: GuardRequest): AnyGuard {
-    const options = mergeOptions({ module: this.#options, engine: this.engine, hooks: hooks(), route, mode, where })
+  #merge({ route, mode, where, hooks }: Omit<GuardRequest, 'owner'>): AnyOptions {
+    return mergeOptions({ module: this.#options, engine: this.engine, hooks: hooks(), route, mode, where })
+  }
+
+  #create(wanted: Omit<GuardRequest, 'owner'>): AnyGuard {
+    const options = this.#merge(wanted)
+    const { where } = wanted
     try {
       return createGuard<object, object>(options as object)
     } catch (error) {

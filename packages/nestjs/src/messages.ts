@@ -50,6 +50,22 @@ export const mistakes = {
     problem(
       `${where} has DspinlockGuard, which can only refuse duplicates; write duplicates: 'reject', or use DspinlockInterceptor in its place`,
     ),
+  keyIgnored: (where: string): TypeError =>
+    problem(
+      `${where} has DspinlockGuard, which can only refuse duplicates, so idempotencyKey of DspinlockModule would mean nothing there; use DspinlockInterceptor, or write @Dspinlock({ duplicates: 'reject' }) on the route`,
+    ),
+  lostRule: (where: string): TypeError =>
+    problem(
+      `@Dspinlock() or @SkipDspinlock() on ${where} has no effect, because a decorator above it put another method in place of the one that it is on; write @Dspinlock() above that decorator`,
+    ),
+  wrongOrder: (subclass: string, where: string): TypeError =>
+    problem(
+      `@UseInterceptors(${subclass}) is below @Dspinlock() on ${where}, and has no effect there, because the nearest to the handler decides; write it on the line above @Dspinlock()`,
+    ),
+  methodLeftOut: (where: string, method: string, methods: readonly string[]): TypeError =>
+    problem(
+      `@Dspinlock() on ${where} guards nothing, because methods names ${methods.join(', ')} only, and this is a route for ${method}; write @Dspinlock({ methods: ['${method}'] }) there, or leave methods out of DspinlockModule`,
+    ),
   belongsToModule: (where: string, option: string): TypeError =>
     problem(
       `${where} has the option ${option}, which belongs in DspinlockModule.forRoot(); for another store import a second DspinlockModule.forRoot({ name: 'other', ${option}: … }) and write @Dspinlock('other')`,

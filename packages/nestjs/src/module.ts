@@ -20,7 +20,7 @@ import { DspinlockInterceptor } from './interceptor.js'
 import { LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import { checkNestVersion } from './nest-version.js'
-import { type AnyOptions, checkIsObject, type DspinlockOptions, type NestRequest } from './options.js'
+import { type AnyOptions, checkIsObject, copyOptions, type DspinlockOptions, type NestRequest } from './options.js'
 import { DEFAULT_SET, getLockEngineToken, LOCK_SET } from './tokens.js'
 
 /** Options of the module itself. */
@@ -93,7 +93,7 @@ export class DspinlockModule implements OnModuleInit, BeforeApplicationShutdown,
   /** @throws TypeError for a wrong name, or a version of Nest that is not supported; other mistakes throw at bootstrap. */
   static forRoot<Req = NestRequest, Res = unknown>(options: DspinlockModuleOptions<Req, Res> = {}): DynamicModule {
     checkIsObject('forRoot()', options)
-    return asModule(ConfigurableModuleClass.forRoot(checkExtras(options)))
+    return asModule(ConfigurableModuleClass.forRoot(checkExtras(copyOptions(options))))
   }
 
   /** @throws TypeError unless exactly one of useFactory, useClass and useExisting is given; else as forRoot. */

@@ -18,17 +18,21 @@ import { DEFAULT_SET } from './tokens.js'
 type Answer<T> = T | Promise<T>
 
 interface Visits {
+  /** A handler that passes on, by `@Next()`, leads to another one. */
+  readonly route: Route
   /** How many places the request has passed at which interceptors (or guards) of ours are bound to its route. */
   bound: number
   /** A mount that is both for all routes and bound has been called as the one for all routes, which comes first. */
   passed: boolean
-  /** One of our mounts has taken the request. */
+  /** One of our mounts has decided on the request. */
   taken: boolean
+  /** It is guarded. */
+  guarded: boolean
 }
 
 /**
  * Not a property, which on Express would slow down requests that are not even guarded. A WeakMap keeps its values until the next full
- * collection, so the values are small: a number and two flags.
+ * collection, so the values are small.
  */
 const visited = new WeakMap<IncomingMessage, Visits>()
 
@@ -62,6 +66,15 @@ export abstract class Mount implements OnModuleInit {
   onModuleInit(): void {
     this.#sets = this.#findSets()
     this.#reach = readReach(this.#containers, this)
+    if (this.#reach !== 'bound') this.#checkForAll(this.#sets)
+  }
+
+  #checkForAll(sets: ReadonlyMap<string, LockSet>): void {
+    const where = this.constructor.name
+    const set = sets.get(DEFAULT_SET)
+    if (set === undefined) throw mistakes.unknownSet(where, DEFAULT_SET, [...sets.keys()])
+    const mode = this.configOfNest.getGlobalGuards().includes(this as never) ? 'reject' : 'any'
+    set.check({ route: noOptions, mode, where: `${where} for all routes`, hooks: () => Mount.listHooks(this) })
   }
 
   /** Undefined if the request is not for this mount to guard. @internal */
@@ -78,7 +91,7 @@ export abstract class Mount implements OnModuleInit {
     if (isFurtherOut && (rule !== undefined || this.#countPlaces(route, 'any') > 0)) return undefined
     this.#sets ??= this.#findSets()
     if (places > 0) this.#reach ??= findReach(this.#containers, this, mode, context.getArgByIndex<object>(0))
-    if (!this.#isItsTurn(raw, places)) return undefined
+    if (!this.#isItsTurn(raw, route, places)) return undefined
 
     const onRoute = rule !== undefined || places > 0
     const name = rule?.set ?? DEFAULT_SET
@@ -89,9 +102,10 @@ export abstract class Mount implements OnModuleInit {
       route: rule?.options ?? noOptions,
       mode,
       where: route.where,
-      hooks: () => this.#listHooks(),
+      hooks: () => Mount.listHooks(this),
     })
     if (!guard.guards(raw, onRoute)) return undefined
+    ;(visited.get(raw) as Visits).guarded = true
     const target = readTarget(context)
     // Before the request gets a property of ours.
     shareShape(target, raw, 'res')
@@ -118,9 +132,12 @@ export abstract class Mount implements OnModuleInit {
   }
 
   /** The place nearest to the handler decides, because what runs in between, an upload for example, is done by then. */
-  #isItsTurn(raw: IncomingMessage, places: number): boolean {
-    const visits = visited.get(raw) ?? { bound: 0, passed: false, taken: false }
-    visited.set(raw, visits)
+  #isItsTurn(raw: IncomingMessage, route: Route, places: number): boolean {
+    let visits = visited.get(raw)
+    if (visits === undefined || (visits.route !== route && !visits.guarded)) {
+      visits = { route, bound: 0, passed: false, taken: false, guarded: false }
+      visited.set(raw, visits)
+    }
     if (visits.taken) return false
     if (places > 0) {
       if (this.#reach === 'all') return false
@@ -144,24 +161,24 @@ export abstract class Mount implements OnModuleInit {
     return new Map(sets.map(set => [set.name, set]))
   }
 
-  /** Lists only the hooks that a subclass defines. All instances of a class share them, so a hook finds its instance by the request. */
-  #listHooks(): object {
+  /** Lists only the hooks that `defining`, an object or a prototype, has. All instances of a class share them, so a hook finds its instance by the request. @internal */
+  static listHooks(defining: Mount): object {
     const of = (request: object): Entry => {
       const found = readEntry(request)
-      if (found === undefined) throw mistakes.notFromNest(this.constructor.name)
+      if (found === undefined) throw mistakes.notFromNest(defining.constructor.name)
       return found
     }
     const hooks: Record<string, unknown> = {}
-    if (this.getKey !== undefined) {
+    if (defining.getKey !== undefined) {
       hooks['key'] = (request: object) => of(request).mount.getKey?.(of(request).context)
     }
-    if (this.getIdentity !== undefined) {
+    if (defining.getIdentity !== undefined) {
       hooks['identity'] = (request: object) => of(request).mount.getIdentity?.(of(request).context)
     }
-    if (this.shouldSkip !== undefined) {
+    if (defining.shouldSkip !== undefined) {
       hooks['skip'] = (request: object) => of(request).mount.shouldSkip?.(of(request).context)
     }
-    if (this.onRefused !== undefined) {
+    if (defining.onRefused !== undefined) {
       hooks['onRefused'] = (problem: Problem, request: object) =>
         of(request).mount.onRefused?.(problem, of(request).context)
     }

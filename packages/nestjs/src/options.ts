@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { LockEngine } from '@dspinlock/core'
 import { optionError } from '@dspinlock/core/support'
 import type { GuardOptions } from '@dspinlock/http'
+import { listOptionNames } from '@dspinlock/http/support'
 import { mistakes } from './messages.js'
 
 /** What requests of both platforms have in common. To use your platform's type, write `@Dspinlock<FastifyRequest>({ identity: … })`. */
@@ -44,6 +45,22 @@ export function checkIsObject(where: string, given: unknown): void {
   throw optionError(`argument of ${where}`, given, 'an object of options')
 }
 
+const names: readonly string[] = [...listOptionNames(), 'name', 'isGlobal']
+
+/**
+ * A plain copy. An instance of a class has methods and getters from its prototype, which are lost wherever options are spread: without its
+ * `identity`, say, one user would get another's response.
+ */
+export function copyOptions<T extends object>(given: T): T {
+  const copy = { ...given } as Record<string, unknown>
+  for (const name of names) {
+    if (name in copy || !(name in given)) continue
+    const value: unknown = Reflect.get(given, name)
+    copy[name] = typeof value === 'function' ? (value.bind(given) as unknown) : value
+  }
+  return copy as T
+}
+
 /** Whether a mount can follow any policy (`'any'`), or only refuse duplicates (`'reject'`). */
 export type Mode = 'any' | 'reject'
 
@@ -71,15 +88,29 @@ export function mergeOptions({ module, engine, hooks, route, mode, where }: Merg
   if (mode === 'reject' && !(isRefusing && (given['duplicates'] !== undefined || !namesPolicy(route)))) {
     throw mistakes.notReject(where)
   }
+  if (mode === 'reject' && given['duplicates'] === undefined && 'idempotencyKey' in module) {
+    throw mistakes.keyIgnored(where)
+  }
   const renews = namesPolicy(route) || (mode === 'reject' && (module as AnyOptions).duplicates !== 'reject')
   const base = Object.entries(module).filter(
     ([name]) => !(ofModule as readonly string[]).includes(name) && !(renews && isOfPolicy(name)),
   )
-  return {
+  const merged: Record<string, unknown> = {
     ...Object.fromEntries(base),
     ...hooks,
     ...Object.fromEntries(Object.entries(route).filter(([, value]) => value !== undefined)),
     ...(mode === 'reject' ? { duplicates: 'reject' as const } : {}),
     engine,
   }
+  for (const name of ['key', 'headFromGet']) {
+    if (given[name] === undefined && isReplaced(name, merged, given)) delete merged[name]
+  }
+  return merged
+}
+
+/** Whether an option that a subclass or the module gives means nothing beside what the route gives. */
+function isReplaced(name: string, merged: AnyOptions, route: AnyOptions): boolean {
+  if (name === 'key') return route.idempotencyKey !== undefined
+  const replays = (merged.duplicates ?? (merged.idempotencyKey === undefined ? undefined : 'replay')) === 'replay'
+  return !replays || merged.methods?.includes('GET') === false
 }

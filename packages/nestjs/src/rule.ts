@@ -82,6 +82,20 @@ export function ruleOn(target: object): Rule | undefined {
   return Reflect.getMetadata(RULE, target) as Rule | undefined
 }
 
+/**
+ * Notes a method's rule by its name, too: a decorator that replaces the method leaves the rule on the method that it replaced.
+ * `prototype`: that on which the method is written.
+ */
+export function noteRule(prototype: object, name: string | symbol, rule: Rule): void {
+  Reflect.defineMetadata(RULE, rule, prototype, name)
+}
+
+/** Whether the method of this prototype had a rule that the method which took its place has not. */
+export function hasLostRule(prototype: object, name: string | symbol): boolean {
+  const noted: unknown = Reflect.getOwnMetadata(RULE, prototype, name)
+  return noted !== undefined && ruleOn(Reflect.get(prototype, name) as object) !== noted
+}
+
 /** Nest keeps the metadata of parameters by the name of the method. */
 function isSentByHand(controller: Class, handler: Handler): boolean {
   const prototype = controller.prototype as Record<string, unknown>
