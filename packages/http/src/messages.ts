@@ -113,7 +113,7 @@ export const calledWithRequest = (): TypeError =>
 /** Shows only the type of the value received, which may be a whole user. */
 export const noTextError = (option: 'identity' | 'key', given: unknown): TypeError =>
   new TypeError(
-    `dspinlock: option ${option} must return a string, for example String(user.id), or undefined; received ${given === null ? given : typeof given}`,
+    `dspinlock: option ${option} must return a string, for example id?.toString(), or undefined; received ${given === null ? given : typeof given}`,
   )
 
 export const nothingThrown = (): Error => new Error('dspinlock: an option threw undefined; throw an Error')
