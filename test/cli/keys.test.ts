@@ -80,7 +80,13 @@ describe('dspinlock on the command line', () => {
     it('--state and --match choose', async () => {
       expect(keysOf((await cli('ls', '--json', '--state', 'settled')).out)).to.deep.equal(['recorded'])
       expect(keysOf((await cli('ls', '--json', '--match', 'ass')).out)).to.deep.equal(['passed'])
-      expect((await cli('ls', '--match', 'none of them')).out).to.equal('no live keys; check --prefix\n')
+    })
+
+    it('where none is chosen, that does not read as if there were none', async () => {
+      const none = 'no live key matches; look without --match and --state\n'
+      expect((await cli('ls', '--match', 'none of them')).out).to.equal(none)
+      expect((await cli('ls', '--state', 'free')).out).to.equal(none)
+      expect((await cli('watch', '--count', '1', '--match', 'none of them')).out).to.include(none)
     })
 
     it('shows keys whole, however long they are, so that they can be given to inspect', async () => {

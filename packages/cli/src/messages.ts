@@ -49,6 +49,8 @@ export const failures = {
 
 /** An app's prefix that was left out looks like an app without keys. */
 export const noKeys = 'no live keys; check --prefix'
+/** There may be others. */
+export const noMatches = 'no live key matches; look without --match and --state'
 
 /** The slots of a Cluster. */
 export const SLOTS = 16_384

@@ -42,7 +42,7 @@ Exit codes: 0 done · 1 no such key, not forgotten, or doctor found something th
 export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundings): Command {
   const program = new Command('dspinlock')
     .description(
-      'Shows who holds what on a Redis that dspinlock uses, who waits, and whether that Redis can do what is needed',
+      'Shows which keys are held on a Redis that dspinlock uses, for how long, how many other processes wait, and whether that Redis can do what is needed',
     )
     .version(version)
     .addHelpText('after', afterHelp)
@@ -56,7 +56,7 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
       withRedis(options, async connection => {
         const states = sortKeys(await list(connection.store, options))
         if (options.json) await writeJson(states)
-        else await write(`${drawKeys(states)}\n`)
+        else await write(`${drawKeys(states, isSelection(options))}\n`)
         const unserved = await countUnserved(connection)
         if (unserved > 0) throw failures.partial(unserved)
       }),
@@ -101,6 +101,7 @@ export function makeProgram({ write, isTerminal, untilStopped, exit }: Surroundi
           intervalMs: options.interval,
           count: options.count,
           asJson: options.json === true,
+          isSelection: isSelection(options),
           isTerminal,
           signal: untilStopped(),
           list: of => list(of, options),
@@ -147,6 +148,11 @@ function refuseTwoServers(command: Command): void {
 
 function stateOption(): Option {
   return new Option('--state <state>', 'only keys in this state').choices(['held', 'settled', 'pass', 'free'])
+}
+
+/** Whether `list` may leave keys out. */
+function isSelection({ state, match }: ListOptions): boolean {
+  return state !== undefined || match !== undefined
 }
 
 async function list(store: Store, { state, match }: ListOptions): Promise<KeyState[]> {

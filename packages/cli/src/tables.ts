@@ -2,7 +2,7 @@
 
 import type { KeyState } from '@dspinlock/core'
 import stringWidth from 'string-width'
-import { noKeys, printable, show } from './messages.js'
+import { noKeys, noMatches, printable, show } from './messages.js'
 
 /** The widest column. Longer keys, which are rare (that of a HashDSpinlock has 74 characters), stand out of it: cut short, they could not be given to `inspect`. */
 const MAX_WIDTH = 80
@@ -22,8 +22,9 @@ function drawTable(head: readonly string[], rows: readonly (readonly string[])[]
     .join('\n')
 }
 
-export function drawKeys(states: readonly KeyState[]): string {
-  if (states.length === 0) return noKeys
+/** `isSelection`: other keys were left out. */
+export function drawKeys(states: readonly KeyState[], isSelection: boolean): string {
+  if (states.length === 0) return isSelection ? noMatches : noKeys
   const rows = states.map(state => {
     const isHeld = state.state === 'held'
     const hasRecord = state.state === 'settled'

@@ -11,6 +11,8 @@ export interface WatchOptions {
   /** How many times; undefined: until stopped. */
   readonly count: number | undefined
   readonly asJson: boolean
+  /** `list` may leave keys out. */
+  readonly isSelection: boolean
   readonly isTerminal: boolean
   readonly signal: AbortSignal
   readonly list: (store: Store) => Promise<KeyState[]>
@@ -27,7 +29,7 @@ export async function watch(store: Store, options: WatchOptions): Promise<void> 
 }
 
 async function showEach(store: Store, options: WatchOptions): Promise<void> {
-  const { intervalMs, count, asJson, isTerminal, signal, list, write } = options
+  const { intervalMs, count, asJson, isSelection, isTerminal, signal, list, write } = options
   for (let shown = 0; count === undefined || shown < count; shown++) {
     if (shown > 0) await delay(intervalMs, undefined, { signal }).catch(() => {})
     if (signal.aborted) return
@@ -53,6 +55,6 @@ async function showEach(store: Store, options: WatchOptions): Promise<void> {
     const held = states.filter(({ state }) => state === 'held').length
     const waiting = states.reduce((sum, { waiters }) => sum + waiters, 0)
     const head = `${at}  ${states.length} keys, ${held} held, ${waiting} waiting`
-    await write(`${isTerminal ? CLEAR : ''}${head}\n\n${drawKeys(states)}\n${isTerminal ? '' : '\n'}`)
+    await write(`${isTerminal ? CLEAR : ''}${head}\n\n${drawKeys(states, isSelection)}\n${isTerminal ? '' : '\n'}`)
   }
 }
