@@ -4,7 +4,7 @@
 export const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /^NOPERM|ACL failure in script|The user executing the script can't/,
-    'give the Redis user +eval +evalsha +publish +subscribe +pubsub|numsub +time +get +set +del +pexpire +zadd +zpopmin +zrange +zrem +zscore, and the key and channel pattern of the prefix',
+    'give the Redis user +eval +evalsha +publish +subscribe +pubsub|numsub +ping +time +get +set +del +pexpire +zadd +zpopmin +zrange +zrem +zscore +info +scan +wait, and the key and channel pattern of the prefix',
   ],
   [/^(NOAUTH|WRONGPASS)/, 'check user name and password of the connection'],
   [/^Protocol error|Unknown RESP type/, 'something other than Redis answers there: check host and port'],
