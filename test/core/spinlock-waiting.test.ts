@@ -55,7 +55,9 @@ for (const [name, makeStore] of storeKinds) {
       const holder = await new HashDSpinlock(value, { store }).acquire()
       const startedAt = performance.now()
       const once = { store, maxSpinlockTries: 1, spinlockSleepMs: 60_000 }
-      expect((await failure(new HashDSpinlock(value, once).acquire())).code).to.equal('ERR_DSPINLOCK_TRIES_EXCEEDED')
+      const error = await failure(new HashDSpinlock(value, once).acquire())
+      expect(error.code).to.equal('ERR_DSPINLOCK_TRIES_EXCEEDED')
+      expect(error.message).to.include('is still blocked after 1 try; raise maxSpinlockTries, shorten')
       expect(performance.now() - startedAt).to.be.below(5_000)
       await holder.release()
       await new HashDSpinlock(value, once).run(() => undefined)

@@ -111,7 +111,7 @@ export class HoldTimeoutError extends DspinlockError {
  */
 export class DuplicateError extends DspinlockError {
   readonly reason: 'in-flight' | 'settled' | 'mismatch'
-  /** For `in-flight`, what is left of the lease, in milliseconds, unless the work ends sooner. Otherwise 0, which has no meaning. */
+  /** For `in-flight`, what is left of the lease, in milliseconds, unless the work ends sooner. Otherwise it has no meaning. */
   readonly retryAfterMs: number
 
   constructor(key: string, reason: 'in-flight' | 'settled' | 'mismatch', retryAfterMs: number) {
@@ -145,9 +145,13 @@ export const storableByLock = 'plain data, or override packRecord()'
 /** A lock could not be acquired within `maxSpinlockTries`; `cause` is the WaitTimeoutError behind it. */
 export class TriesExceededError extends DspinlockError {
   constructor(key: string, tries: number, sleepMs: number, cause: unknown) {
+    const [times, limits] =
+      tries === 1
+        ? ['1 try', 'maxSpinlockTries']
+        : [`${tries} tries, ${sleepMs} ms apart`, 'maxSpinlockTries or spinlockSleepMs']
     super(
       'ERR_DSPINLOCK_TRIES_EXCEEDED',
-      `the key ${shortKey(key)} is still blocked after ${tries} tries, ${sleepMs} ms apart; raise maxSpinlockTries or spinlockSleepMs, shorten the work, or try again later`,
+      `the key ${shortKey(key)} is still blocked after ${times}; raise ${limits}, shorten the work, or try again later`,
       { key, cause },
     )
   }
