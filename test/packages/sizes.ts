@@ -33,7 +33,7 @@ export const weights: readonly Weight[] = [
     what: 'express with http, beside core',
     code: `export * from '@dspinlock/express'`,
     apart: core,
-    limit: 20 * KB,
+    limit: 20.5 * KB,
   },
   {
     what: 'express with http and core',

@@ -1,5 +1,6 @@
 // A light substitute for an AbortSignal, for one listener: it aborts when something closes.
 
+import { EventEmitter } from 'node:events'
 import type { AbortListener, Cancellation } from './policy.js'
 
 /** The part that is used of an emitter, for example a response. */
@@ -37,7 +38,9 @@ export class Closing implements Cancellation {
 
   addEventListener(_type: 'abort', listener: AbortListener): void {
     this.#listener = listener
-    this.#closable?.on('close', this.#onClose)
+    // Not by a method of its own, which other code may have replaced.
+    if (this.#closable)
+      EventEmitter.prototype.on.call(this.#closable as unknown as EventEmitter, 'close', this.#onClose)
   }
 
   removeEventListener(): void {

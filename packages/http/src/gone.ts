@@ -1,5 +1,6 @@
 // Whether a client is left that could receive the response.
 
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { isHttp1 } from './versions.js'
@@ -30,7 +31,8 @@ export function isOver({ req, res }: { readonly req: IncomingMessage; readonly r
 
 /** Calls a listener when the client is gone or the response is over. It then has to call `offClose`, or the connection would keep it. */
 export function onClose(res: ServerResponse, listener: () => void): void {
-  res.on('close', listener)
+  // Not by `res.on`: some compressing middleware replaces it, and attaches listeners to another stream.
+  EventEmitter.prototype.on.call(res, 'close', listener)
   const life = lifeOf(res)
   if (life !== res) life.on('close', listener)
 }

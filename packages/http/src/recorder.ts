@@ -44,11 +44,17 @@ export interface RecordingOwner {
 type Method = (this: ServerResponse, ...args: unknown[]) => unknown
 type Replaceable = Record<'writeHead' | 'write' | 'end' | 'addTrailers' | 'setTrailer', Method>
 
-/** The watched methods of the response, as they were before they were replaced. */
-type Watched = Readonly<Record<'writeHead' | 'write' | 'end', unknown>>
+/** The watched methods of a response. */
+type Watched = Record<'end' | 'write' | 'writeHead', Method>
 
 export class Recorder {
   readonly #res: ServerResponse
+  /** The methods as they were before they were replaced; another middleware may have replaced them already. */
+  readonly #below = {} as Watched
+  /** What they are replaced by. */
+  #ours!: Watched
+  /** Those that are replaced. */
+  readonly #names: readonly (keyof Watched)[]
   readonly #owner: RecordingOwner
   readonly #baseline: Baseline
   #head: Head | undefined
@@ -76,6 +82,7 @@ export class Recorder {
   constructor(res: ServerResponse, owner: RecordingOwner) {
     this.#res = res
     this.#owner = owner
+    this.#names = owner.keepsBody ? ['end', 'write', 'writeHead'] : ['end', 'write']
     this.#baseline = owner.keepsBody ? takeBaseline(res) : []
     this.#isReplaced = Object.hasOwn(res, 'end')
     Recorder.#watch(this)
@@ -119,26 +126,26 @@ export class Recorder {
   static #watch(recorder: Recorder): void {
     const res = recorder.#res
     const watched = res as unknown as Replaceable
-    // The methods as they are now; another middleware may have replaced them already.
-    const before = { writeHead: watched.writeHead, write: watched.write, end: watched.end }
-    // The functions below use the response as their `this`, as callers expect.
-    replaceMethod(watched, 'end', function (this: ServerResponse, ...args: unknown[]) {
-      if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(before.end, res, args)
-      return recorder.#isPassedOn() ? call(before.end, this, args) : recorder.#end(before.end, res, args)
-    })
-    replaceMethod(watched, 'write', function (this: ServerResponse, ...args: unknown[]) {
-      if (recorder.#isLate()) return recorder.#lateWrite(before, res, args)
-      return recorder.#isPassedOn() ? call(before.write, this, args) : recorder.#write(before, res, args)
-    })
-    if (recorder.#owner.keepsBody) {
-      replaceMethod(watched, 'writeHead', function (this: ServerResponse, ...args: unknown[]) {
+    const below = recorder.#below
+    // These functions use the response as their `this`, as callers expect.
+    recorder.#ours = {
+      end(...args) {
+        if (recorder.#isLate()) return recorder.#endLater ? recorder.#endLater(args) : call(below.end, res, args)
+        return recorder.#isPassedOn() ? call(below.end, this, args) : recorder.#end(args)
+      },
+      write(...args) {
+        if (recorder.#isLate()) return recorder.#lateWrite(args)
+        return recorder.#isPassedOn() ? call(below.write, this, args) : recorder.#write(args)
+      },
+      writeHead(...args) {
         // The head is taken before the call, because middleware mounted before us adds its headers during it.
         const head = recorder.#done || res.headersSent ? recorder.#head : recorder.#takeHead(args)
-        const result = call(before.writeHead, this, args)
+        const result = recorder.#keepOurs(() => call(below.writeHead, this, args))
         recorder.#head = head
         return result
-      })
+      },
     }
+    for (const name of recorder.#names) recorder.#replace(name, undefined)
     // Only HTTP/2's compatibility layer has setTrailer; an HTTP/1 response keeps a note of its trailers itself.
     if (!('setTrailer' in res)) return
     for (const name of ['addTrailers', 'setTrailer'] as const) {
@@ -148,6 +155,23 @@ export class Recorder {
         return call(method, this, args)
       })
     }
+  }
+
+  /** Unless it is still that of `before`. */
+  #replace(name: keyof Watched, before: unknown): void {
+    const watched = this.#res as unknown as Watched
+    if (watched[name] === before) return
+    this.#below[name] = watched[name]
+    replaceMethod(watched, name, this.#ours[name])
+  }
+
+  /** Runs one of them. Middleware in front may take its own methods off meanwhile, and with them ours, which stand on top. */
+  #keepOurs(run: () => unknown): unknown {
+    const watched = this.#res as unknown as Watched
+    const before = this.#names.map(name => watched[name])
+    const result = run()
+    if (!this.#done) this.#names.forEach((name, at) => this.#replace(name, before[at]))
+    return result
   }
 
   /** Whether a call is only passed on: it is one that Node makes itself, or comes too late to be part of the answer. */
@@ -161,41 +185,42 @@ export class Recorder {
   }
 
   /** Writes the kept byte first, and by itself, because Node may refuse the other bytes. */
-  #lateWrite(before: Watched, res: ServerResponse, args: unknown[]): unknown {
-    if (sizeOf(args) > 0) this.#writeKept(before, res)
-    return this.#run(before.write, res, args)
+  #lateWrite(args: unknown[]): unknown {
+    if (sizeOf(args) > 0) this.#writeKept()
+    return this.#run('write', args)
   }
 
-  #writeKept(before: Watched, res: ServerResponse): void {
+  #writeKept(): void {
     const kept = this.#kept
     this.#kept = undefined
-    this.#run(before.write, res, [kept])
+    this.#run('write', [kept])
   }
 
-  #write(before: Watched, res: ServerResponse, args: unknown[]): unknown {
+  #write(args: unknown[]): unknown {
     const size = sizeOf(args)
-    const isAll = size > 0 && this.written + size === readDeclaredLength(res)
+    const isAll = size > 0 && this.written + size === readDeclaredLength(this.#res)
     const [leaving, kept] = isAll && this.#owner.holdsBack ? withoutLast(args) : [args]
-    const accepted = this.#runWithHead(before.write, res, leaving, false)
+    const accepted = this.#runWithHead('write', leaving)
     this.written += size
     this.#keep(args, true)
-    if (isAll) this.#onAllWritten(before, res, kept)
+    if (isAll) this.#onAllWritten(kept)
     return accepted
   }
 
   /** Called when all declared bytes were written: the client sees the end even before `end` is called. */
-  #onAllWritten(before: Watched, res: ServerResponse, kept: Buffer | undefined): void {
+  #onAllWritten(kept: Buffer | undefined): void {
+    const res = this.#res
     let heldBack: HeldBack | undefined
     this.#kept = kept
     const letGo = (): void => {
       this.#endLater = undefined
       if (heldBack !== undefined) heldBack.letGo()
-      else if (this.#kept !== undefined && !res.destroyed) this.#writeKept(before, res)
+      else if (this.#kept !== undefined && !res.destroyed && !res.writableEnded) this.#writeKept()
     }
     if (kept !== undefined) {
       this.#endLater = args => {
         const held = holdBack(res)
-        const result = this.#endHeldBack(before.end, res, withKept(args, kept), held)
+        const result = this.#endHeldBack(withKept(args, kept), held)
         // Only now: if Node refuses the arguments, the byte has not left.
         heldBack = held
         this.#kept = undefined
@@ -214,18 +239,18 @@ export class Recorder {
     }
   }
 
-  #end(end: unknown, res: ServerResponse, args: unknown[]): unknown {
-    const heldBack = this.#owner.holdsBack ? holdBack(res) : undefined
-    const result = this.#endHeldBack(end, res, args, heldBack)
+  #end(args: unknown[]): unknown {
+    const heldBack = this.#owner.holdsBack ? holdBack(this.#res) : undefined
+    const result = this.#endHeldBack(args, heldBack)
     // Not copied, because the owner is done with the bytes before the handler can change them.
     this.#keep(args, false)
     this.#owner.onEnd(this.finish(true), heldBack?.letGo)
     return result
   }
 
-  #endHeldBack(end: unknown, res: ServerResponse, args: readonly unknown[], heldBack: HeldBack | undefined): unknown {
+  #endHeldBack(args: readonly unknown[], heldBack: HeldBack | undefined): unknown {
     try {
-      const result = this.#runWithHead(end, res, args, true)
+      const result = this.#runWithHead('end', args)
       heldBack?.hide()
       return result
     } catch (error) {
@@ -235,22 +260,23 @@ export class Recorder {
   }
 
   /** Runs `write` or `end`. The first such call sends the head, so its encoding is noted. */
-  #runWithHead(method: unknown, res: ServerResponse, args: readonly unknown[], isEnd: boolean): unknown {
-    if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(method, res, args)
+  #runWithHead(name: 'write' | 'end', args: readonly unknown[]): unknown {
+    const res = this.#res
+    if (!this.#owner.keepsBody || this.#isHeadUtf8 !== undefined) return this.#run(name, args)
     // From Node 26 on, a first chunk waits for the end of its turn, and the head waits with it; then the head leaves together with the chunk's size.
     const wasFlushed = hasHeadLeft(res) && !(this.written && res.chunkedEncoding)
     // Without a client, no head is written any more; if `end` was replaced, it may be written later. Then the head as it is set now counts.
     if (!res.headersSent && (this.#isReplaced || isGone(res.req))) this.#unsent = this.#takeHead([])
-    const result = this.#run(method, res, args)
+    const result = this.#run(name, args)
     // If the response has no body, a write does not send the head; it leaves later.
-    if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, isEnd)
+    if (hasHeadLeft(res)) this.#isHeadUtf8 = wasFlushed || hasLeftAsUtf8(res, args, name === 'end')
     return result
   }
 
-  #run(method: unknown, res: ServerResponse, args: readonly unknown[]): unknown {
+  #run(name: 'write' | 'end', args: readonly unknown[]): unknown {
     this.#inside = true
     try {
-      return call(method, res, args)
+      return this.#keepOurs(() => call(this.#below[name], this.#res, args))
     } finally {
       this.#inside = false
     }

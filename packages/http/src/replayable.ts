@@ -33,6 +33,8 @@ export function isReplayable(facts: ResponseFacts): boolean {
   if (status < 200 || status > 599 || status === 206 || status === 304) return false
   // With `*`, or with anything that is no field name (RFC 9110, section 12.5.5), nobody can tell what the response varies by.
   if (!membersOf(headers, 'vary').every(name => name !== '*' && isToken(name))) return false
+  // A coding of the transfer is not stored, and without it the bytes mean nothing.
+  if (membersOf(headers, 'transfer-encoding').some(coding => coding !== 'chunked')) return false
   if (!facts.isShared) return true
   if (isCallersOwn(status)) return false
   return !headers.some(

@@ -45,11 +45,19 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
   }
   const { status, message, body } = reply
   const ofHttp1 = isHttp1(res.req)
+  const isHead = res.req.method === 'HEAD'
   const isReplaced = Object.hasOwn(res, 'end')
   if (ofHttp1 && message !== STATUS_CODES[status]) res.statusMessage = message
   res.statusCode = status
   if (body === undefined) {
     setHeaders(res, reply)
+    res.end()
+    return
+  }
+  // Middleware that looks only at what is written sees it written, and may change its length.
+  if (!isReplaced && Object.hasOwn(res, 'write') && !isHead) {
+    setHeaders(res, reply)
+    res.write(body)
     res.end()
     return
   }
@@ -61,6 +69,11 @@ export function sendReply(res: ServerResponse, reply: Reply): void {
     // Before `end`: Node garbles a Content-Disposition outside ASCII in a head that `end` writes. Where `end` was replaced, fields may
     // still be set in it.
     if (!isReplaced) res.writeHead(status)
+  }
+  // A server may refuse bytes where no body is allowed (`rejectNonStandardBodyWrites`).
+  if (isHead) {
+    res.end()
+    return
   }
   const { socket } = res
   // While a response waits for its socket behind others (pipelining), Node would put its head before all that waits, even a 100 (Continue),
