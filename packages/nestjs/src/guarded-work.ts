@@ -226,7 +226,8 @@ class Attempt {
     const { isSentByHand } = readRoute(context.getClass() as Class, context.getHandler() as Handler)
     if (res.writableEnded || isSentByHand) return
     if (this.#last === undefined) return this.#failAlone()
-    const isPlain = findStream(this.#last.value) === undefined && !hasView(context.getHandler()) && mount.isOutermost(context)
+    const isPlain =
+      findStream(this.#last.value) === undefined && !hasView(context.getHandler()) && mount.isOutermost(context)
     if (!isPlain) return endWithoutResponse(req, 'cut')
     try {
       adapter.reply(response, this.#last.value)
