@@ -124,6 +124,32 @@ describe('refusals', () => {
     await server.stop()
   })
 
+  it('a refusal does not say of itself what code in front said of the answer', async () => {
+    const front = { 'Content-Encoding': 'gzip', 'Content-Disposition': 'attachment', ETag: '"1"', 'X-Kept': '1' }
+    const app = express()
+    app.use((_req, res, next) => void (res.set(front), next()))
+    app.post('/', dspinlock({ duplicates: 'reject', ttlMs: 60_000 }), (_req, res) => void res.end())
+    const onKoa = new Koa()
+    onKoa.use((ctx, next) => {
+      ctx.set(front)
+      return next()
+    })
+    onKoa.use(koaDspinlock({ duplicates: 'reject', ttlMs: 60_000 }))
+    onKoa.use(ctx => void (ctx.status = 200))
+    for (const listener of [app, onKoa.callback()]) {
+      const server = await serve(listener as RequestListener)
+      const post = { method: 'POST', headers: { host: 'h' } }
+      expect((await server.ask('/', post)).headers).to.include({ 'content-encoding': 'gzip', etag: '"1"' })
+      const { status, headers, body } = await server.ask('/', post)
+      expect(status).to.equal(409)
+      expect(headers)
+        .to.include({ 'x-kept': '1' })
+        .and.not.have.any.keys('content-encoding', 'content-disposition', 'etag')
+      expect(JSON.parse(body)).to.include({ code: 'settled' })
+      await server.stop()
+    }
+  })
+
   it('onRefused ends a response that other code has only begun', async () => {
     const gate = new Gate()
     let runs = 0

@@ -5,6 +5,16 @@ import type { Problem } from './messages.js'
 import type { Reply } from './reply.js'
 import { isHttp1 } from './versions.js'
 
+/** What code in front said of the answer that there would have been; finalhandler drops the like of an error. */
+const OF_THE_ANSWER = [
+  'content-encoding',
+  'content-language',
+  'content-range',
+  'content-disposition',
+  'etag',
+  'last-modified',
+]
+
 export function composeProblem(req: IncomingMessage, problem: Problem, docsUrl: string | undefined): Reply {
   const { status, code } = problem
   const headers: [string, string][] = [
@@ -18,7 +28,7 @@ export function composeProblem(req: IncomingMessage, problem: Problem, docsUrl: 
   return {
     status,
     message: STATUS_CODES[status] ?? '',
-    removed: [],
+    removed: OF_THE_ANSWER,
     headers,
     // RFC 8288, with the relation that the Idempotency-Key draft uses.
     appended: docsUrl === undefined ? [] : [['Link', `<${docsUrl}>; rel="describedby"`]],
