@@ -127,7 +127,10 @@ describe('refusals', () => {
   it('a refusal does not say of itself what code in front said of the answer', async () => {
     const front = { 'Content-Encoding': 'gzip', 'Content-Disposition': 'attachment', ETag: '"1"', 'X-Kept': '1' }
     const app = express()
-    app.use((_req, res, next) => void (res.set(front), next()))
+    app.use((_req, res, next) => {
+      res.set(front)
+      next()
+    })
     app.post('/', dspinlock({ duplicates: 'reject', ttlMs: 60_000 }), (_req, res) => void res.end())
     const onKoa = new Koa()
     onKoa.use((ctx, next) => {

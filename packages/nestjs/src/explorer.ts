@@ -7,7 +7,7 @@ import { findSets, hasScopedSet } from './container.js'
 import { nameIn, placeOf } from './exclusive.js'
 import { DspinlockGuard } from './guard.js'
 import { DspinlockInterceptor } from './interceptor.js'
-import type { LockSet } from './lock-set.js'
+import { checkForAll, type LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import { isMount, Mount } from './mount.js'
 import type { Mode } from './options.js'
@@ -42,17 +42,13 @@ export function checkApplication(container: ModulesContainer): void {
         checkPlaces(metatype, places)
       }
       // One that Nest makes for each request; the others check themselves when it has made them.
-      if (typeof token === 'string' && isMount(metatype) && isMount(instance)) checkForAll(metatype as Class, sets)
+      if (typeof token === 'string' && isMount(metatype) && isMount(instance)) {
+        const mount = metatype as Class
+        const isGuard = mount === DspinlockGuard || mount.prototype instanceof DspinlockGuard
+        checkForAll(sets, mount.name, isGuard ? 'reject' : 'any', hooksOf(mount))
+      }
     }
   }
-}
-
-/** One that is for all routes takes the options of the module without a name. */
-function checkForAll(mount: Class, sets: Sets): void {
-  const set = sets.get(DEFAULT_SET)
-  if (set === undefined) throw mistakes.unknownSet(mount.name, DEFAULT_SET, [...sets.keys()])
-  const mode = mount === DspinlockGuard || mount.prototype instanceof DspinlockGuard ? 'reject' : 'any'
-  set.check({ route: {}, mode, where: `${mount.name} for all routes`, hooks: hooksOf(mount) })
 }
 
 function readSets(container: ModulesContainer): Sets {

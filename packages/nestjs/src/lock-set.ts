@@ -4,6 +4,7 @@ import type { LockEngine, Store } from '@dspinlock/core'
 import { createGuard, type Guard } from '@dspinlock/http'
 import { mistakes } from './messages.js'
 import { type AnyOptions, copyOptions, type Mode, mergeOptions } from './options.js'
+import { DEFAULT_SET } from './tokens.js'
 
 export type AnyGuard = Guard<object, object>
 
@@ -16,6 +17,21 @@ export interface GuardRequest {
   readonly mode: Mode
   readonly where: string
   readonly hooks: () => object
+}
+
+/**
+ * What is for all routes takes the options of the module without a name.
+ * @throws TypeError if there is none, or if these options do not go together with `mode` and `hooks`.
+ */
+export function checkForAll(
+  sets: ReadonlyMap<string, LockSet>,
+  mount: string,
+  mode: Mode,
+  hooks: GuardRequest['hooks'],
+): void {
+  const set = sets.get(DEFAULT_SET)
+  if (set === undefined) throw mistakes.unknownSet(mount, DEFAULT_SET, [...sets.keys()])
+  set.check({ route: {}, mode, where: `${mount} for all routes`, hooks })
 }
 
 export class LockSet {

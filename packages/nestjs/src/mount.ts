@@ -7,7 +7,7 @@ import { ApplicationConfig, ModulesContainer } from '@nestjs/core'
 import { type Containers, findReach, findSets, hasScopedSet, type Reach, readReach } from './container.js'
 import { type Entry, readEntry, setEntry } from './entry.js'
 import type { Admission } from './exchange.js'
-import type { LockSet } from './lock-set.js'
+import { checkForAll, type LockSet } from './lock-set.js'
 import { mistakes } from './messages.js'
 import type { Mode } from './options.js'
 import { readRequestedVersion } from './requested-version.js'
@@ -66,15 +66,10 @@ export abstract class Mount implements OnModuleInit {
   onModuleInit(): void {
     this.#sets = this.#findSets()
     this.#reach = readReach(this.#containers, this)
-    if (this.#reach !== 'bound') this.#checkForAll(this.#sets)
-  }
-
-  #checkForAll(sets: ReadonlyMap<string, LockSet>): void {
-    const where = this.constructor.name
-    const set = sets.get(DEFAULT_SET)
-    if (set === undefined) throw mistakes.unknownSet(where, DEFAULT_SET, [...sets.keys()])
-    const mode = this.configOfNest.getGlobalGuards().includes(this as never) ? 'reject' : 'any'
-    set.check({ route: noOptions, mode, where: `${where} for all routes`, hooks: () => Mount.listHooks(this) })
+    if (this.#reach === 'bound') return
+    const guards: object[] = this.configOfNest.getGlobalGuards()
+    const mode = guards.includes(this) ? 'reject' : 'any'
+    checkForAll(this.#sets, this.constructor.name, mode, () => Mount.listHooks(this))
   }
 
   /** Undefined if the request is not for this mount to guard. @internal */

@@ -88,7 +88,7 @@ export function mergeOptions({ module, engine, hooks, route, mode, where }: Merg
   if (mode === 'reject' && !(isRefusing && (given['duplicates'] !== undefined || !namesPolicy(route)))) {
     throw mistakes.notReject(where)
   }
-  if (mode === 'reject' && given['duplicates'] === undefined && 'idempotencyKey' in module) {
+  if (mode === 'reject' && given['duplicates'] === undefined && (module as AnyOptions).idempotencyKey !== undefined) {
     throw mistakes.keyIgnored(where)
   }
   const renews = namesPolicy(route) || (mode === 'reject' && (module as AnyOptions).duplicates !== 'reject')
