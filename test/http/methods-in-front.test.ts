@@ -142,7 +142,8 @@ describe('a server that refuses bytes where no body is allowed', () => {
   it('sends the head of a replay, and of a refusal, to HEAD', async () => {
     const app = express()
     const options = { duplicates: 'replay', ttlMs: 60_000, headFromGet: true } as const
-    app.all('/', dspinlock(options), (_req, res) => void res.send('contents'))
+    const lock = dspinlock(options)
+    app.all('/', lock, (_req, res) => void res.send('contents'))
     const server = createServer({ rejectNonStandardBodyWrites: true }, app)
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
@@ -155,6 +156,8 @@ describe('a server that refuses bytes where no body is allowed', () => {
     const head = await ask('HEAD')
     expect(head).to.match(/^HTTP\/1\.1 200 OK\r\n.*content-length: 8\r\n.*\r\n\r\n$/is)
     expect(head).to.match(/cache-status: dspinlock; hit/i)
+    await lock.close()
+    expect(await ask('HEAD')).to.match(/^HTTP\/1\.1 503 .*\r\ncontent-length: \d+\r\n.*\r\n\r\n$/is)
     await new Promise(resolve => server.close(resolve))
   })
 })

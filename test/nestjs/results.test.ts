@@ -38,6 +38,9 @@ class FilesController {
   @Get('late') late(): StreamableFile {
     return new StreamableFile(createReadStream(++files === 1 ? `${file}.not-yet` : file))
   }
+  @Post('late') post(): StreamableFile {
+    return this.late()
+  }
   @Get('broken') broken(): StreamableFile {
     const parts = async function* (): AsyncGenerator<Buffer> {
       yield Buffer.from('contents')
@@ -258,6 +261,13 @@ for (const platform of platforms) {
       await server.ask(`/files/${path}`).catch(() => {})
       for (let n = 0; n < 2; n++) expect((await server.ask(`/files/${path}`)).body).to.match(whole)
     }
+    files = 0
+    const post = { method: 'POST', headers: { host: 'h' } }
+    await server.ask('/files/late', post)
+    const { status, body } = await server.ask('/files/late', post)
+    // Fastify answers 500, after which the next one runs.
+    expect([status, files]).to.deep.equal(platform.kind === 'express' ? [409, 1] : [201, 2])
+    expect(body).to.contain(platform.kind === 'express' ? '"not-kept"' : 'contents of the file')
     await server.stop()
   })
   if (nestMajor < 12) continue

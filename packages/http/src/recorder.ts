@@ -42,10 +42,9 @@ export interface RecordingOwner {
 }
 
 type Method = (this: ServerResponse, ...args: unknown[]) => unknown
-type Replaceable = Record<'writeHead' | 'write' | 'end' | 'addTrailers' | 'setTrailer', Method>
-
 /** The watched methods of a response. */
 type Watched = Record<'end' | 'write' | 'writeHead', Method>
+type Replaceable = Watched & Record<'addTrailers' | 'setTrailer', Method>
 
 export class Recorder {
   readonly #res: ServerResponse
@@ -157,7 +156,7 @@ export class Recorder {
     }
   }
 
-  /** Unless it is still that of `before`. */
+  /** Puts our method on top of the one that is there, unless that is `before`. */
   #replace(name: keyof Watched, before: unknown): void {
     const watched = this.#res as unknown as Watched
     if (watched[name] === before) return

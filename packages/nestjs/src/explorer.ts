@@ -41,7 +41,7 @@ export function checkApplication(container: ModulesContainer): void {
         if (!controllers.has(metatype)) checkProvider(metatype)
         checkPlaces(metatype, places)
       }
-      // One that Nest makes for each request; the others check themselves when it has made them.
+      // One that is provided for all routes. Those that the application is given as objects check themselves, because only they can know.
       if (typeof token === 'string' && isMount(metatype) && isMount(instance)) {
         const mount = metatype as Class
         const isGuard = mount === DspinlockGuard || mount.prototype instanceof DspinlockGuard

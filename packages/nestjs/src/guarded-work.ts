@@ -200,9 +200,12 @@ class Attempt {
     const stream = findStream(value)
     if (stream === undefined) return
     const { req, res } = this.#passage.target
-    // Some versions of Nest end the response as if the file were complete, and a file that cannot be opened is the client's fault (400) for all.
+    // On Express, some versions of Nest end the response as if the file were complete, and call a file that cannot be opened the client's
+    // fault (400). On Fastify that is a server error like any other (500).
     if (stream instanceof StreamableFile) {
-      stream.getStream().once('error', () => endWithoutResponse(req, 'cut'))
+      stream.getStream().once('error', () => {
+        if (res.headersSent || this.#means.adapter.getType() === 'express') endWithoutResponse(req, 'cut')
+      })
     }
     const cut = async (): Promise<void> => {
       if (res.writableEnded) return

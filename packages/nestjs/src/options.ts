@@ -45,7 +45,8 @@ export function checkIsObject(where: string, given: unknown): void {
   throw optionError(`argument of ${where}`, given, 'an object of options')
 }
 
-const names: readonly string[] = [...listOptionNames(), 'name', 'isGlobal']
+/** The names of all options of the module; those of a route are among them. */
+const optionNames: readonly string[] = [...listOptionNames(), 'name', 'isGlobal']
 
 /**
  * A plain copy. An instance of a class has methods and getters from its prototype, which are lost wherever options are spread: without its
@@ -53,7 +54,7 @@ const names: readonly string[] = [...listOptionNames(), 'name', 'isGlobal']
  */
 export function copyOptions<T extends object>(given: T): T {
   const copy = { ...given } as Record<string, unknown>
-  for (const name of names) {
+  for (const name of optionNames) {
     if (name in copy || !(name in given)) continue
     const value: unknown = Reflect.get(given, name)
     copy[name] = typeof value === 'function' ? (value.bind(given) as unknown) : value
